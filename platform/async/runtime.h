@@ -1,0 +1,79 @@
+// The threads of a process: one io_context a core with one thread each, and the pool for what blocks.
+//
+//   Runtime runtime({.io_threads = 2});
+//   Spawn(runtime.executor(0), Serve());
+//   StatusOr<int> answer = runtime.Block(Compute());   // from a thread that is not an io thread
+//   runtime.Stop();
+//
+// A request lives on one io thread from accept to answer. Nothing may block an io thread: a debug build measures each
+// step and says so on stderr when one takes longer than `slow_step`. Destruction stops and joins.
+#pragma once
+
+#include <future>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "platform/async/blocking_pool.h"
+#include "platform/async/task.h"
+
+namespace starling {
+
+class Runtime {
+ public:
+  struct Options {
+    int io_threads = 0;  // 0: one a core
+    int blocking_threads = 4;
+    size_t blocking_queue_limit = 4096;
+    Duration slow_step = std::chrono::milliseconds(50);
+  };
+  explicit Runtime(Options options);
+  ~Runtime();
+  Runtime(const Runtime&) = delete;
+  Runtime& operator=(const Runtime&) = delete;
+
+  int io_threads() const { return static_cast<int>(contexts_.size()); }
+  boost::asio::io_context& context(int index) { return *contexts_[index]; }
+  Executor executor(int index) { return contexts_[index]->get_executor(); }
+  // One after the other, to spread work that has no home.
+  Executor NextExecutor();
+  BlockingPool& blocking() { return blocking_; }
+
+  // Runs a task on an io thread and waits for its result. Never call it on an io thread.
+  template <typename T>
+  T Block(Task<T> task) {
+    std::promise<T> promise;
+    Spawn(NextExecutor(), Deliver(std::move(task), promise));
+    return promise.get_future().get();
+  }
+  void Block(Task<void> task) {
+    std::promise<void> promise;
+    Spawn(NextExecutor(), DeliverVoid(std::move(task), promise));
+    promise.get_future().get();
+  }
+
+  // Ends the io threads; coroutines that still wait are destroyed with their io_context.
+  void Stop();
+
+ private:
+  using WorkGuard = boost::asio::any_io_executor;
+  template <typename T>
+  static Task<void> Deliver(Task<T> task, std::promise<T>& promise) {
+    T value = co_await std::move(task);
+    promise.set_value(std::move(value));
+  }
+  static Task<void> DeliverVoid(Task<void> task, std::promise<void>& promise) {
+    co_await std::move(task);
+    promise.set_value();
+  }
+  void RunContext(int index);
+
+  const Options options_;
+  std::vector<std::unique_ptr<boost::asio::io_context>> contexts_;
+  std::vector<WorkGuard> guards_;
+  std::vector<std::thread> threads_;
+  std::atomic<unsigned> next_{0};
+  BlockingPool blocking_;  // last: it finishes what it accepted while the contexts still exist
+};
+
+}  // namespace starling
