@@ -29,17 +29,22 @@ void SetPayload(Status& status, std::string_view url, std::string_view value) {
 
 Status InvalidFields(std::vector<FieldViolation> violations) {
   std::string message;
-  std::string payload;
   for (const FieldViolation& violation : violations) {
     if (!message.empty()) message += "; ";
     message += violation.field + ": " + violation.description;
+  }
+  return WithViolations(Status(StatusCode::kInvalidArgument, message), violations);
+}
+
+Status WithViolations(Status status, const std::vector<FieldViolation>& violations) {
+  std::string payload;
+  for (const FieldViolation& violation : violations) {
     payload += violation.field;
     payload += kUnitSeparator;
     payload += violation.description;
     payload += kRecordSeparator;
   }
-  Status status(StatusCode::kInvalidArgument, message);
-  SetPayload(status, kViolationsUrl, payload);
+  if (!status.ok()) SetPayload(status, kViolationsUrl, payload);
   return status;
 }
 

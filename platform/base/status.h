@@ -69,6 +69,9 @@ template <typename... Args>
   return InvalidFields({{std::string(field), fmt::format(format, std::forward<Args>(args)...)}});
 }
 
+// The same status, naming these fields beside its own message.
+[[nodiscard]] Status WithViolations(Status status, const std::vector<FieldViolation>& violations);
+
 // The fields named by a status; empty when it names none.
 [[nodiscard]] std::vector<FieldViolation> FieldViolations(const Status& status);
 

@@ -1,0 +1,290 @@
+#include "platform/config/registry.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+
+#include "platform/config/registry_state.h"
+#include "platform/config/yaml.h"
+
+namespace starling::config {
+namespace {
+
+[[noreturn]] void EndProcess(const std::string& message) {
+  std::fprintf(stderr, "fatal: configuration: %s\n", message.c_str());
+  std::abort();
+}
+
+bool IsWithin(std::string_view key, std::string_view prefix) {
+  return key == prefix ||
+         (key.size() > prefix.size() && key.starts_with(prefix) && key[prefix.size()] == '.');
+}
+
+// The node of a key, nullptr when no source says it.
+const Node* NodeAt(const Node& tree, std::string_view key) {
+  const Node* at = &tree;
+  for (const std::string& part : SplitKey(key)) {
+    at = at->Find(part);
+    if (at == nullptr) return nullptr;
+  }
+  return at;
+}
+
+// Keys of the file that are above every section, or beside them. Within a section its type looks.
+void FindUnknown(const Node& node, const std::string& prefix,
+                 const std::vector<SectionEntry>& sections, const KeySpace& keys,
+                 Problems& problems) {
+  for (const Member& member : node.members) {
+    const std::string key = JoinKey(prefix, member.key);
+    bool is_section = false, leads_to_section = false;
+    for (const SectionEntry& section : sections) {
+      is_section = is_section || section.name == key;
+      leads_to_section = leads_to_section || IsWithin(section.name, key);
+    }
+    if (is_section || IsUnread(keys, key)) continue;
+    if (!leads_to_section) {
+      AddUnknownKey(member.origin, key, key, keys.Keys(), problems);
+    } else if (member.value.kind == Node::kMap) {
+      FindUnknown(member.value, key, sections, keys, problems);
+    } else if (member.value.kind != Node::kNull) {
+      problems.Add(member.value.origin, key, "expected a map of sections");
+    }
+  }
+}
+
+bool IsFileOfSecret(const StructType& type, std::string_view name) {
+  constexpr std::string_view kFile = "_file";
+  if (!name.ends_with(kFile)) return false;
+  const FieldBase* field = type.Find(name.substr(0, name.size() - kFile.size()));
+  return field != nullptr && field->type->shape() == ValueType::kSecret;
+}
+
+void CollectKeys(const StructType& type, const std::string& prefix,
+                 std::vector<std::string>& keys) {
+  for (const auto& field : type.fields()) {
+    const std::string key = JoinKey(prefix, field->name);
+    keys.push_back(key);
+    if (field->type->shape() == ValueType::kSecret) keys.push_back(key + "_file");
+    if (const StructType* inner = field->type->AsStruct()) CollectKeys(*inner, key, keys);
+  }
+}
+
+bool Same(const Node& a, const Node& b) {
+  if (a.kind != b.kind || a.text != b.text || a.items.size() != b.items.size() ||
+      a.members.size() != b.members.size()) {
+    return false;
+  }
+  for (size_t i = 0; i < a.items.size(); ++i) {
+    if (!Same(a.items[i], b.items[i])) return false;
+  }
+  for (size_t i = 0; i < a.members.size(); ++i) {
+    if (a.members[i].key != b.members[i].key || !Same(a.members[i].value, b.members[i].value))
+      return false;
+  }
+  return true;
+}
+
+// Keys whose values differ, as deep as both sides are maps.
+void Differences(const Node& a, const Node& b, const std::string& key,
+                 std::vector<std::string>& changed) {
+  if (a.kind != Node::kMap || b.kind != Node::kMap) {
+    if (!Same(a, b)) changed.push_back(key);
+    return;
+  }
+  for (const Member& member : a.members) {
+    const Node* other = b.Find(member.key);
+    Differences(member.value, other == nullptr ? Node() : *other, JoinKey(key, member.key),
+                changed);
+  }
+  for (const Member& member : b.members) {
+    if (a.Find(member.key) == nullptr) changed.push_back(JoinKey(key, member.key));
+  }
+}
+
+// Puts back what may not change while the process runs.
+void KeepRunning(const StructType& type, const std::string& prefix, const Node& tree, void* current,
+                 void* next, std::vector<Pending>& pending) {
+  for (const auto& field : type.fields()) {
+    const std::string key = JoinKey(prefix, field->name);
+    void* const now = field->In(current);
+    void* const then = field->In(next);
+    if (field->needs_restart) {
+      const Node running = field->type->Write(now);
+      const Node wanted = field->type->Write(then);
+      if (!Same(running, wanted)) {
+        pending.push_back({key, WriteFlow(running), WriteFlow(wanted), SourceOf(tree, key)});
+        field->type->Assign(now, then);
+      }
+    } else if (const StructType* inner = field->type->AsStruct()) {
+      KeepRunning(*inner, key, tree, now, then, pending);
+    } else if (field->type->shape() == ValueType::kMap &&
+               field->type->element()->AsStruct() != nullptr) {
+      for (const Member& member : field->type->Write(then).members) {
+        void* const known = field->type->FindIn(now, member.key);
+        if (known == nullptr) continue;
+        KeepRunning(*field->type->element()->AsStruct(), JoinKey(key, member.key), tree, known,
+                    field->type->FindIn(then, member.key), pending);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::string SourceOf(const Node& tree, const std::string& key) {
+  if (const Node* node = NodeAt(tree, key)) return node->origin.text;
+  if (const Node* node = NodeAt(tree, key + "_file")) return node->origin.text;
+  return "default";
+}
+
+Registry::Registry() : state_(std::make_unique<State>()) {}
+Registry::~Registry() = default;
+
+const ValueType* Registry::State::TypeAt(const std::vector<std::string>& key) const {
+  std::string joined;
+  for (const std::string& part : key) joined = JoinKey(joined, part);
+  for (const SectionEntry& section : sections) {
+    if (!IsWithin(joined, section.name)) continue;
+    const ValueType* type = section.type;
+    for (size_t i = SplitKey(section.name).size(); i < key.size(); ++i) {
+      if (const StructType* owner = type->AsStruct()) {
+        if (IsFileOfSecret(*owner, key[i]) && i + 1 == key.size())
+          return TypeOf<std::string>().get();
+        const FieldBase* field = owner->Find(key[i]);
+        if (field == nullptr) return nullptr;
+        type = field->type.get();
+      } else if (type->shape() == ValueType::kMap && !key[i].empty()) {
+        type = type->element();
+      } else {
+        return nullptr;
+      }
+    }
+    return type;
+  }
+  return nullptr;
+}
+
+std::shared_ptr<void> Registry::FindCell(const std::string& name, std::type_index type) const {
+  for (const SectionEntry& section : state_->sections) {
+    if (section.name != name) continue;
+    if (section.cpp_type != type) EndProcess("section '" + name + "' is registered with two types");
+    return section.cell;
+  }
+  return nullptr;
+}
+
+void Registry::Register(SectionEntry entry) {
+  for (const std::string& part : SplitKey(entry.name)) {
+    if (part.empty()) EndProcess("the section name '" + entry.name + "' has an empty part");
+  }
+  for (const SectionEntry& section : state_->sections) {
+    if (IsWithin(section.name, entry.name) || IsWithin(entry.name, section.name)) {
+      EndProcess("section '" + entry.name + "' and section '" + section.name +
+                 "' are within each other");
+    }
+  }
+  state_->keys.push_back(entry.name);
+  CollectKeys(*entry.type, entry.name, state_->keys);
+  state_->sections.push_back(std::move(entry));
+}
+
+void Registry::AllowUnread(std::string prefix) { state_->unread.push_back(std::move(prefix)); }
+
+Status Registry::Load(Sources sources) {
+  const std::lock_guard lock(state_->reload_mutex);
+  state_->sources = std::move(sources);
+  state_->loaded = false;
+  Status status = Apply().status();
+  state_->loaded = status.ok();
+  return status;
+}
+
+StatusOr<Report> Registry::Reload() {
+  const std::lock_guard lock(state_->reload_mutex);
+  StatusOr<Report> report = Apply();
+  state_->loaded = state_->loaded || report.ok();
+  state_->reload_listeners.Call(&report);
+  return report;
+}
+
+Subscription Registry::OnReload(std::function<void(const StatusOr<Report>&)> callback) {
+  return Subscription(
+      state_->reload_listeners.Add([callback = std::move(callback)](const void* report) {
+        callback(*static_cast<const StatusOr<Report>*>(report));
+      }));
+}
+
+StatusOr<Report> Registry::Apply() {
+  State& state = *state_;
+  Reading reading;
+  const Node tree = MergeSources(state.sources, state, reading.problems);
+  FindUnknown(tree, "", state.sections, state, reading.problems);
+  std::vector<std::shared_ptr<void>> next;
+  Node nothing = Node::Of(Node::kMap);
+  for (const SectionEntry& section : state.sections) {
+    const Node* given = NodeAt(tree, section.name);
+    next.push_back(section.type->New());
+    section.type->Read(given != nullptr ? *given : nothing, section.name, next.back().get(),
+                       reading);
+  }
+  {
+    const std::lock_guard lock(state.mutex);
+    state.problems = reading.problems.list();
+    state.files = std::move(reading.secret_files);
+    if (!state.sources.file.empty() && !state.sources.file_content)
+      state.files.push_back(state.sources.file);
+  }
+  STARLING_RETURN_IF_ERROR(reading.problems.ToStatus());
+
+  Report report;
+  std::vector<Pending> pending;
+  std::vector<bool> changed;
+  for (size_t i = 0; i < next.size(); ++i) {
+    const SectionEntry& section = state.sections[i];
+    const std::shared_ptr<const void> current = section.get();
+    if (state.loaded) {
+      // `current` is only read; FindIn and In serve both sides of the comparison.
+      KeepRunning(*section.type, section.name, tree, const_cast<void*>(current.get()),
+                  next[i].get(), pending);
+    }
+    const size_t before = report.changed.size();
+    Differences(section.type->Write(current.get()), section.type->Write(next[i].get()),
+                section.name, report.changed);
+    changed.push_back(report.changed.size() != before);
+  }
+  for (const Pending& one : pending) report.needs_restart.push_back(one.key);
+  {
+    const std::lock_guard lock(state.mutex);
+    state.tree = tree;
+    state.pending = std::move(pending);
+    for (size_t i = 0; i < next.size(); ++i) {
+      if (changed[i]) state.sections[i].set(next[i]);
+    }
+  }
+  for (size_t i = 0; i < next.size(); ++i) {
+    if (changed[i]) state.sections[i].notify(next[i].get());
+  }
+  return report;
+}
+
+std::vector<Problem> Registry::problems() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->problems;
+}
+
+std::vector<std::string> Registry::PendingRestart() const {
+  const std::lock_guard lock(state_->mutex);
+  std::vector<std::string> lines;
+  for (const Pending& one : state_->pending) {
+    lines.push_back(fmt::format("{}: running {}, wanted {} ({})", one.key, one.running, one.wanted,
+                                one.source));
+  }
+  return lines;
+}
+
+std::vector<std::string> Registry::files() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->files;
+}
+
+}  // namespace starling::config

@@ -1,0 +1,107 @@
+#include <algorithm>
+
+#include "platform/base/hash.h"
+#include "platform/config/registry_state.h"
+#include "platform/config/yaml.h"
+
+namespace starling::config {
+namespace {
+
+std::string WithoutArticle(std::string name) {
+  for (const std::string_view article : {"an ", "a "}) {
+    if (name.starts_with(article)) return name.substr(article.size());
+  }
+  return name;
+}
+
+std::string Cell(std::string text) {
+  for (size_t at = text.find('|'); at != std::string::npos; at = text.find('|', at + 2))
+    text.insert(at, "\\");
+  return text;
+}
+
+void DocumentFields(const StructType& type, const std::string& prefix, const void* defaults,
+                    std::string& out) {
+  for (const auto& field : type.fields()) {
+    const std::string key = JoinKey(prefix, field->name);
+    const void* value = std::as_const(*field).In(defaults);
+    if (const StructType* inner = field->type->AsStruct()) {
+      DocumentFields(*inner, key, value, out);
+      continue;
+    }
+    const StructType* element =
+        field->type->shape() == ValueType::kMap ? field->type->element()->AsStruct() : nullptr;
+    std::string kind =
+        element != nullptr ? "map, its keys below" : WithoutArticle(field->type->Name());
+    if (!field->rule.empty()) kind += ", " + field->rule;
+    const std::string fallback =
+        field->required ? "required" : "`" + WriteFlow(field->type->Write(value)) + "`";
+    out += fmt::format("| `{}` | {} | {} | {} | {} |\n", key, Cell(kind), Cell(fallback),
+                       field->needs_restart ? "restart" : "live", Cell(field->doc));
+    if (element != nullptr) DocumentFields(*element, key + ".<name>", element->New().get(), out);
+  }
+}
+
+// The map at a dotted path, made where it is missing.
+Node& MapAt(Node& root, std::string_view path) {
+  Node* at = &root;
+  for (const std::string& part : SplitKey(path)) {
+    if (at->Find(part) == nullptr) at->members.push_back({part, {}, Node::Of(Node::kMap)});
+    at = at->Find(part);
+  }
+  return *at;
+}
+
+void AppendLeaves(const Node& node, const std::string& key, std::string& out) {
+  if (node.secret) return;
+  if (node.kind == Node::kMap) {
+    for (const Member& member : node.members)
+      AppendLeaves(member.value, JoinKey(key, member.key), out);
+  } else {
+    out += key + ": " + WriteFlow(node) + "\n";
+  }
+}
+
+}  // namespace
+
+std::string Registry::Show() const {
+  const std::lock_guard lock(state_->mutex);
+  Node root = Node::Of(Node::kMap);
+  for (const SectionEntry& section : state_->sections) {
+    MapAt(root, section.name) = section.type->Write(section.get().get());
+  }
+  return WriteYaml(root, [&](const std::string& key, const Node&) {
+    const auto pending = std::find_if(state_->pending.begin(), state_->pending.end(),
+                                      [&](const Pending& one) { return one.key == key; });
+    if (pending == state_->pending.end()) return SourceOf(state_->tree, key);
+    return fmt::format("running; {} says {}, which needs a restart", pending->source,
+                       pending->wanted);
+  });
+}
+
+std::string Registry::Documentation() const {
+  std::string out;
+  for (const SectionEntry& section : state_->sections) {
+    out += fmt::format("{}## {}\n\n{}{}", out.empty() ? "" : "\n", section.name, section.doc,
+                       section.doc.empty() ? "" : "\n\n");
+    out += "| key | type | default | change | what it is |\n|---|---|---|---|---|\n";
+    DocumentFields(*section.type, section.name, section.type->New().get(), out);
+  }
+  return out;
+}
+
+std::string Registry::Digest() const {
+  std::vector<std::string> parts;
+  for (const SectionEntry& section : state_->sections) {
+    std::string leaves;
+    AppendLeaves(section.type->Write(section.get().get()), section.name, leaves);
+    parts.push_back(std::move(leaves));
+  }
+  // Parts register their sections in an order that may differ between processes.
+  std::sort(parts.begin(), parts.end());
+  std::string all;
+  for (const std::string& part : parts) all += part;
+  return fmt::format("{:016x}", Hash64(all));
+}
+
+}  // namespace starling::config

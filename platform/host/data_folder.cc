@@ -1,0 +1,82 @@
+#include "platform/host/data_folder.h"
+
+#include <fcntl.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <fstream>
+#include <sstream>
+#include <system_error>
+#include <utility>
+
+#include "platform/base/clock.h"
+
+namespace starling::host {
+namespace {
+
+std::string ErrorText(int error) { return std::generic_category().message(error); }
+
+std::string FirstLine(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::string line;
+  std::getline(file, line);
+  return line;
+}
+
+}  // namespace
+
+StatusOr<DataFolder> DataFolder::Open(const std::filesystem::path& root, std::string_view holder) {
+  std::error_code error;
+  std::filesystem::create_directories(root, error);
+  if (error) {
+    return FailedPrecondition("the data folder {} cannot be made: {}; choose another with --data", root.string(),
+                              error.message());
+  }
+  const std::filesystem::path path = root / "LOCK";
+  const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+  if (file < 0) {
+    return FailedPrecondition("the data folder {} cannot be written: {}; make it writable or choose another with --data",
+                              root.string(), ErrorText(errno));
+  }
+  if (flock(file, LOCK_EX | LOCK_NB) != 0) {
+    close(file);
+    return FailedPrecondition("the data folder {} is in use by {}; stop that process, or choose another with --data",
+                              root.string(), FirstLine(path));
+  }
+  const std::string line =
+      fmt::format("{}, process {}, since {}\n", holder, getpid(), FormatRfc3339(SystemClock().Now()));
+  if (ftruncate(file, 0) != 0 || pwrite(file, line.data(), line.size(), 0) != static_cast<ssize_t>(line.size())) {
+    const int reason = errno;
+    close(file);
+    return FailedPrecondition("the data folder {} cannot be written: {}; free space or choose another with --data",
+                              root.string(), ErrorText(reason));
+  }
+  return DataFolder(root, file);
+}
+
+std::string DataFolder::Holder(const std::filesystem::path& root) {
+  const std::filesystem::path path = root / "LOCK";
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) return "";
+  const bool held = flock(file, LOCK_SH | LOCK_NB) != 0;
+  close(file);
+  return held ? FirstLine(path) : "";
+}
+
+DataFolder::DataFolder(DataFolder&& other) noexcept
+    : root_(std::move(other.root_)), lock_(std::exchange(other.lock_, -1)) {}
+
+DataFolder::~DataFolder() {
+  if (lock_ >= 0) close(lock_);
+}
+
+StatusOr<std::filesystem::path> DataFolder::Path(std::string_view owner) const {
+  std::filesystem::path path = root_ / std::string(owner);
+  std::error_code error;
+  std::filesystem::create_directories(path, error);
+  if (error) return FailedPrecondition("the folder {} cannot be made: {}", path.string(), error.message());
+  return path;
+}
+
+}  // namespace starling::host

@@ -1,0 +1,318 @@
+#include "platform/http/client.h"
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/write.hpp>
+#include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/parser.hpp>
+#include <boost/beast/http/read.hpp>
+#include <boost/beast/http/string_body.hpp>
+#include <array>
+
+#include "platform/http/client_pool.h"
+#include "platform/http/url.h"
+
+namespace starling::http {
+namespace {
+
+namespace beast = boost::beast;
+using boost::asio::redirect_error;
+using boost::asio::use_awaitable;
+using boost::system::error_code;
+using Resolver = boost::asio::ip::basic_resolver<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+
+bool IsIdempotent(const ClientRequest& request) {
+  switch (request.verb) {
+    case Verb::kGet:
+    case Verb::kHead:
+    case Verb::kPut:
+    case Verb::kDelete:
+    case Verb::kOptions:
+      return true;
+    default:
+      return request.headers.Has("idempotency-key");
+  }
+}
+
+Status CheckHeaders(const Headers& headers) {
+  for (const Headers::Field field : headers) {
+    for (const std::string_view text : {field.name, field.value}) {
+      if (text.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) {
+        return InvalidArgument("header field '{}' holds CR, LF or NUL", field.name.substr(0, 40));
+      }
+    }
+  }
+  return OkStatus();
+}
+
+std::string RequestHead(const ClientRequest& request, const HttpUrl& url) {
+  std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", VerbText(request.verb), url.target, url.authority);
+  for (const Headers::Field field : request.headers) {
+    if (EqualsIgnoreCase(field.name, "host") || EqualsIgnoreCase(field.name, "content-length") ||
+        EqualsIgnoreCase(field.name, "connection") || EqualsIgnoreCase(field.name, "transfer-encoding")) {
+      continue;
+    }
+    head.append(field.name).append(": ").append(field.value).append("\r\n");
+  }
+  const bool has_content = !request.body.empty() || request.verb == Verb::kPost || request.verb == Verb::kPut ||
+                           request.verb == Verb::kPatch;
+  if (has_content) head += fmt::format("Content-Length: {}\r\n", request.body.size());
+  return head + "\r\n";
+}
+
+// What happens to one call: at most one operation is under way, and Interrupt ends it, whichever it is.
+class Call : public std::enable_shared_from_this<Call> {
+ public:
+  Call(ClientPool& pool, const ClientOptions& options, ClientRequest request, HttpUrl url)
+      : pool_(pool),
+        options_(options),
+        request_(std::move(request)),
+        url_(std::move(url)),
+        origin_(fmt::format("{}:{}", url_.host, url_.port)),
+        deadline_(pool.context()),
+        wake_(pool.context()),
+        resolver_(pool.context()) {}
+
+  struct Counts {
+    bool opened = false;
+    bool reused = false;
+    bool retried = false;
+  };
+
+  Task<StatusOr<ClientResponse>> Run() {
+    deadline_.expires_after(request_.timeout);
+    deadline_.async_wait([weak = weak_from_this()](const error_code& error) {
+      const auto self = weak.lock();
+      if (self != nullptr && !error) {
+        self->Interrupt(DeadlineExceeded("{} {} took longer than {}", VerbText(self->request_.verb), self->request_.url,
+                                         FormatDuration(self->request_.timeout)));
+      }
+    });
+    // The token may fire on any thread.
+    const auto registration = request_.cancellation.OnCancel([weak = weak_from_this(), context = &pool_.context()] {
+      boost::asio::post(*context, [weak] {
+        if (const auto self = weak.lock()) self->Interrupt(Cancelled("the call to {} was cancelled", self->url_.authority));
+      });
+    });
+    StatusOr<ClientResponse> response = co_await Attempt();
+    if (!response.ok() && closed_before_answer_ && reused_ && IsIdempotent(request_) && interrupted_.ok()) {
+      counts.retried = true;
+      fresh_only_ = true;
+      response = co_await Attempt();
+    }
+    deadline_.cancel();
+    co_return response;
+  }
+
+  Counts counts;
+
+ private:
+  void Interrupt(Status why) {
+    if (!interrupted_.ok()) return;
+    interrupted_ = std::move(why);
+    wake_.cancel();
+    resolver_.cancel();
+    error_code ignored;
+    if (socket_ != nullptr) socket_->close(ignored);
+  }
+
+  Status Failed(std::string_view what, const error_code& error) const {
+    if (!interrupted_.ok()) return interrupted_;
+    return Unavailable("{} {}: {}", what, origin_, error.message());
+  }
+
+  Task<StatusOr<ClientResponse>> Attempt() {
+    closed_before_answer_ = false;
+    SlotWaiter waiter{.wake = &wake_, .granted = false, .socket = nullptr};
+    wake_.expires_at(Instant::max());
+    StatusOr<bool> taken = pool_.Take(origin_, waiter);
+    if (!taken.ok()) co_return taken.status();
+    if (!*taken) {
+      error_code ignored;
+      // A grant or an interrupt before this line would be lost; neither can be, as both come on this thread.
+      co_await wake_.async_wait(redirect_error(use_awaitable, ignored));
+      if (!waiter.granted) {
+        pool_.Leave(origin_, waiter);
+        co_return interrupted_;
+      }
+    }
+    socket_ = std::move(waiter.socket);
+    if (fresh_only_) socket_ = nullptr;
+    if (!interrupted_.ok()) {
+      pool_.GiveBack(origin_, std::move(socket_));
+      co_return interrupted_;
+    }
+    StatusOr<ClientResponse> response = co_await OnSlot();
+    if (!reusable_ || !response.ok()) socket_ = nullptr;
+    pool_.GiveBack(origin_, std::move(socket_));
+    co_return response;
+  }
+
+  Task<StatusOr<ClientResponse>> OnSlot() {
+    reusable_ = false;
+    reused_ = socket_ != nullptr;
+    if (reused_) {
+      counts.reused = true;
+    } else {
+      const Status connected = co_await Connect();
+      if (!connected.ok()) co_return connected;
+      counts.opened = true;
+    }
+    const std::string head = RequestHead(request_, url_);
+    const std::array<boost::asio::const_buffer, 2> parts{boost::asio::buffer(head), boost::asio::buffer(request_.body)};
+    error_code error;
+    co_await boost::asio::async_write(*socket_, parts, redirect_error(use_awaitable, error));
+    // A server may answer and close before it read all: its answer is worth more than our write error.
+    const error_code write_error = error;
+    StatusOr<ClientResponse> response = co_await ReadResponse();
+    if (!response.ok() && write_error && interrupted_.ok()) co_return Failed("writing to", write_error);
+    if (write_error) reusable_ = false;
+    co_return response;
+  }
+
+  Task<Status> Connect() {
+    error_code error;
+    const auto endpoints =
+        co_await resolver_.async_resolve(url_.host, std::to_string(url_.port), redirect_error(use_awaitable, error));
+    if (error) co_return Failed("resolving", error);
+    if (!interrupted_.ok()) co_return interrupted_;
+    socket_ = std::make_unique<ClientSocket>(pool_.context());
+    error = boost::asio::error::host_not_found;
+    for (const auto& entry : endpoints) {
+      if (!interrupted_.ok()) co_return interrupted_;
+      error_code ignored;
+      socket_->close(ignored);
+      error = {};
+      co_await socket_->async_connect(entry.endpoint(), redirect_error(use_awaitable, error));
+      if (!error) break;
+    }
+    if (error || !interrupted_.ok()) co_return Failed("connecting to", error);
+    socket_->set_option(boost::asio::ip::tcp::no_delay(true), error);
+    co_return OkStatus();
+  }
+
+  Task<StatusOr<ClientResponse>> ReadResponse() {
+    beast::flat_buffer buffer;
+    for (;;) {
+      beast::http::response_parser<beast::http::string_body> parser;
+      parser.body_limit(options_.max_response_bytes);
+      parser.header_limit(static_cast<uint32_t>(std::min<size_t>(options_.max_header_bytes, 1u << 30)));
+      parser.skip(request_.verb == Verb::kHead);
+      error_code error;
+      co_await beast::http::async_read(*socket_, buffer, parser, redirect_error(use_awaitable, error));
+      if (error) co_return ReadError(error, parser.got_some());
+      auto& message = parser.get();
+      if (message.result_int() >= 100 && message.result_int() < 200) continue;  // not yet the answer
+      ClientResponse response;
+      response.status = static_cast<int>(message.result_int());
+      for (const auto& field : message) {
+        const auto name = field.name_string();
+        const auto value = field.value();
+        response.headers.Add({name.data(), name.size()}, {value.data(), value.size()});
+      }
+      response.body = std::move(message.body());
+      reusable_ = parser.keep_alive() && buffer.size() == 0;
+      co_return response;
+    }
+  }
+
+  Status ReadError(const error_code& error, bool got_some) {
+    if (!interrupted_.ok()) return interrupted_;
+    if (error == beast::http::error::body_limit || error == beast::http::error::header_limit) {
+      return ResourceExhausted("the answer of {} is above the limit of {} bytes", origin_,
+                               error == beast::http::error::body_limit ? options_.max_response_bytes
+                                                                       : options_.max_header_bytes);
+    }
+    closed_before_answer_ = !got_some && (error == beast::http::error::end_of_stream ||
+                                          error == boost::asio::error::connection_reset ||
+                                          error == boost::asio::error::broken_pipe);
+    return Failed("reading from", error);
+  }
+
+  ClientPool& pool_;
+  const ClientOptions& options_;
+  const ClientRequest request_;
+  const HttpUrl url_;
+  const std::string origin_;
+  boost::asio::steady_timer deadline_;
+  boost::asio::steady_timer wake_;
+  Resolver resolver_;
+  std::unique_ptr<ClientSocket> socket_;
+  Status interrupted_;
+  bool reused_ = false;
+  bool reusable_ = false;
+  bool fresh_only_ = false;
+  bool closed_before_answer_ = false;
+};
+
+}  // namespace
+
+struct Client::Shared {
+  Shared(Runtime& client_runtime, Options client_options) : runtime(client_runtime), options(client_options) {
+    for (int i = 0; i < runtime.io_threads(); ++i) {
+      pools.push_back(std::make_shared<ClientPool>(runtime.context(i), options));
+    }
+  }
+  // The pool of the io thread that runs this executor, or null.
+  ClientPool* PoolOf(const Executor& executor) {
+    const auto* context = &boost::asio::query(executor, boost::asio::execution::context);
+    for (const auto& pool : pools) {
+      if (context == &pool->context()) return pool.get();
+    }
+    return nullptr;
+  }
+
+  Runtime& runtime;
+  const Options options;
+  std::vector<std::shared_ptr<ClientPool>> pools;
+  std::atomic<uint64_t> connections_opened{0};
+  std::atomic<uint64_t> connections_reused{0};
+  std::atomic<uint64_t> retries{0};
+  std::atomic<unsigned> next{0};
+
+  static Task<StatusOr<ClientResponse>> Send(std::shared_ptr<Shared> shared, ClientPool& pool, ClientRequest request) {
+    StatusOr<HttpUrl> url = ParseHttpUrl(request.url);
+    if (!url.ok()) co_return url.status();
+    const Status headers = CheckHeaders(request.headers);
+    if (!headers.ok()) co_return headers;
+    if (request.verb == Verb::kOther) co_return InvalidArgument("the request to {} has no verb", request.url);
+    const auto call = std::make_shared<Call>(pool, shared->options, std::move(request), *std::move(url));
+    StatusOr<ClientResponse> response = co_await call->Run();
+    if (call->counts.opened) shared->connections_opened.fetch_add(1, std::memory_order_relaxed);
+    if (call->counts.reused) shared->connections_reused.fetch_add(1, std::memory_order_relaxed);
+    if (call->counts.retried) shared->retries.fetch_add(1, std::memory_order_relaxed);
+    co_return response;
+  }
+};
+
+Client::Client(Runtime& runtime, Options options) : shared_(std::make_shared<Shared>(runtime, options)) {}
+
+Client::~Client() {
+  // Each pool's sockets go on their own io thread.
+  for (auto& pool : shared_->pools) {
+    boost::asio::io_context& context = pool->context();
+    boost::asio::post(context, [pool = std::move(pool)] { pool->Close(); });
+  }
+}
+
+Task<StatusOr<ClientResponse>> Client::Send(ClientRequest request) {
+  const std::shared_ptr<Shared> shared = shared_;
+  const Executor here = co_await CurrentExecutor();
+  if (ClientPool* pool = shared->PoolOf(here)) {
+    StatusOr<ClientResponse> response = co_await Shared::Send(shared, *pool, std::move(request));
+    co_return response;
+  }
+  const unsigned index = shared->next.fetch_add(1, std::memory_order_relaxed) % shared->pools.size();
+  ClientPool& pool = *shared->pools[index];
+  StatusOr<ClientResponse> response = co_await boost::asio::co_spawn(
+      pool.context(), Shared::Send(shared, pool, std::move(request)), use_awaitable);
+  co_return response;
+}
+
+ClientStats Client::Stats() const {
+  return {.connections_opened = shared_->connections_opened.load(),
+          .connections_reused = shared_->connections_reused.load(),
+          .retries = shared_->retries.load()};
+}
+
+}  // namespace starling::http

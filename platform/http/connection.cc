@@ -1,0 +1,410 @@
+#include "platform/http/connection.h"
+
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <charconv>
+#include <cstdio>
+#include <cstring>
+
+#include "platform/http/problem.h"
+
+namespace starling::http {
+namespace {
+
+constexpr size_t kSmallBuffer = 4 * 1024;
+constexpr size_t kBodyBuffer = 64 * 1024;
+constexpr size_t kGatherBytes = 64 * 1024;  // out_ is flushed above
+constexpr size_t kCopiedBody = 16 * 1024;   // a larger body is sent from where it is
+constexpr size_t kLingerBytes = 4 * 1024 * 1024;
+
+using boost::asio::redirect_error;
+using boost::asio::use_awaitable;
+using boost::system::error_code;
+
+}  // namespace
+
+Connection::Connection(std::shared_ptr<ServerThread> thread, Socket socket, std::string remote_address, uint64_t id)
+    : thread_(std::move(thread)),
+      socket_(std::move(socket)),
+      parser_({.max_header_bytes = thread_->options().max_header_bytes,
+               .max_body_bytes = thread_->options().max_body_bytes}) {
+  request.remote_address = std::move(remote_address);
+  request.connection_id = id;
+  request.thread_index = thread_->index();
+  in_.resize(kSmallBuffer);
+  thread_->Link(this);
+}
+
+Connection::~Connection() {
+  thread_->Unlink(this);
+  thread_->core().connections.fetch_sub(1, std::memory_order_release);
+}
+
+Task<void> Connection::Run() {
+  const std::shared_ptr<Connection> self = shared_from_this();
+  // A client that connects should also speak; after its first request it may pause for idle_timeout.
+  deadline_ = std::chrono::steady_clock::now() +
+              std::min(thread_->options().header_timeout, thread_->options().idle_timeout);
+  for (bool open = true; open;) {
+    switch (answer_now_ ? Step::kComplete : Parse()) {
+      case Step::kNeedMore:
+        open = co_await Flush();
+        if (open) open = co_await Read();
+        break;
+      case Step::kHead:
+        OnHead();
+        break;
+      case Step::kComplete:
+        co_await Handle();
+        open = !ClientGone();
+        if (open && (close_after_ || !tail_.empty() || out_.size() >= kGatherBytes ||
+                     ++gathered_ >= thread_->options().max_pipelined)) {
+          open = co_await Flush();
+          if (close_after_) open = false;
+        }
+        break;
+      case Step::kError:
+        thread_->counters.malformed_requests.Add();
+        AnswerProblem(parser_.error().http_status, parser_.error().detail);
+        co_await Flush();
+        open = false;
+        break;
+    }
+  }
+  if (close_after_ && !ClientGone()) co_await Linger();
+  phase_ = Phase::kClosed;
+  error_code ignored;
+  // A broken answer ends in a reset, which no client takes for the end of it.
+  if (aborted_) socket_.set_option(Socket::linger(true, 0), ignored);
+  socket_.close(ignored);
+}
+
+Connection::Step Connection::Parse() {
+  const RequestParser::Result result =
+      parser_.Feed(std::string_view(in_).substr(in_begin_, in_end_ - in_begin_), request);
+  in_begin_ += result.used;
+  return result.step;
+}
+
+void Connection::PrepareBuffer() {
+  if (in_begin_ == in_end_) {
+    in_begin_ = in_end_ = 0;
+    const size_t wanted = parser_.in_body() ? kBodyBuffer : kSmallBuffer;
+    // Grows for a body, and gives the memory back when the connection falls idle.
+    if (parser_.in_body() ? in_.size() < wanted && body_seen_ >= in_.size() : in_.size() > 4 * kSmallBuffer) {
+      in_ = std::string(wanted, '\0');
+    }
+    return;
+  }
+  if (in_begin_ > 0) {
+    std::memmove(in_.data(), in_.data() + in_begin_, in_end_ - in_begin_);
+    in_end_ -= in_begin_;
+    in_begin_ = 0;
+  }
+  // One line may need it all; the parser refuses a longer one.
+  if (in_end_ == in_.size()) in_.resize(in_.size() * 2);
+}
+
+Task<bool> Connection::Read() {
+  PrepareBuffer();
+  const ServerOptions& options = thread_->options();
+  const bool silent = parser_.idle() && in_end_ == 0;
+  const Phase next = silent ? Phase::kIdle : parser_.in_body() ? Phase::kBody : Phase::kHead;
+  // A phase's time runs from its beginning, not from each read.
+  if (next != phase_) {
+    phase_ = next;
+    deadline_ = std::chrono::steady_clock::now() + (next == Phase::kIdle   ? options.idle_timeout
+                                                    : next == Phase::kBody ? options.body_timeout
+                                                                           : options.header_timeout);
+  }
+  error_code error;
+  const size_t size = co_await socket_.async_read_some(boost::asio::buffer(in_.data() + in_end_, in_.size() - in_end_),
+                                                       redirect_error(use_awaitable, error));
+  if (error) {
+    HandleReadError(error == boost::asio::error::eof);
+    co_await Flush();
+    co_return false;
+  }
+  timed_out_ = false;
+  in_end_ += size;
+  read_at_ = std::chrono::steady_clock::now();
+  if (phase_ == Phase::kBody) {
+    const size_t before = body_seen_ / (64 * 1024);
+    body_seen_ += size;
+    deadline_ += std::chrono::seconds(body_seen_ / (64 * 1024) - before);
+  }
+  co_return true;
+}
+
+void Connection::HandleReadError(bool end_of_file) {
+  if (cut_ || !std::exchange(timed_out_, false)) {
+    if (end_of_file && phase_ != Phase::kIdle) thread_->counters.client_disconnects.Add();
+    gone_ = true;
+  } else if (phase_ == Phase::kIdle) {
+    close_after_ = true;  // closed as politely as after an answer
+  } else {
+    thread_->counters.timeouts.Add();
+    AnswerProblem(408, phase_ == Phase::kHead ? "the request's header took too long" : "the request's body took too long");
+  }
+}
+
+void Connection::OnHead() {
+  request.received = read_at_;
+  body_seen_ = 0;
+  router_ = thread_->core().router.load();
+  match_ = router_->Find(*this);
+  if (const auto limit = Router::MaxBodyBytes(match_)) parser_.SetMaxBodyBytes(*limit);
+  if (!parser_.expects_continue() || !parser_.has_body() || in_begin_ != in_end_) return;
+  if (match_.route == nullptr) {
+    // The client waits for leave to send a body that nobody wants: it gets the answer instead.
+    answer_now_ = true;
+    close_after_ = true;
+  } else if (parser_.body_fits()) {
+    out_.append("HTTP/1.1 100 Continue\r\n\r\n");
+  }
+}
+
+Task<void> Connection::Handle() {
+  ServerCore& core = thread_->core();
+  response.Clear();
+  streaming_ = aborted_ = answer_now_ = false;
+  phase_ = Phase::kHandling;
+  if (core.in_flight.fetch_add(1, std::memory_order_relaxed) < core.options.max_in_flight) {
+    thread_->counters.requests.Add();
+    // Answers before this one must not wait for it. The post is a no-op when the handler ends without waiting.
+    if (out_.size() > out_sent_ && !flush_posted_) {
+      flush_posted_ = true;
+      boost::asio::post(thread_->context(), [self = shared_from_this()] { self->FlushBeforeWaiting(); });
+    }
+    co_await RunHandler();
+  } else {
+    thread_->counters.rejected_requests.Add();
+    response = ProblemResponse(Overloaded(fmt::format("{} requests are in flight, the server's limit",
+                                                      core.options.max_in_flight),
+                                          std::chrono::seconds(1)),
+                               request.path);
+  }
+  core.in_flight.fetch_sub(1, std::memory_order_relaxed);
+  FinishAnswer();
+}
+
+Task<void> Connection::RunHandler() {
+  const char* what = "an exception of unknown type";
+  std::string message;
+  try {
+    co_await router_->Answer(match_, *this);
+    co_return;
+  } catch (const std::exception& e) {
+    message = e.what();
+    what = message.c_str();
+  } catch (...) {
+  }
+  thread_->counters.handler_exceptions.Add();
+  std::fprintf(stderr, "error: the handler of %s %s threw: %s\n", request.verb_text.c_str(), request.path.c_str(), what);
+  if (streaming_) {
+    Abort();
+  } else {
+    response.Clear();
+    response = ProblemResponse(Internal("a handler threw"), request.path);
+  }
+}
+
+bool Connection::MoreInputWaits() {
+  if (in_begin_ != in_end_) return true;
+  int waiting = 0;
+  return ::ioctl(socket_.native_handle(), FIONREAD, &waiting) == 0 && waiting > 0;
+}
+
+void Connection::FinishAnswer() {
+  if (!parser_.keep_alive() || aborted_) close_after_ = true;
+  // While draining, the last answer of what was received says that it is the last.
+  if (thread_->draining() && !MoreInputWaits()) close_after_ = true;
+  if (streaming_) {
+    if (aborted_) {
+      gone_ = true;
+    } else if (request.minor_version == 0) {
+      close_after_ = true;
+    } else if (request.verb != Verb::kHead) {
+      out_.append("0\r\n\r\n");
+    }
+  } else if (!ClientGone()) {
+    AppendAnswer();
+  }
+  if (thread_->options().observer) {
+    thread_->options().observer(*this, std::chrono::steady_clock::now() - request.received);
+  }
+  cancellation_.reset();
+  router_.reset();
+  if (close_after_) return;
+  request.Clear();
+  parser_.Reset();
+}
+
+void Connection::AnswerProblem(int http_status, std::string_view detail) {
+  response = ProblemResponse(http_status, detail, request.path);
+  close_after_ = true;
+  AppendAnswer();
+}
+
+void Connection::AppendAnswer() {
+  ConnectionField field = ConnectionField::kNone;
+  if (close_after_) {
+    field = ConnectionField::kClose;
+  } else if (request.minor_version == 0) {
+    field = ConnectionField::kKeepAlive;
+  }
+  AppendHead(response, BodyFraming::kLength, field, thread_->date_line(), out_);
+  if (request.verb == Verb::kHead || !MayHaveBody(response.status)) return;
+  if (response.body.size() < kCopiedBody) {
+    out_.append(response.body);
+  } else {
+    tail_ = response.body;
+  }
+}
+
+ResponseStream& Connection::StartStream() {
+  if (streaming_) return *this;
+  streaming_ = true;
+  if (!MayHaveBody(response.status)) response.status = 200;
+  const bool chunked = request.minor_version > 0;
+  if (!chunked || !parser_.keep_alive()) close_after_ = true;
+  AppendHead(response, chunked ? BodyFraming::kChunked : BodyFraming::kUntilClose,
+             close_after_ || thread_->draining() ? ConnectionField::kClose : ConnectionField::kNone,
+             thread_->date_line(), out_);
+  if (thread_->draining()) close_after_ = true;
+  return *this;
+}
+
+Task<Status> Connection::Write(std::string_view chunk) {
+  if (ClientGone() || aborted_) co_return Cancelled("the client is gone");
+  if (request.verb == Verb::kHead) co_return Cancelled("HEAD has no body to write");
+  if (!chunk.empty()) {
+    if (request.minor_version > 0) {
+      char size[20];
+      const auto [end, error] = std::to_chars(size, size + sizeof(size), chunk.size(), 16);
+      out_.append(size, end).append("\r\n").append(chunk).append("\r\n");
+    } else {
+      out_.append(chunk);
+    }
+  }
+  const bool sent = co_await Flush();
+  phase_ = Phase::kHandling;
+  if (!sent) co_return Cancelled("the client is gone");
+  co_return OkStatus();
+}
+
+void Connection::Abort() { aborted_ = true; }
+
+CancellationToken Connection::cancellation() {
+  if (!cancellation_) {
+    cancellation_.emplace();
+    if (ClientGone()) cancellation_->Cancel();
+  }
+  return cancellation_->token();
+}
+
+Connection::Sent Connection::TrySend() {
+  while (out_sent_ < out_.size() || !tail_.empty()) {
+    iovec parts[2] = {{out_.data() + out_sent_, out_.size() - out_sent_},
+                      {const_cast<char*>(tail_.data()), tail_.size()}};
+    ssize_t sent;
+    if (tail_.empty()) {
+      sent = ::send(socket_.native_handle(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+      msghdr message{};
+      message.msg_iov = parts;
+      message.msg_iovlen = 2;
+      sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      return errno == EAGAIN || errno == EWOULDBLOCK ? Sent::kBlocked : Sent::kBroken;
+    }
+    const size_t of_out = std::min(static_cast<size_t>(sent), out_.size() - out_sent_);
+    out_sent_ += of_out;
+    tail_.remove_prefix(static_cast<size_t>(sent) - of_out);
+  }
+  out_.clear();
+  if (out_.capacity() > 2 * kGatherBytes) out_.shrink_to_fit();
+  out_sent_ = 0;
+  gathered_ = 0;
+  return Sent::kAll;
+}
+
+Task<bool> Connection::Flush() {
+  if (out_.empty() && tail_.empty()) co_return !ClientGone();
+  Sent sent = TrySend();
+  while (sent == Sent::kBlocked && !cut_) {
+    const Phase before = phase_;
+    phase_ = Phase::kWriting;
+    deadline_ = std::chrono::steady_clock::now() + thread_->options().write_timeout;
+    error_code error;
+    co_await socket_.async_wait(Socket::wait_write, redirect_error(use_awaitable, error));
+    phase_ = before;
+    if (error) {
+      if (timed_out_) thread_->counters.timeouts.Add();
+      sent = Sent::kBroken;
+    } else {
+      timed_out_ = false;
+      sent = TrySend();
+    }
+  }
+  if (sent == Sent::kAll) co_return !ClientGone();
+  if (!timed_out_ && !cut_) thread_->counters.client_disconnects.Add();
+  gone_ = true;
+  if (cancellation_) cancellation_->Cancel();
+  co_return false;
+}
+
+void Connection::FlushBeforeWaiting() {
+  flush_posted_ = false;
+  // Not while Flush itself waits for room, and not for a large body, whose memory Flush guards.
+  if (phase_ != Phase::kHandling || out_sent_ == out_.size() || !tail_.empty()) return;
+  if (TrySend() == Sent::kBroken) ClientIsGone();
+}
+
+Task<void> Connection::Linger() {
+  phase_ = Phase::kLingering;
+  deadline_ = std::chrono::steady_clock::now() + thread_->options().linger_timeout;
+  error_code error;
+  socket_.shutdown(Socket::shutdown_send, error);
+  size_t dropped = 0;
+  while (!error && dropped < kLingerBytes) {
+    dropped += co_await socket_.async_read_some(boost::asio::buffer(in_.data(), in_.size()),
+                                                redirect_error(use_awaitable, error));
+  }
+}
+
+void Connection::CheckDeadline(Instant now) {
+  if (phase_ == Phase::kHandling || phase_ == Phase::kClosed) return;
+  if (phase_ == Phase::kIdle && thread_->draining()) deadline_ = std::min(deadline_, thread_->drain_idle_deadline());
+  if (now < deadline_) return;
+  timed_out_ = true;
+  error_code ignored;
+  socket_.cancel(ignored);
+}
+
+bool Connection::WantsClientCheck() { return phase_ == Phase::kHandling && !ClientGone(); }
+
+void Connection::ClientIsGone() {
+  if (gone_) return;
+  gone_ = true;
+  thread_->counters.client_disconnects.Add();
+  if (cancellation_) cancellation_->Cancel();
+}
+
+bool Connection::Cut() {
+  if (cut_ || phase_ == Phase::kClosed) return false;
+  cut_ = true;
+  const bool broken = phase_ != Phase::kIdle && phase_ != Phase::kLingering;
+  error_code ignored;
+  socket_.shutdown(Socket::shutdown_both, ignored);
+  socket_.cancel(ignored);
+  if (cancellation_) cancellation_->Cancel();
+  return broken;
+}
+
+}  // namespace starling::http

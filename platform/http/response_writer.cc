@@ -1,0 +1,90 @@
+#include "platform/http/response_writer.h"
+
+#include <fmt/core.h>
+
+#include <array>
+#include <charconv>
+
+namespace starling::http {
+namespace {
+
+constexpr int kFirstStatus = 100;
+constexpr int kLastStatus = 599;
+
+const std::array<std::string, kLastStatus - kFirstStatus + 1>& StatusLines() {
+  static const auto lines = [] {
+    std::array<std::string, kLastStatus - kFirstStatus + 1> made;
+    for (int status = kFirstStatus; status <= kLastStatus; ++status) {
+      made[status - kFirstStatus] = fmt::format("HTTP/1.1 {} {}\r\n", status, ReasonPhrase(status));
+    }
+    return made;
+  }();
+  return lines;
+}
+
+bool IsOurs(std::string_view name) {
+  switch (name.size()) {
+    case 4:
+      return EqualsIgnoreCase(name, "date");
+    case 10:
+      return EqualsIgnoreCase(name, "connection");
+    case 14:
+      return EqualsIgnoreCase(name, "content-length");
+    case 17:
+      return EqualsIgnoreCase(name, "transfer-encoding");
+    default:
+      return false;
+  }
+}
+
+void AppendClean(std::string_view text, std::string& out) {
+  const size_t at = out.size();
+  out.append(text);
+  for (size_t i = at; i < out.size(); ++i) {
+    if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
+  }
+}
+
+}  // namespace
+
+bool MayHaveBody(int status) { return status >= 200 && status != 204 && status != 304; }
+
+void AppendHead(const Response& response, BodyFraming framing, ConnectionField connection,
+                std::string_view date_line, std::string& out) {
+  const bool known = response.status >= kFirstStatus && response.status <= kLastStatus;
+  out.append(StatusLines()[(known ? response.status : 500) - kFirstStatus]);
+  out.append(date_line);
+  for (const Headers::Field field : response.headers) {
+    if (IsOurs(field.name)) continue;
+    AppendClean(field.name, out);
+    out.append(": ");
+    AppendClean(field.value, out);
+    out.append("\r\n");
+  }
+  if (connection == ConnectionField::kClose) out.append("Connection: close\r\n");
+  if (connection == ConnectionField::kKeepAlive) out.append("Connection: keep-alive\r\n");
+  if (framing == BodyFraming::kChunked) {
+    out.append("Transfer-Encoding: chunked\r\n\r\n");
+  } else if (framing == BodyFraming::kLength && MayHaveBody(response.status)) {
+    char length[24];
+    const auto [end, error] = std::to_chars(length, length + sizeof(length), response.body.size());
+    out.append("Content-Length: ").append(length, end).append("\r\n\r\n");
+  } else {
+    out.append("\r\n");
+  }
+}
+
+std::string DateLine(TimePoint now) {
+  static constexpr const char* kDays[] = {"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};
+  static constexpr const char* kMonths[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                            "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+  const auto days = std::chrono::floor<std::chrono::days>(now);
+  const std::chrono::year_month_day date(days);
+  const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(now - days));
+  return fmt::format("Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT\r\n",
+                     kDays[std::chrono::weekday(days).c_encoding()], static_cast<unsigned>(date.day()),
+                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+}
+
+}  // namespace starling::http

@@ -1,0 +1,30 @@
+// A response's head as bytes. Pure; no I/O.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "platform/base/clock.h"
+#include "platform/http/message.h"
+
+namespace starling::http {
+
+enum class BodyFraming : uint8_t {
+  kLength,      // Content-Length: response.body.size()
+  kChunked,     // Transfer-Encoding: chunked
+  kUntilClose,  // nothing: HTTP/1.0 streams
+};
+enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
+
+// Appends "HTTP/1.1 200 OK\r\n...\r\n\r\n". `date_line` is "Date: ...\r\n". Fields of the response that are the server's
+// to write (Content-Length, Transfer-Encoding, Connection, Date) are left out; CR, LF and NUL become spaces.
+void AppendHead(const Response& response, BodyFraming framing, ConnectionField connection,
+                std::string_view date_line, std::string& out);
+
+// 1xx, 204 and 304 never have a body (RFC 9112, 6.3).
+bool MayHaveBody(int status);
+
+// "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"
+std::string DateLine(TimePoint now);
+
+}  // namespace starling::http

@@ -1,0 +1,81 @@
+// The event log: what services tell each other without waiting for one another.
+//
+//   StatusOr<Position> at = co_await log.Append("user-events", event);        // durable when it returns
+//   auto subscription = log.Subscribe("user-events", "profile", {}, [this](std::span<const Delivered> events) {
+//     return Consume(events);
+//   });
+//
+// Topics have partitions; events with one partition key keep their order, others need not. A group sees each event at
+// least once: it goes on after the last batch that its handler accepted, also after a crash. Consumers are therefore
+// idempotent (inbox.h).
+//
+//   handler fails             the batch comes again, event by event, after a growing, jittered pause (50 ms to 5 s)
+//   ... with UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED    for ever: it is not the event's fault
+//   ... otherwise, max_attempts times    the event goes to "<topic>.dead-letter", with what was wrong in its extensions
+//                             starlingerror, starlinggroup, starlingattempts; the group goes on with the next
+//   a group lags max_lag events    Append waits up to max_delay, then is refused with OVERLOADED that names the group
+//
+// Thread-safe. Adapters: embedded (embedded_event_log.h).
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/async/task.h"
+#include "platform/messaging/event.h"
+
+namespace starling::messaging {
+
+struct Position {
+  uint16_t partition = 0;
+  uint64_t offset = 0;  // grows within a partition, with gaps
+  bool operator==(const Position&) const = default;
+};
+
+struct Delivered {
+  Event event;
+  Position position;
+  int attempt = 1;
+};
+
+struct ConsumerOptions {
+  size_t max_batch = 256;
+  int max_attempts = 5;
+  Duration first_pause = std::chrono::milliseconds(50);
+  Duration longest_pause = std::chrono::seconds(5);
+};
+
+// One consumer in a group. Destruction stops it; a handler that runs is let finish.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+  // No handler is called after it returned; what the last one accepted is committed. Never call it on an io thread.
+  virtual void Stop() = 0;
+};
+
+class EventLog {
+ public:
+  // Runs on an io thread; one call at a time a subscription.
+  using Handler = std::function<Task<Status>(std::span<const Delivered>)>;
+
+  virtual ~EventLog() = default;
+
+  // All of the events become durable, or none is acknowledged. At most 1,000 at once.
+  virtual Task<StatusOr<std::vector<Position>>> AppendBatch(std::string topic, std::vector<Event> events) = 0;
+  Task<StatusOr<Position>> Append(std::string topic, Event event);
+
+  virtual StatusOr<std::unique_ptr<Subscription>> Subscribe(std::string_view topic, std::string_view group,
+                                                            ConsumerOptions options, Handler handler) = 0;
+
+  // Events that the group has yet to accept; NOT_FOUND for a topic or group that never was.
+  virtual StatusOr<uint64_t> Lag(std::string_view topic, std::string_view group) const = 0;
+
+  // At most `limit` events from `offset` on, of all partitions, for tools. Blocks.
+  virtual StatusOr<std::vector<Delivered>> Read(std::string_view topic, uint64_t offset, size_t limit) const = 0;
+};
+
+}  // namespace starling::messaging

@@ -1,0 +1,175 @@
+#include "platform/messaging/outbox.h"
+
+#include <mutex>
+
+#include "platform/telemetry/log.h"
+
+namespace starling::messaging {
+namespace {
+
+constexpr char kTable[] =
+    "CREATE TABLE IF NOT EXISTS outbox ("
+    "sequence INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, event BLOB NOT NULL)";
+
+}  // namespace
+
+// Lives until its coroutine ends, which may be after the Outbox.
+struct Outbox::Relay {
+  sql::Database& database;
+  EventLog& log;
+  Runtime& runtime;
+  const Options options;
+  std::atomic<int64_t>& backlog;
+
+  std::mutex mutex;
+  bool work = true;  // there may be rows
+  bool stopping = false;
+  Completion<bool> waiting;
+  bool started = false;
+  std::promise<void> ended;
+
+  void Wake(bool stop) {
+    Completion<bool> waiter;
+    {
+      const std::lock_guard lock(mutex);
+      work = true;
+      stopping = stopping || stop;
+      waiter = std::move(waiting);
+    }
+    if (waiter) waiter(true);
+  }
+
+  // False once stopping.
+  Task<bool> Wait() {
+    const bool woken = co_await Suspend<bool>([this](Completion<bool> completion) {
+      std::unique_lock lock(mutex);
+      if (!work && !stopping) {
+        waiting = std::move(completion);
+        return;
+      }
+      lock.unlock();
+      completion(true);
+    });
+    (void)woken;
+    const std::lock_guard lock(mutex);
+    work = false;
+    co_return !stopping;
+  }
+
+  struct Rows {
+    int64_t last = 0;
+    int64_t count = 0;
+    std::vector<std::pair<std::string, std::vector<Event>>> runs;  // by topic, in order
+  };
+
+  Task<StatusOr<Rows>> Fetch() {
+    co_return co_await database.Read([this](sql::Connection& connection) -> StatusOr<Rows> {
+      Rows rows;
+      STARLING_RETURN_IF_ERROR(connection.Query(
+          "SELECT sequence, topic, event FROM outbox ORDER BY sequence LIMIT ?1",
+          [&](const sql::Row& row) -> Status {
+            STARLING_ASSIGN_OR_RETURN(Event event, DecodeEvent(row.Bytes(2)));
+            if (rows.runs.empty() || rows.runs.back().first != row.Text(1)) {
+              rows.runs.push_back({std::string(row.Text(1)), {}});
+            }
+            rows.runs.back().second.push_back(std::move(event));
+            rows.last = row.Int(0);
+            ++rows.count;
+            return OkStatus();
+          },
+          options.batch));
+      return rows;
+    });
+  }
+
+  // Moves one batch; how many rows it had.
+  Task<StatusOr<int64_t>> Move() {
+    StatusOr<Rows> rows = co_await Fetch();
+    if (!rows.ok()) co_return rows.status();
+    if (rows->count == 0) co_return 0;
+    for (auto& [topic, events] : rows->runs) {
+      const auto appended = co_await log.AppendBatch(topic, std::move(events));
+      if (!appended.ok()) co_return appended.status();
+    }
+    const int64_t last = rows->last;
+    const Status deleted = co_await database.Write([last](sql::Transaction& transaction) -> Status {
+      return transaction.Execute("DELETE FROM outbox WHERE sequence <= ?1", last);
+    });
+    if (!deleted.ok()) co_return deleted;
+    backlog -= rows->count;
+    co_return rows->count;
+  }
+
+  Task<void> Run() {
+    Duration pause = std::chrono::milliseconds(50);
+    while (true) {
+      const bool more = co_await Wait();
+      if (!more) co_return;
+      while (true) {
+        const StatusOr<int64_t> moved = co_await Move();
+        if (moved.ok()) {
+          pause = std::chrono::milliseconds(50);
+          if (*moved < options.batch) break;
+          continue;
+        }
+        log::Warning("messaging", "an outbox waits").With(moved.status());
+        Wake(false);
+        co_await SleepFor(pause);
+        pause = std::min<Duration>(pause * 2, std::chrono::seconds(2));
+        break;
+      }
+    }
+  }
+};
+
+Outbox::Outbox(sql::Database& database, EventLog& log, Runtime& runtime, Options options)
+    : options_(options), relay_(new Relay{database, log, runtime, options, backlog_, {}, true, false, {}, false, {}}) {}
+
+StatusOr<std::unique_ptr<Outbox>> Outbox::Open(sql::Database& database, EventLog& log, Runtime& runtime,
+                                               Options options) {
+  auto outbox = std::unique_ptr<Outbox>(new Outbox(database, log, runtime, options));
+  STARLING_RETURN_IF_ERROR(database.WriteSync([](sql::Transaction& transaction) { return transaction.Execute(kTable); }));
+  STARLING_RETURN_IF_ERROR(database.ReadSync([&](sql::Connection& connection) {
+    return connection.Query("SELECT COUNT(*) FROM outbox", [&](const sql::Row& row) { outbox->backlog_ = row.Int(0); });
+  }));
+  return outbox;
+}
+
+Outbox::~Outbox() { Stop(); }
+
+Status Outbox::Add(sql::Transaction& transaction, std::string_view topic, const Event& event) {
+  STARLING_RETURN_IF_ERROR(Validate(event));
+  if (backlog_ >= options_.backlog_limit) {
+    return Overloaded(fmt::format("{} events wait in the outbox for the event log, its limit", backlog_.load()),
+                      std::chrono::seconds(2));
+  }
+  STARLING_RETURN_IF_ERROR(transaction.Execute("INSERT INTO outbox (topic, event) VALUES (?1, ?2)", topic,
+                                               sql::Blob{EncodeEvent(event)}));
+  transaction.OnCommit([this] {
+    ++backlog_;
+    relay_->Wake(false);
+  });
+  return OkStatus();
+}
+
+void Outbox::Start() {
+  {
+    const std::lock_guard lock(relay_->mutex);
+    if (std::exchange(relay_->started, true)) return;
+  }
+  Spawn(relay_->runtime.NextExecutor(), [](std::shared_ptr<Relay> relay) -> Task<void> {
+    co_await relay->Run();
+    relay->ended.set_value();
+  }(relay_));
+}
+
+void Outbox::Stop() {
+  {
+    const std::lock_guard lock(relay_->mutex);
+    if (!relay_->started || relay_->stopping) return;
+  }
+  relay_->Wake(true);
+  relay_->ended.get_future().wait();
+}
+
+}  // namespace starling::messaging

@@ -1,0 +1,47 @@
+// What travels with a call, in process or not: until when, for whom, as part of which trace.
+//
+//   CallContext context = CallContext::ForService("features", std::chrono::seconds(2));   // work nobody asked for
+//   StatusOr<Product> product = co_await catalog.GetProduct(context, request);
+//   if (context.Remaining() < std::chrono::milliseconds(5)) ...
+//
+// A service passes the context that it was given to the calls it makes: the deadline only shrinks, the caller stays the
+// caller, the trace goes on. One context belongs to one call; it is not thread-safe.
+#pragma once
+
+#include <algorithm>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "platform/async/cancellation.h"
+#include "platform/base/clock.h"
+#include "platform/security/identity.h"
+#include "platform/telemetry/trace_context.h"
+
+namespace starling::rpc {
+
+class CallContext {
+ public:
+  // A call from outside, by `caller` (never null; security::Anonymous() for nobody).
+  CallContext(std::shared_ptr<const security::Identity> caller, Instant deadline)
+      : deadline(deadline), caller(std::move(caller)) {}
+
+  // A call that a service makes for itself, as a consumer of events does. `service` must live as long as the context.
+  static CallContext ForService(std::string_view service, Duration timeout);
+
+  Duration Remaining() const {
+    return std::max(Duration(0), Duration(deadline - std::chrono::steady_clock::now()));
+  }
+  bool Cancelled() const { return cancellation.IsCancelled(); }
+
+  Instant deadline;
+  std::shared_ptr<const security::Identity> caller;
+  telemetry::TraceContext trace;
+  CancellationToken cancellation;
+  // Chosen by the outermost caller for a call that changes something; not passed on to the calls within.
+  std::string idempotency_key;
+  // The service that makes this call, "" when it comes from outside. Services trust each other.
+  std::string_view via_service;
+};
+
+}  // namespace starling::rpc

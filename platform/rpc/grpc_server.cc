@@ -1,0 +1,203 @@
+#include "platform/rpc/grpc_server.h"
+
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/security/server_credentials.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <unordered_map>
+
+#include "platform/rpc/call_metadata.h"
+#include "platform/rpc/grpc_status.h"
+#include "platform/security/authenticator.h"
+#include "platform/security/token.h"
+
+namespace starling::rpc {
+namespace {
+
+std::string Metadata(const grpc::CallbackServerContext& context, const char* name) {
+  const auto& all = context.client_metadata();
+  const auto at = all.find(name);
+  return at == all.end() ? "" : std::string(at->second.data(), at->second.size());
+}
+
+Instant DeadlineOf(const grpc::CallbackServerContext& context) {
+  const auto deadline = context.deadline();
+  if (deadline == std::chrono::system_clock::time_point::max()) return Instant::max();
+  return std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now());
+}
+
+struct Route {
+  const MethodDescriptor* method;
+  void* service;
+};
+
+}  // namespace
+
+class GrpcServer::Core final : public grpc::CallbackGenericService {
+ public:
+  Core(Runtime& runtime, const Registry& registry, Options options)
+      : runtime_(runtime), options_(std::move(options)) {
+    for (const Binding& binding : registry.bindings()) {
+      if (!binding.local()) continue;
+      for (const MethodDescriptor& method : binding.descriptor->methods) {
+        routes_[std::string(method.grpc_path)] = {&method, binding.service.get()};
+      }
+    }
+  }
+
+  StatusOr<int> Start() {
+    grpc::ServerBuilder builder;
+    int port = 0;
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
+    builder.AddListeningPort(options_.address, grpc::InsecureServerCredentials(), &port);
+    builder.RegisterCallbackGenericService(this);
+    server_ = builder.BuildAndStart();
+    if (server_ == nullptr || port == 0) {
+      return Unavailable("gRPC cannot listen on {}; is another process there? choose another grpc.port",
+                         options_.address);
+    }
+    return port;
+  }
+
+  void Drain(Duration limit) {
+    if (server_ == nullptr) return;
+    server_->Shutdown(std::chrono::system_clock::now() + limit);
+    server_->Wait();
+    server_ = nullptr;
+  }
+
+  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+
+ private:
+  class Call;
+  friend class Call;
+
+  Runtime& runtime_;
+  const Options options_;
+  std::unordered_map<std::string, Route> routes_;
+  std::atomic<int> in_flight_{0};
+  std::unique_ptr<grpc::Server> server_;
+};
+
+// One call, from its first byte to OnDone, which deletes it. gRPC calls OnDone only after Finish, and Finish is the
+// coroutine's last act, so neither outlives the other.
+class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, public ByteSink {
+ public:
+  Call(Core& core, grpc::GenericCallbackServerContext& context) : core_(core), context_(context) {
+    const auto at = core_.routes_.find(context.method());
+    if (at == core_.routes_.end()) {
+      Finish(ToGrpc(Unimplemented("no service here has the method {}", context.method())));
+      return;
+    }
+    route_ = at->second;
+    if (core_.in_flight_.fetch_add(1) >= core_.options_.max_in_flight) {
+      counted_ = true;
+      Finish(ToGrpc(Overloaded("too many calls in flight", std::chrono::seconds(1))));
+      return;
+    }
+    counted_ = true;
+    StartRead(&request_);
+  }
+
+  Task<Status> Write(std::string bytes) override {
+    const grpc::Slice slice(bytes);
+    response_ = grpc::ByteBuffer(&slice, 1);
+    co_return co_await Suspend<Status>([this](Completion<Status> completion) {
+      written_ = std::move(completion);
+      StartWrite(&response_);
+    });
+  }
+
+ private:
+  void OnReadDone(bool ok) override {
+    if (!ok) {
+      Finish(ToGrpc(InvalidArgument("{}: the call brought no request", context_.method())));
+      return;
+    }
+    Spawn(core_.runtime_.NextExecutor(), Run());
+  }
+  void OnWriteDone(bool ok) override {
+    Completion<Status> written = std::move(written_);
+    if (written) written(ok ? OkStatus() : Cancelled("the caller is gone"));
+  }
+  void OnCancel() override { cancellation_.Cancel(); }
+  void OnDone() override {
+    if (counted_) core_.in_flight_.fetch_sub(1);
+    delete this;
+  }
+
+  Task<StatusOr<std::shared_ptr<const security::Identity>>> Caller(std::string_view& via_service) {
+    const std::string cluster_key = Metadata(context_, metadata::kClusterKey);
+    if (!cluster_key.empty()) {
+      if (core_.options_.cluster_key.empty() || !security::ConstantTimeEqual(cluster_key, core_.options_.cluster_key)) {
+        co_return Unauthenticated("the cluster key is not this process'; give both the same rpc.cluster_key");
+      }
+      via_service = Metadata(context_, metadata::kCallerService).empty() ? "" : "remote";
+      co_return security::ParseIdentity(Metadata(context_, metadata::kIdentity));
+    }
+    std::string credentials = Metadata(context_, metadata::kAuthorization);
+    if (credentials.empty() || core_.options_.authenticator == nullptr) co_return security::Anonymous();
+    if (credentials.starts_with("Bearer ")) credentials.erase(0, 7);
+    co_return co_await core_.options_.authenticator->Authenticate(credentials);
+  }
+
+  Task<void> Run() {
+    std::string_view via_service;
+    StatusOr<std::shared_ptr<const security::Identity>> caller = co_await Caller(via_service);
+    if (!caller.ok()) {
+      Finish(ToGrpc(caller.status()));
+      co_return;
+    }
+    CallContext context(*std::move(caller), DeadlineOf(context_));
+    context.via_service = via_service;
+    context.cancellation = cancellation_.token();
+    context.idempotency_key = Metadata(context_, metadata::kIdempotencyKey);
+    if (const auto trace = telemetry::TraceContext::Parse(Metadata(context_, metadata::kTraceparent))) {
+      context.trace = *trace;
+    }
+    grpc::Slice slice;
+    if (!request_.TrySingleSlice(&slice).ok() && !request_.DumpToSingleSlice(&slice).ok()) {
+      Finish(ToGrpc(Internal("the request could not be read")));
+      co_return;
+    }
+    const std::string_view request(reinterpret_cast<const char*>(slice.begin()), slice.size());
+    if (route_.method->server_streaming) {
+      const Status status = co_await route_.method->stream_bytes(route_.service, context, request, *this);
+      Finish(ToGrpc(status));
+      co_return;
+    }
+    const StatusOr<std::string> response = co_await route_.method->call_bytes(route_.service, context, request);
+    if (!response.ok()) {
+      Finish(ToGrpc(response.status()));
+      co_return;
+    }
+    const grpc::Slice answer(*response);
+    response_ = grpc::ByteBuffer(&answer, 1);
+    StartWriteAndFinish(&response_, {}, grpc::Status::OK);
+  }
+
+  Core& core_;
+  grpc::GenericCallbackServerContext& context_;
+  Route route_{};
+  bool counted_ = false;
+  grpc::ByteBuffer request_, response_;
+  Completion<Status> written_;
+  CancellationSource cancellation_;
+};
+
+grpc::ServerGenericBidiReactor* GrpcServer::Core::CreateReactor(grpc::GenericCallbackServerContext* context) {
+  return new Call(*this, *context);
+}
+
+GrpcServer::GrpcServer(Runtime& runtime, const Registry& registry, Options options)
+    : core_(std::make_unique<Core>(runtime, registry, std::move(options))) {}
+
+GrpcServer::~GrpcServer() { core_->Drain(std::chrono::seconds(1)); }
+
+StatusOr<int> GrpcServer::Start() { return core_->Start(); }
+
+void GrpcServer::Drain(Duration limit) { core_->Drain(limit); }
+
+}  // namespace starling::rpc

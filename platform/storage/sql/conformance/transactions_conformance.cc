@@ -1,0 +1,347 @@
+// Transactions: what is seen, what is durable, in which order, and what happens at the bounds.
+#include <gmock/gmock.h>
+
+#include <latch>
+#include <thread>
+
+#include "platform/async/runtime.h"
+#include "platform/storage/sql/conformance/sql_conformance.h"
+
+namespace starling::sql {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+// Starts a Write and keeps its answer.
+class Started {
+ public:
+  template <typename F>
+  Started(Runtime& runtime, Database& database, F f) {
+    Spawn(runtime.executor(0), Run(database, std::move(f), promise_));
+  }
+  Status Get() { return future_.get(); }
+
+ private:
+  template <typename F>
+  static Task<void> Run(Database& database, F f, std::shared_ptr<std::promise<Status>> promise) {
+    Status status = co_await database.Write(std::move(f));
+    promise->set_value(std::move(status));
+  }
+  std::shared_ptr<std::promise<Status>> promise_ = std::make_shared<std::promise<Status>>();
+  std::future<Status> future_ = promise_->get_future();
+};
+
+// A Write that holds the writer until released, so that those behind it wait together.
+struct Gate {
+  std::latch reached{1};
+  std::latch open{1};
+  auto Function() {
+    return [this](Transaction&) -> Status {
+      reached.count_down();
+      open.wait();
+      return OkStatus();
+    };
+  }
+};
+
+TEST_P(SqlConformance, AnAcknowledgedWriteIsSeenByLaterReadsAndAfterReopening) {
+  {
+    const auto database = Open();
+    ASSERT_TRUE(Insert(*database, 1, "one").ok());
+    EXPECT_THAT(Ids(*database), ElementsAre(1));
+    ASSERT_TRUE(database->CheckpointSync().ok());
+    ASSERT_TRUE(Insert(*database, 2, "two").ok());
+  }
+  const auto database = Open();
+  EXPECT_THAT(Ids(*database), ElementsAre(1, 2));
+  EXPECT_TRUE(database->CheckSync().ok());
+}
+
+TEST_P(SqlConformance, WritesAndReadsComeBackToTheirCoroutine) {
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open();
+  const StatusOr<int64_t> count = runtime.Block([](Database& database) -> Task<StatusOr<int64_t>> {
+    const auto home = std::this_thread::get_id();
+    const StatusOr<int64_t> changed =
+        co_await database.Write([&](Transaction& transaction) -> StatusOr<int64_t> {
+          EXPECT_NE(std::this_thread::get_id(), home);
+          STARLING_RETURN_IF_ERROR(Insert(transaction, 1, "one"));
+          return transaction.changes();
+        });
+    EXPECT_EQ(std::this_thread::get_id(), home);
+    EXPECT_EQ(changed.value(), 1);
+    const Status checked = co_await database.Check();
+    EXPECT_TRUE(checked.ok()) << checked;
+    const Status moved = co_await database.Checkpoint();
+    EXPECT_TRUE(moved.ok()) << moved;
+    StatusOr<int64_t> count =
+        co_await database.Read([](Connection& connection) -> StatusOr<int64_t> {
+          STARLING_ASSIGN_OR_RETURN(const std::optional<int64_t> one,
+                                    connection.QueryOne("SELECT count(*) FROM item",
+                                                        [](const Row& row) { return row.Int(0); }));
+          return one.value_or(-1);
+        });
+    co_return count;
+  }(*database));
+  EXPECT_EQ(count.value(), 1);
+}
+
+TEST_P(SqlConformance, AWriteThatFailsIsUndoneAloneAndKeepsItsError) {
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open();
+  Gate gate;
+  Started blocking(runtime, *database, gate.Function());
+  gate.reached.wait();
+  Started first(runtime, *database,
+                [](Transaction& transaction) { return Insert(transaction, 1, "one"); });
+  Started bad(runtime, *database, [](Transaction& transaction) -> Status {
+    STARLING_RETURN_IF_ERROR(Insert(transaction, 2, "two"));
+    return NotFound("changed my mind");
+  });
+  Started clash(runtime, *database, [](Transaction& transaction) -> Status {
+    STARLING_RETURN_IF_ERROR(Insert(transaction, 3, "three"));
+    return Insert(transaction, 1, "again");
+  });
+  Started last(runtime, *database,
+               [](Transaction& transaction) { return Insert(transaction, 4, "four"); });
+  gate.open.count_down();
+  EXPECT_TRUE(blocking.Get().ok());
+  EXPECT_TRUE(first.Get().ok());
+  EXPECT_EQ(bad.Get(), NotFound("changed my mind"));
+  EXPECT_EQ(clash.Get().code(), StatusCode::kAlreadyExists);
+  EXPECT_TRUE(last.Get().ok());
+  EXPECT_THAT(Ids(*database), ElementsAre(1, 4));
+}
+
+TEST_P(SqlConformance, HooksRunInCommitOrderBeforeTheCallerAndOnlyForWhatIsCommitted) {
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open();
+  Gate gate;
+  Started blocking(runtime, *database, gate.Function());
+  gate.reached.wait();
+  std::mutex mutex;
+  std::vector<int> order;
+  const auto note = [&](int id) {
+    const std::lock_guard lock(mutex);
+    order.push_back(id);
+  };
+  std::vector<std::unique_ptr<Started>> writes;
+  for (int id = 1; id <= 5; ++id) {
+    writes.push_back(std::make_unique<Started>(
+        runtime, *database, [&note, id](Transaction& transaction) -> Status {
+          transaction.OnCommit([&note, id] { note(id); });
+          transaction.OnCommit([&note, id] { note(id * 10); });
+          if (id == 3) return Cancelled("no");
+          return Insert(transaction, id, std::to_string(id));
+        }));
+  }
+  {
+    const std::lock_guard lock(mutex);
+    EXPECT_THAT(order, IsEmpty());
+  }
+  gate.open.count_down();
+  EXPECT_TRUE(writes.front()->Get().ok());
+  {
+    const std::lock_guard lock(mutex);
+    ASSERT_GE(order.size(), 2u) << "the caller was resumed before its hooks ran";
+    EXPECT_EQ(order[0], 1);
+    EXPECT_EQ(order[1], 10);
+  }
+  for (size_t i = 1; i < writes.size(); ++i) EXPECT_EQ(writes[i]->Get().ok(), i != 2);
+  EXPECT_THAT(order, ElementsAre(1, 10, 2, 20, 4, 40, 5, 50));
+}
+
+TEST_P(SqlConformance, HooksSeeTheirCommitFromOutside) {
+  const auto database = Open();
+  std::vector<int64_t> seen;
+  std::thread reader;
+  ASSERT_TRUE(database
+                  ->WriteSync([&](Transaction& transaction) -> Status {
+                    transaction.OnCommit(
+                        [&] { std::thread([&] { seen = Ids(*database); }).join(); });
+                    return Insert(transaction, 1, "one");
+                  })
+                  .ok());
+  EXPECT_THAT(seen, ElementsAre(1));
+}
+
+TEST_P(SqlConformance, AReadSeesOneSnapshotAndNeverWaitsForWriters) {
+  const auto database = Open();
+  ASSERT_TRUE(Insert(*database, 1, "one").ok());
+  std::latch first_query(1), written(1);
+  std::thread writer([&] {
+    first_query.wait();
+    EXPECT_TRUE(Insert(*database, 2, "two").ok());
+    written.count_down();
+  });
+  const Status status = database->ReadSync([&](Connection& connection) -> Status {
+    const auto count = [&] {
+      return connection
+          .QueryOne("SELECT count(*) FROM item", [](const Row& row) { return row.Int(0); })
+          .value();
+    };
+    EXPECT_EQ(count(), 1);
+    first_query.count_down();
+    written.wait();
+    EXPECT_EQ(count(), 1);
+    return OkStatus();
+  });
+  EXPECT_TRUE(status.ok()) << status;
+  writer.join();
+  EXPECT_THAT(Ids(*database), ElementsAre(1, 2));
+}
+
+TEST_P(SqlConformance, AtTheLimitWritesAreRefusedWithARetryDelayAndTheOthersGoOn) {
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open({.write_queue_limit = 3});
+  Gate gate;
+  Started blocking(runtime, *database, gate.Function());
+  gate.reached.wait();
+  std::vector<std::unique_ptr<Started>> waiting;
+  for (int id = 1; id <= 3; ++id) {
+    waiting.push_back(std::make_unique<Started>(runtime, *database, [id](Transaction& transaction) {
+      return Insert(transaction, id, std::to_string(id));
+    }));
+  }
+  // On the one io thread, so after the three.
+  Started refused(runtime, *database,
+                  [](Transaction& transaction) { return Insert(transaction, 4, "4"); });
+  const Status status = refused.Get();
+  EXPECT_EQ(status.code(), StatusCode::kUnavailable);
+  EXPECT_EQ(Reason(status), reason::kOverloaded);
+  EXPECT_TRUE(RetryAfter(status).has_value());
+  EXPECT_EQ(database->statistics().queued_writes, 3);
+  gate.open.count_down();
+  for (const auto& write : waiting) EXPECT_TRUE(write->Get().ok());
+  EXPECT_THAT(Ids(*database), ElementsAre(1, 2, 3));
+  EXPECT_EQ(database->statistics().refused_writes, 1);
+}
+
+TEST_P(SqlConformance, AtTheLimitReadsAreRefusedToo) {
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open({.reader_threads = 1, .read_queue_limit = 1});
+  std::latch reached(1), open(1);
+  std::thread holder([&] {
+    EXPECT_TRUE(database
+                    ->ReadSync([&](Connection&) -> Status {
+                      reached.count_down();
+                      open.wait();
+                      return OkStatus();
+                    })
+                    .ok());
+  });
+  reached.wait();
+  const auto read = [](Database& database, std::promise<Status>& promise) -> Task<void> {
+    Status status = co_await database.Read([](Connection&) -> Status { return OkStatus(); });
+    promise.set_value(std::move(status));
+  };
+  std::promise<Status> waits, refused;
+  Spawn(runtime.executor(0), read(*database, waits));
+  Spawn(runtime.executor(0), read(*database, refused));
+  const Status status = refused.get_future().get();
+  EXPECT_EQ(Reason(status), reason::kOverloaded) << status;
+  open.count_down();
+  EXPECT_TRUE(waits.get_future().get().ok());
+  holder.join();
+}
+
+TEST_P(SqlConformance, WritesThatWaitTogetherShareACommit) {
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open();
+  Gate gate;
+  Started blocking(runtime, *database, gate.Function());
+  gate.reached.wait();
+  std::vector<std::unique_ptr<Started>> writes;
+  for (int id = 1; id <= 40; ++id) {
+    writes.push_back(std::make_unique<Started>(runtime, *database, [id](Transaction& transaction) {
+      return Insert(transaction, id, std::to_string(id));
+    }));
+  }
+  // All forty are queued once this one, behind them on the same io thread, is.
+  std::promise<void> queued;
+  Spawn(runtime.executor(0), [](std::promise<void>& queued) -> Task<void> {
+    queued.set_value();
+    co_return;
+  }(queued));
+  queued.get_future().get();
+  const int64_t before = database->statistics().commits;
+  gate.open.count_down();
+  for (const auto& write : writes) EXPECT_TRUE(write->Get().ok());
+  EXPECT_EQ(database->statistics().commits, before + 2);
+  EXPECT_EQ(database->statistics().writes, 41);
+  EXPECT_EQ(Ids(*database).size(), 40u);
+}
+
+TEST_P(SqlConformance, ManyWritersLoseNothingAndCountEachOnce) {
+  const auto database = Open();
+  ASSERT_TRUE(Insert(*database, 1, "counter").ok());
+  constexpr int kThreads = 8, kEach = 50;
+  std::vector<std::thread> threads;
+  for (int i = 0; i < kThreads; ++i) {
+    threads.emplace_back([&] {
+      for (int n = 0; n < kEach; ++n) {
+        EXPECT_TRUE(database
+                        ->WriteSync([](Transaction& transaction) -> Status {
+                          return transaction.Execute(
+                              "UPDATE item SET amount = amount + 1 WHERE id = 1");
+                        })
+                        .ok());
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const auto amount = database->ReadSync([](Connection& connection) {
+    return connection.QueryOne("SELECT amount FROM item",
+                               [](const Row& row) { return row.Int(0); });
+  });
+  EXPECT_EQ(amount.value(), kThreads * kEach);
+}
+
+TEST_P(SqlConformance, BlockingOnItselfIsRefused) {
+  const auto database = Open();
+  Status in_write, in_read, in_hook, check;
+  ASSERT_TRUE(database
+                  ->WriteSync([&](Transaction& transaction) -> Status {
+                    in_write = Insert(*database, 1, "one");
+                    transaction.OnCommit([&] { in_hook = Insert(*database, 2, "two"); });
+                    return OkStatus();
+                  })
+                  .ok());
+  ASSERT_TRUE(database
+                  ->ReadSync([&](Connection&) -> Status {
+                    in_read = database->ReadSync([](Connection&) { return OkStatus(); });
+                    check = database->CheckSync();
+                    return OkStatus();
+                  })
+                  .ok());
+  for (const Status& status : {in_write, in_read, in_hook, check}) {
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("wait for itself"));
+  }
+}
+
+TEST_P(SqlConformance, DestructionRunsWhatWasAccepted) {
+  Runtime runtime({.io_threads = 1});
+  auto database = Open();
+  Gate gate;
+  Started blocking(runtime, *database, gate.Function());
+  gate.reached.wait();
+  Started behind(runtime, *database,
+                 [](Transaction& transaction) { return Insert(transaction, 1, "one"); });
+  std::promise<void> queued;
+  Spawn(runtime.executor(0), [](std::promise<void>& queued) -> Task<void> {
+    queued.set_value();
+    co_return;
+  }(queued));
+  queued.get_future().get();
+  gate.open.count_down();
+  database.reset();
+  EXPECT_TRUE(blocking.Get().ok());
+  EXPECT_TRUE(behind.Get().ok());
+  EXPECT_THAT(Ids(*Open()), ElementsAre(1));
+}
+
+}  // namespace
+}  // namespace starling::sql

@@ -1,0 +1,22 @@
+#include <future>
+
+#include "platform/storage/sql/sql.h"
+
+namespace starling::sql {
+
+Task<Status> Database::UpkeepTask(Upkeep upkeep) {
+  co_return co_await Suspend<Status>([this, upkeep](Completion<Status> completion) {
+    auto shared = std::make_shared<Completion<Status>>(std::move(completion));
+    SubmitUpkeep(upkeep, [shared](Status status) { (*shared)(std::move(status)); });
+  });
+}
+
+Status Database::UpkeepSync(Upkeep upkeep) {
+  STARLING_RETURN_IF_ERROR(MayBlock());
+  auto promise = std::make_shared<std::promise<Status>>();
+  std::future<Status> result = promise->get_future();
+  SubmitUpkeep(upkeep, [promise](Status status) { promise->set_value(std::move(status)); });
+  return result.get();
+}
+
+}  // namespace starling::sql

@@ -1,0 +1,23 @@
+// SQLite's result codes as statuses: what failed, in which file, and what to do.
+#pragma once
+
+#include <string_view>
+
+#include "platform/base/status.h"
+
+struct sqlite3;
+
+namespace starling::sql {
+
+struct SqliteError {
+  int code = 0;          // extended result code
+  int system_errno = 0;  // of the failed system call; 0 when there was none
+  std::string_view message;
+};
+
+// The last error of a connection. The message lives until its next call.
+SqliteError LastSqliteError(sqlite3* connection, int code);
+
+Status SqliteStatus(const SqliteError& error, std::string_view path);
+
+}  // namespace starling::sql
