@@ -10,7 +10,7 @@
 # (their _messages are found by name), and what the generated code calls. LAYER: contracts when absent.
 
 # Every .proto gets each of these files, empty ones if need be, so that the build knows them beforehand.
-set(STARLING_CONTRACT_SUFFIXES .json.h .json.cc)
+set(STARLING_CONTRACT_SUFFIXES .json.h .json.cc .service.h .binding.cc)
 
 set(STARLING_GENERATED ${CMAKE_BINARY_DIR}/generated)
 file(MAKE_DIRECTORY ${STARLING_GENERATED})

@@ -152,26 +152,4 @@ std::vector<const FieldDescriptor*> FieldPath(const google::protobuf::Descriptor
   return fields;
 }
 
-std::string CppName(const google::protobuf::Descriptor& message) {
-  std::string name = message.name();
-  for (const auto* outer = message.containing_type(); outer != nullptr; outer = outer->containing_type()) {
-    name = outer->name() + "_" + name;
-  }
-  return "::" + CppNamespace(*message.file()) + "::" + name;
-}
-
-std::string CppNamespace(const google::protobuf::FileDescriptor& file) {
-  std::string name;
-  for (const char c : file.package()) {
-    if (c == '.') {
-      name += "::";
-    } else {
-      name += c;
-    }
-  }
-  return name;
-}
-
-std::string WithoutExtension(const std::string& proto) { return proto.substr(0, proto.rfind('.')); }
-
 }  // namespace starling::codegen

@@ -56,11 +56,4 @@ std::string Comment(const Descriptor& descriptor) {
   return text;
 }
 
-// "::starling::catalog::v1::Product"
-std::string CppName(const google::protobuf::Descriptor& message);
-// "starling::catalog::v1"
-std::string CppNamespace(const google::protobuf::FileDescriptor& file);
-// "contracts/catalog/v1/catalog" of "contracts/catalog/v1/catalog.proto"
-std::string WithoutExtension(const std::string& proto);
-
 }  // namespace starling::codegen

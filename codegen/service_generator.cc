@@ -1,5 +1,6 @@
 #include "codegen/service_generator.h"
 
+#include <google/protobuf/descriptor.pb.h>
 #include <google/protobuf/io/printer.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 
@@ -7,6 +8,7 @@
 #include <vector>
 
 #include "codegen/method.h"
+#include "codegen/names.h"
 #include "codegen/openapi_generator.h"
 
 namespace starling::codegen {
@@ -49,8 +51,8 @@ Vars MethodVars(const Method& method, int index) {
   return {{"method", descriptor.name()},
           {"service", descriptor.service()->name()},
           {"full_service", descriptor.service()->full_name()},
-          {"request", CppName(*descriptor.input_type())},
-          {"response", CppName(*descriptor.output_type())},
+          {"request", QualifiedName(*descriptor.input_type())},
+          {"response", QualifiedName(*descriptor.output_type())},
           {"index", std::to_string(index)},
           {"owner", method.owner.empty() ? "{}" : Getter(method.owner)}};
 }
@@ -212,15 +214,6 @@ void PrintHttpRules(Printer& printer, const Method& method, int index) {
   printer.Print("};\n");
 }
 
-std::string Quoted(const std::string& text) {
-  std::string quoted = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') quoted += '\\';
-    quoted += c;
-  }
-  return quoted + "\"";
-}
-
 void PrintDescriptor(Printer& printer, const ServiceDescriptor& service, const std::vector<Method>& methods) {
   for (size_t i = 0; i < methods.size(); ++i) PrintHttpRules(printer, methods[i], static_cast<int>(i));
   printer.Print("const rpc::MethodDescriptor k$service$Methods[] = {\n", "service", service.name());
@@ -307,14 +300,14 @@ std::string ServiceHeader(const FileDescriptor& file) {
   std::string text;
   StringOutputStream stream(&text);
   Printer printer(&stream, '$');
-  const std::string base = WithoutExtension(file.name());
+  const std::string base = BaseName(file);
   printer.Print(kNotice, "file", file.name());
   printer.Print("#pragma once\n\n#include \"$base$.pb.h\"\n", "base", base);
   if (file.service_count() > 0) {
     for (int i = 0; i < file.dependency_count(); ++i) {
-      printer.Print("#include \"$base$.pb.h\"\n", "base", WithoutExtension(file.dependency(i)->name()));
+      printer.Print("#include \"$base$.pb.h\"\n", "base", BaseName(*file.dependency(i)));
     }
-    printer.Print("#include \"platform/rpc/service.h\"\n\nnamespace $namespace$ {\n\n", "namespace", CppNamespace(file));
+    printer.Print("#include \"platform/rpc/service.h\"\n\nnamespace $namespace$ {\n\n", "namespace", Namespace(file));
     for (int s = 0; s < file.service_count(); ++s) {
       const ServiceDescriptor& service = *file.service(s);
       PrintComment(printer, Comment(service));
@@ -341,7 +334,7 @@ std::string ServiceHeader(const FileDescriptor& file) {
       printer.Outdent();
       printer.Print("};\n\n");
     }
-    printer.Print("}  // namespace $namespace$\n", "namespace", CppNamespace(file));
+    printer.Print("}  // namespace $namespace$\n", "namespace", Namespace(file));
   }
   return text;
 }
@@ -350,12 +343,12 @@ std::string BindingSource(const FileDescriptor& file) {
   std::string text;
   StringOutputStream stream(&text);
   Printer printer(&stream, '$');
-  const std::string base = WithoutExtension(file.name());
+  const std::string base = BaseName(file);
   printer.Print(kNotice, "file", file.name());
   if (file.service_count() == 0) return text;
   printer.Print("#include \"$base$.json.h\"\n#include \"$base$.service.h\"\n", "base", base);
   printer.Print("#include \"platform/rpc/entry_points.h\"\n\nnamespace $namespace$ {\nnamespace {\n\n", "namespace",
-                CppNamespace(file));
+                Namespace(file));
   for (int s = 0; s < file.service_count(); ++s) {
     const std::vector<Method> methods = ReadMethods(*file.service(s));
     PrintLocal(printer, *file.service(s), methods);
@@ -373,7 +366,7 @@ std::string BindingSource(const FileDescriptor& file) {
         "  return std::make_shared<$service$Remote>(std::move(channel));\n}\n\n",
         "service", file.service(s)->name());
   }
-  printer.Print("}  // namespace $namespace$\n", "namespace", CppNamespace(file));
+  printer.Print("}  // namespace $namespace$\n", "namespace", Namespace(file));
   return text;
 }
 

@@ -3,15 +3,14 @@
 //   struct HttpOptions {
 //     int port = 8080;
 //     Duration idle_timeout = std::chrono::seconds(75);
-//     std::vector<std::string> cors_origins;
+//     Log log = Log::kErrors;
 //     static void Describe(config::Fields<HttpOptions>& fields) {
-//       fields.Add("port", &HttpOptions::port, "TCP port of the public API").Range(0,
-//       65535).NeedsRestart(); fields.Add("idle_timeout", &HttpOptions::idle_timeout, "a quiet
-//       connection is closed after").AtLeast(std::chrono::seconds(1)); fields.Add("cors_origins",
-//       &HttpOptions::cors_origins, "origins that browsers may call from"); fields.AddEnum("log",
-//       &HttpOptions::log, {{"all", Log::kAll}, {"errors", Log::kErrors}}, "which requests are
-//       logged"); fields.Check([](const HttpOptions& o) { return o.a < o.b ? "" : "a must be below
-//       b"; });
+//       fields.Add("port", &HttpOptions::port, "TCP port").Range(0, 65535).NeedsRestart();
+//       fields.Add("idle_timeout", &HttpOptions::idle_timeout, "a quiet connection lives")
+//           .AtLeast(std::chrono::seconds(1));
+//       fields.AddEnum("log", &HttpOptions::log, {{"all", Log::kAll}, {"errors", Log::kErrors}},
+//                      "which requests are logged");
+//       fields.Check([](const HttpOptions& o) { return o.low < o.high ? "" : "low >= high"; });
 //     }
 //   };
 //

@@ -1,9 +1,9 @@
 // Handle<T>: a section as the code that uses it sees it.
 //
 //   config::Handle<HttpOptions> options = registry.Section<HttpOptions>("http");
-//   std::shared_ptr<const HttpOptions> now = options.Get();    // consistent for as long as it is
-//   held config::Subscription changes = options.OnChange([&](const HttpOptions& now) {
-//   limiter.SetRate(now.rate); });
+//   std::shared_ptr<const HttpOptions> now = options.Get();  // good for as long as it is held
+//   config::Subscription changes =
+//       options.OnChange([&](const HttpOptions& now) { limiter.SetRate(now.rate); });
 //
 // Get never locks and costs about 15 ns (platform/base/snapshot.h). A callback runs on the thread
 // that reloads, after every section was swapped, and only when its own section changed. Once a

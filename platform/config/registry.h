@@ -3,19 +3,20 @@
 //
 //   config::Registry registry;
 //   config::Handle<HttpOptions> http = registry.Section<HttpOptions>("http", "the public API");
-//   Status loaded = registry.Load({.file = "starling.yaml", .environment =
-//   config::ProcessEnvironment(), .overrides = sets}); int port = http.Get()->port;
-//   StatusOr<config::Report> report = registry.Reload();       // or let watch.h do it
+//   Status loaded = registry.Load({.file = "starling.yaml",
+//                                  .environment = config::ProcessEnvironment(),
+//                                  .overrides = {{"http.port", "9000"}}});
+//   int port = http.Get()->port;
+//   StatusOr<config::Report> report = registry.Reload();  // or let watch.h do it
 //
 // Layers, each over the one before:
 //   1. defaults: the initialisers of the section's struct
 //   2. the YAML file
 //   3. the environment: STARLING_ and the key in capitals, its dots as underscores:
-//   http.idle_timeout is
-//      STARLING_HTTP_IDLE_TIMEOUT. Two underscores stand for a dot wherever one would not do, above
-//      all in the keys of maps: peers.catalog.address is STARLING_PEERS__CATALOG__ADDRESS. (A map's
-//      key with other characters than [a-z0-9_] cannot be said in the environment: use the file or
-//      --set.)
+//      http.idle_timeout is STARLING_HTTP_IDLE_TIMEOUT. Two underscores stand for a dot wherever
+//      one would not do, above all in the keys of maps: peers.catalog.address is
+//      STARLING_PEERS__CATALOG__ADDRESS. (A map's key with other characters than [a-z0-9_] cannot
+//      be said in the environment: use the file or --set.)
 //   4. the command line: --set http.port=9000
 // A list in 3 and 4 is "a, b" or "[a, b]"; a map or a section is "{name: value}". Maps of different
 // sources are merged key by key; lists are replaced, and so are a map's defaults. A secret `key`
@@ -50,8 +51,7 @@ namespace starling::config {
 // What a reload changed.
 struct Report {
   std::vector<std::string> changed;        // keys that are live with their new value
-  std::vector<std::string> needs_restart;  // keys that a source says otherwise, but that need a
-                                           // restart; the running value stays
+  std::vector<std::string> needs_restart;  // keys whose running value stays until a restart
 };
 
 // A section as the registry holds it, whatever its type.

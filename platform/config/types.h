@@ -1,9 +1,8 @@
 // Types of configuration values that C++ has none for: sizes in bytes, and secrets.
 //
 //   struct CacheOptions {
-//     config::Bytes capacity = config::Bytes::MiB(64);   // "64MiB" in the file
-//     config::Secret key;                                // "key: ..." or "key_file:
-//     /run/secrets/key"
+//     config::Bytes capacity = config::Bytes::MiB(64);  // "64MiB" in the file
+//     config::Secret key;  // "key: ..." or "key_file: /run/secrets/key"
 //   };
 //   cache.Resize(options.capacity.count());
 //   client.SignWith(options.key.Reveal());

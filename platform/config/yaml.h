@@ -2,8 +2,8 @@
 //
 //   Problems problems;
 //   std::optional<Node> tree = ParseYaml("http: {port: 8080}", "starling.yaml", problems);
-//   std::string text = WriteYaml(*tree, [](std::string_view key, const Node& node) { return
-//   node.origin.text; });
+//   std::string text = WriteYaml(
+//       *tree, [](const std::string& key, const Node& node) { return node.origin.text; });
 //
 // Read is what configuration needs of YAML 1.2: one document of maps with text keys, lists and
 // scalars. Refused, with file:line:column: a key twice in a map, anchors and aliases, tags, a

@@ -1,5 +1,6 @@
 #include "platform/http/client.h"
 
+#include <array>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
@@ -7,7 +8,6 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
-#include <array>
 
 #include "platform/http/client_pool.h"
 #include "platform/http/url.h"
@@ -19,7 +19,8 @@ namespace beast = boost::beast;
 using boost::asio::redirect_error;
 using boost::asio::use_awaitable;
 using boost::system::error_code;
-using Resolver = boost::asio::ip::basic_resolver<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
+using Resolver =
+    boost::asio::ip::basic_resolver<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
 bool IsIdempotent(const ClientRequest& request) {
   switch (request.verb) {
@@ -46,21 +47,24 @@ Status CheckHeaders(const Headers& headers) {
 }
 
 std::string RequestHead(const ClientRequest& request, const HttpUrl& url) {
-  std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", VerbText(request.verb), url.target, url.authority);
+  std::string head = fmt::format("{} {} HTTP/1.1\r\nHost: {}\r\n", VerbText(request.verb),
+                                 url.target, url.authority);
   for (const Headers::Field field : request.headers) {
     if (EqualsIgnoreCase(field.name, "host") || EqualsIgnoreCase(field.name, "content-length") ||
-        EqualsIgnoreCase(field.name, "connection") || EqualsIgnoreCase(field.name, "transfer-encoding")) {
+        EqualsIgnoreCase(field.name, "connection") ||
+        EqualsIgnoreCase(field.name, "transfer-encoding")) {
       continue;
     }
     head.append(field.name).append(": ").append(field.value).append("\r\n");
   }
-  const bool has_content = !request.body.empty() || request.verb == Verb::kPost || request.verb == Verb::kPut ||
-                           request.verb == Verb::kPatch;
+  const bool has_content = !request.body.empty() || request.verb == Verb::kPost ||
+                           request.verb == Verb::kPut || request.verb == Verb::kPatch;
   if (has_content) head += fmt::format("Content-Length: {}\r\n", request.body.size());
   return head + "\r\n";
 }
 
-// What happens to one call: at most one operation is under way, and Interrupt ends it, whichever it is.
+// What happens to one call: at most one operation is under way, and Interrupt ends it, whichever it
+// is.
 class Call : public std::enable_shared_from_this<Call> {
  public:
   Call(ClientPool& pool, const ClientOptions& options, ClientRequest request, HttpUrl url)
@@ -84,18 +88,22 @@ class Call : public std::enable_shared_from_this<Call> {
     deadline_.async_wait([weak = weak_from_this()](const error_code& error) {
       const auto self = weak.lock();
       if (self != nullptr && !error) {
-        self->Interrupt(DeadlineExceeded("{} {} took longer than {}", VerbText(self->request_.verb), self->request_.url,
+        self->Interrupt(DeadlineExceeded("{} {} took longer than {}", VerbText(self->request_.verb),
+                                         self->request_.url,
                                          FormatDuration(self->request_.timeout)));
       }
     });
     // The token may fire on any thread.
-    const auto registration = request_.cancellation.OnCancel([weak = weak_from_this(), context = &pool_.context()] {
-      boost::asio::post(*context, [weak] {
-        if (const auto self = weak.lock()) self->Interrupt(Cancelled("the call to {} was cancelled", self->url_.authority));
-      });
-    });
+    const auto registration =
+        request_.cancellation.OnCancel([weak = weak_from_this(), context = &pool_.context()] {
+          boost::asio::post(*context, [weak] {
+            if (const auto self = weak.lock())
+              self->Interrupt(Cancelled("the call to {} was cancelled", self->url_.authority));
+          });
+        });
     StatusOr<ClientResponse> response = co_await Attempt();
-    if (!response.ok() && closed_before_answer_ && reused_ && IsIdempotent(request_) && interrupted_.ok()) {
+    if (!response.ok() && closed_before_answer_ && reused_ && IsIdempotent(request_) &&
+        interrupted_.ok()) {
       counts.retried = true;
       fresh_only_ = true;
       response = co_await Attempt();
@@ -129,7 +137,8 @@ class Call : public std::enable_shared_from_this<Call> {
     if (!taken.ok()) co_return taken.status();
     if (!*taken) {
       error_code ignored;
-      // A grant or an interrupt before this line would be lost; neither can be, as both come on this thread.
+      // A grant or an interrupt before this line would be lost; neither can be, as both come on
+      // this thread.
       co_await wake_.async_wait(redirect_error(use_awaitable, ignored));
       if (!waiter.granted) {
         pool_.Leave(origin_, waiter);
@@ -159,21 +168,24 @@ class Call : public std::enable_shared_from_this<Call> {
       counts.opened = true;
     }
     const std::string head = RequestHead(request_, url_);
-    const std::array<boost::asio::const_buffer, 2> parts{boost::asio::buffer(head), boost::asio::buffer(request_.body)};
+    const std::array<boost::asio::const_buffer, 2> parts{boost::asio::buffer(head),
+                                                         boost::asio::buffer(request_.body)};
     error_code error;
     co_await boost::asio::async_write(*socket_, parts, redirect_error(use_awaitable, error));
-    // A server may answer and close before it read all: its answer is worth more than our write error.
+    // A server may answer and close before it read all: its answer is worth more than our write
+    // error.
     const error_code write_error = error;
     StatusOr<ClientResponse> response = co_await ReadResponse();
-    if (!response.ok() && write_error && interrupted_.ok()) co_return Failed("writing to", write_error);
+    if (!response.ok() && write_error && interrupted_.ok())
+      co_return Failed("writing to", write_error);
     if (write_error) reusable_ = false;
     co_return response;
   }
 
   Task<Status> Connect() {
     error_code error;
-    const auto endpoints =
-        co_await resolver_.async_resolve(url_.host, std::to_string(url_.port), redirect_error(use_awaitable, error));
+    const auto endpoints = co_await resolver_.async_resolve(url_.host, std::to_string(url_.port),
+                                                            redirect_error(use_awaitable, error));
     if (error) co_return Failed("resolving", error);
     if (!interrupted_.ok()) co_return interrupted_;
     socket_ = std::make_unique<ClientSocket>(pool_.context());
@@ -196,13 +208,16 @@ class Call : public std::enable_shared_from_this<Call> {
     for (;;) {
       beast::http::response_parser<beast::http::string_body> parser;
       parser.body_limit(options_.max_response_bytes);
-      parser.header_limit(static_cast<uint32_t>(std::min<size_t>(options_.max_header_bytes, 1u << 30)));
+      parser.header_limit(
+          static_cast<uint32_t>(std::min<size_t>(options_.max_header_bytes, 1u << 30)));
       parser.skip(request_.verb == Verb::kHead);
       error_code error;
-      co_await beast::http::async_read(*socket_, buffer, parser, redirect_error(use_awaitable, error));
+      co_await beast::http::async_read(*socket_, buffer, parser,
+                                       redirect_error(use_awaitable, error));
       if (error) co_return ReadError(error, parser.got_some());
       auto& message = parser.get();
-      if (message.result_int() >= 100 && message.result_int() < 200) continue;  // not yet the answer
+      if (message.result_int() >= 100 && message.result_int() < 200)
+        continue;  // not yet the answer
       ClientResponse response;
       response.status = static_cast<int>(message.result_int());
       for (const auto& field : message) {
@@ -248,7 +263,8 @@ class Call : public std::enable_shared_from_this<Call> {
 }  // namespace
 
 struct Client::Shared {
-  Shared(Runtime& client_runtime, Options client_options) : runtime(client_runtime), options(client_options) {
+  Shared(Runtime& client_runtime, Options client_options)
+      : runtime(client_runtime), options(client_options) {
     for (int i = 0; i < runtime.io_threads(); ++i) {
       pools.push_back(std::make_shared<ClientPool>(runtime.context(i), options));
     }
@@ -270,13 +286,16 @@ struct Client::Shared {
   std::atomic<uint64_t> retries{0};
   std::atomic<unsigned> next{0};
 
-  static Task<StatusOr<ClientResponse>> Send(std::shared_ptr<Shared> shared, ClientPool& pool, ClientRequest request) {
+  static Task<StatusOr<ClientResponse>> Send(std::shared_ptr<Shared> shared, ClientPool& pool,
+                                             ClientRequest request) {
     StatusOr<HttpUrl> url = ParseHttpUrl(request.url);
     if (!url.ok()) co_return url.status();
     const Status headers = CheckHeaders(request.headers);
     if (!headers.ok()) co_return headers;
-    if (request.verb == Verb::kOther) co_return InvalidArgument("the request to {} has no verb", request.url);
-    const auto call = std::make_shared<Call>(pool, shared->options, std::move(request), *std::move(url));
+    if (request.verb == Verb::kOther)
+      co_return InvalidArgument("the request to {} has no verb", request.url);
+    const auto call =
+        std::make_shared<Call>(pool, shared->options, std::move(request), *std::move(url));
     StatusOr<ClientResponse> response = co_await call->Run();
     if (call->counts.opened) shared->connections_opened.fetch_add(1, std::memory_order_relaxed);
     if (call->counts.reused) shared->connections_reused.fetch_add(1, std::memory_order_relaxed);
@@ -285,7 +304,8 @@ struct Client::Shared {
   }
 };
 
-Client::Client(Runtime& runtime, Options options) : shared_(std::make_shared<Shared>(runtime, options)) {}
+Client::Client(Runtime& runtime, Options options)
+    : shared_(std::make_shared<Shared>(runtime, options)) {}
 
 Client::~Client() {
   // Each pool's sockets go on their own io thread.
@@ -302,7 +322,8 @@ Task<StatusOr<ClientResponse>> Client::Send(ClientRequest request) {
     StatusOr<ClientResponse> response = co_await Shared::Send(shared, *pool, std::move(request));
     co_return response;
   }
-  const unsigned index = shared->next.fetch_add(1, std::memory_order_relaxed) % shared->pools.size();
+  const unsigned index =
+      shared->next.fetch_add(1, std::memory_order_relaxed) % shared->pools.size();
   ClientPool& pool = *shared->pools[index];
   StatusOr<ClientResponse> response = co_await boost::asio::co_spawn(
       pool.context(), Shared::Send(shared, pool, std::move(request)), use_awaitable);

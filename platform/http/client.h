@@ -1,17 +1,19 @@
 // An HTTP/1.1 client with connection pools; http:// only.
 //
 //   Client client(runtime, {});
-//   ClientRequest request{.verb = Verb::kPost, .url = "http://127.0.0.1:4318/v1/traces", .body = bytes};
-//   StatusOr<ClientResponse> response = co_await client.Send(std::move(request));
+//   ClientRequest request{.verb = Verb::kPost, .url = "http://127.0.0.1:4318/v1/traces", .body =
+//   bytes}; StatusOr<ClientResponse> response = co_await client.Send(std::move(request));
 //
-// The result is an error only when there is no answer: INVALID_ARGUMENT (the URL), UNAVAILABLE (refused, reset, no such
-// host), DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED (the answer is above max_response_bytes, or
-// max_waiting calls already wait for a connection). An answer of any status is a result; StatusFromHttp makes it a Status.
+// The result is an error only when there is no answer: INVALID_ARGUMENT (the URL), UNAVAILABLE
+// (refused, reset, no such host), DEADLINE_EXCEEDED, CANCELLED, RESOURCE_EXHAUSTED (the answer is
+// above max_response_bytes, or max_waiting calls already wait for a connection). An answer of any
+// status is a result; StatusFromHttp makes it a Status.
 //
-// A pool belongs to one io thread and one origin, so a connection never changes threads; calls from other threads hop to
-// an io thread first. A request is sent again, once, when a pooled connection turns out to have been closed before any
-// byte of the answer, and only if it is idempotent: by its verb, or by an Idempotency-Key header. Nothing else is retried.
-// Redirects are not followed. Thread-safe. Destroy the client before its Runtime and after its calls have ended.
+// A pool belongs to one io thread and one origin, so a connection never changes threads; calls from
+// other threads hop to an io thread first. A request is sent again, once, when a pooled connection
+// turns out to have been closed before any byte of the answer, and only if it is idempotent: by its
+// verb, or by an Idempotency-Key header. Nothing else is retried. Redirects are not followed.
+// Thread-safe. Destroy the client before its Runtime and after its calls have ended.
 #pragma once
 
 #include <cstdint>
@@ -41,7 +43,7 @@ struct ClientResponse {
 
 struct ClientOptions {
   size_t max_connections_per_origin = 16;  // an io thread; above, calls wait in order
-  size_t max_waiting = 1024;               // calls that wait for a connection, an origin and io thread
+  size_t max_waiting = 1024;  // calls that wait for a connection, an origin and io thread
   Duration idle_timeout = std::chrono::seconds(30);
   uint64_t max_response_bytes = 16 * 1024 * 1024;
   size_t max_header_bytes = 64 * 1024;

@@ -23,8 +23,8 @@ StatusOr<bool> ClientPool::Take(const std::string& name, SlotWaiter& waiter) {
   Origin& origin = origins_[name];
   if (origin.slots_taken >= options_.max_connections_per_origin) {
     if (origin.waiters.size() >= options_.max_waiting) {
-      return ResourceExhausted("{} calls already wait for one of the {} connections to {}", origin.waiters.size(),
-                               options_.max_connections_per_origin, name);
+      return ResourceExhausted("{} calls already wait for one of the {} connections to {}",
+                               origin.waiters.size(), options_.max_connections_per_origin, name);
     }
     origin.waiters.push_back(&waiter);
     return false;

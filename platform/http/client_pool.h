@@ -1,8 +1,9 @@
-// The client's connections on one io thread, by origin. Internal to the client; runs on that thread only.
+// The client's connections on one io thread, by origin. Internal to the client; runs on that thread
+// only.
 //
-// An origin has at most max_connections_per_origin slots. A call that finds none free waits in line; a slot given back
-// goes to the first in line, with its connection when that is still good. Idle connections are closed after
-// idle_timeout by one timer a thread.
+// An origin has at most max_connections_per_origin slots. A call that finds none free waits in
+// line; a slot given back goes to the first in line, with its connection when that is still good.
+// Idle connections are closed after idle_timeout by one timer a thread.
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
@@ -31,8 +32,8 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
  public:
   ClientPool(boost::asio::io_context& context, const ClientOptions& options);
 
-  // A slot at once: its idle connection or null. False when there is none, and the waiter is in line, unless the line
-  // is full too: RESOURCE_EXHAUSTED.
+  // A slot at once: its idle connection or null. False when there is none, and the waiter is in
+  // line, unless the line is full too: RESOURCE_EXHAUSTED.
   StatusOr<bool> Take(const std::string& origin, SlotWaiter& waiter);
   // Out of the line, without a slot.
   void Leave(const std::string& origin, SlotWaiter& waiter);

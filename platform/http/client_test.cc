@@ -20,7 +20,8 @@ using testing::HasSubstr;
 // A server that says what it is told to, connection by connection, whatever it is asked.
 class ScriptedServer {
  public:
-  // One list of answers a connection; each answers one request. After the last the connection is closed.
+  // One list of answers a connection; each answers one request. After the last the connection is
+  // closed.
   explicit ScriptedServer(std::vector<std::vector<std::string>> connections)
       : listener_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     sockaddr_in address{};
@@ -71,10 +72,12 @@ class ClientTest : public testing::Test {
       const Request& request = exchange.request;
       exchange.response.headers.Add("x-host", request.headers.Find("host").value_or("none"));
       exchange.response.headers.Add("x-sent", request.headers.Find("x-sent").value_or("none"));
-      exchange.response.body = fmt::format("{} {} {}", request.verb_text, request.target, request.body);
+      exchange.response.body =
+          fmt::format("{} {} {}", request.verb_text, request.target, request.body);
       co_return;
     };
-    for (const Verb verb : {Verb::kGet, Verb::kPost, Verb::kPut, Verb::kPatch, Verb::kDelete}) add(verb, "/echo", echo);
+    for (const Verb verb : {Verb::kGet, Verb::kPost, Verb::kPut, Verb::kPatch, Verb::kDelete})
+      add(verb, "/echo", echo);
     add(Verb::kGet, "/missing", [](Exchange& exchange) -> Task<void> {
       exchange.response = ProblemResponse(NotFound("product 'x' is not there"));
       co_return;
@@ -99,7 +102,12 @@ class ClientTest : public testing::Test {
                                        std::make_shared<const Router>(std::move(router)));
     base_ = fmt::format("http://127.0.0.1:{}", server_->Start().value());
   }
-  ~ClientTest() override { answers_.Close(); }
+  ~ClientTest() override {
+    server_.reset();
+    // Handlers that still wait use the queues: the io threads end before those go.
+    answers_.Close();
+    runtime_.Stop();
+  }
 
   ClientRequest To(std::string_view path, Verb verb = Verb::kGet) {
     ClientRequest request;
@@ -185,11 +193,13 @@ TEST_F(ClientTest, BoundsItsConnectionsAndThoseWhoWaitForOne) {
   std::latch done(4);
   std::atomic<int> ok = 0;
   for (int i = 0; i < 4; ++i) {
-    Spawn(runtime_.executor(0), [](Client& client, ClientRequest request, std::latch& done, std::atomic<int>& ok) -> Task<void> {
-      const StatusOr<ClientResponse> response = co_await client.Send(std::move(request));
-      if (response.ok()) ++ok;
-      done.count_down();
-    }(client, To("/waits"), done, ok));
+    Spawn(runtime_.executor(0),
+          [](Client& client, ClientRequest request, std::latch& done,
+             std::atomic<int>& ok) -> Task<void> {
+            const StatusOr<ClientResponse> response = co_await client.Send(std::move(request));
+            if (response.ok()) ++ok;
+            done.count_down();
+          }(client, To("/waits"), done, ok));
   }
   for (int i = 0; i < 2; ++i) EXPECT_TRUE(runtime_.Block(running_.Pop()).has_value());
   const Status refused = Send(client, To("/waits")).status();
@@ -206,11 +216,12 @@ TEST_F(ClientTest, BoundsItsConnectionsAndThoseWhoWaitForOne) {
 TEST_F(ClientTest, KeepsItsDeadlineWhileItWaitsForAConnection) {
   Client client(runtime_, {.max_connections_per_origin = 1});
   std::latch done(1);
-  Spawn(runtime_.executor(0), [](Client& client, ClientRequest request, std::latch& done) -> Task<void> {
-    const StatusOr<ClientResponse> response = co_await client.Send(std::move(request));
-    EXPECT_TRUE(response.ok());
-    done.count_down();
-  }(client, To("/waits"), done));
+  Spawn(runtime_.executor(0),
+        [](Client& client, ClientRequest request, std::latch& done) -> Task<void> {
+          const StatusOr<ClientResponse> response = co_await client.Send(std::move(request));
+          EXPECT_TRUE(response.ok());
+          done.count_down();
+        }(client, To("/waits"), done));
   EXPECT_TRUE(runtime_.Block(running_.Pop()).has_value());
   ClientRequest second = To("/echo");
   second.timeout = milliseconds(20);
@@ -294,9 +305,9 @@ TEST_F(ClientTest, DoesNotTryAgainWhatMayHaveBeenDone) {
 }
 
 TEST_F(ClientTest, DoesNotReuseWhatIsNotClean) {
-  for (const char* answer :
-       {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.0 200 OK\r\n\r\nok",
-        "HTTP/1.1 200 OK\r\n\r\nok", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokmore"}) {
+  for (const char* answer : {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok",
+                             "HTTP/1.0 200 OK\r\n\r\nok", "HTTP/1.1 200 OK\r\n\r\nok",
+                             "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokmore"}) {
     ScriptedServer server({{answer}, {kOk}});
     Client client(runtime_, {});
     ClientRequest request;
@@ -314,7 +325,8 @@ TEST_F(ClientTest, DoesNotReuseWhatIsNotClean) {
 TEST_F(ClientTest, SkipsInformationalAnswersAndRefusesNonsense) {
   Client client(runtime_, {});
   {
-    ScriptedServer server({{fmt::format("HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n{}", kOk)}});
+    ScriptedServer server({{fmt::format(
+        "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n{}", kOk)}});
     ClientRequest request;
     request.url = server.url();
     EXPECT_EQ(Send(client, request)->status, 200);

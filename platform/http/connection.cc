@@ -1,11 +1,9 @@
 #include "platform/http/connection.h"
 
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/redirect_error.hpp>
-#include <charconv>
 #include <cstdio>
 #include <cstring>
 
@@ -16,8 +14,6 @@ namespace {
 
 constexpr size_t kSmallBuffer = 4 * 1024;
 constexpr size_t kBodyBuffer = 64 * 1024;
-constexpr size_t kGatherBytes = 64 * 1024;  // out_ is flushed above
-constexpr size_t kCopiedBody = 16 * 1024;   // a larger body is sent from where it is
 constexpr size_t kLingerBytes = 4 * 1024 * 1024;
 
 using boost::asio::redirect_error;
@@ -26,7 +22,8 @@ using boost::system::error_code;
 
 }  // namespace
 
-Connection::Connection(std::shared_ptr<ServerThread> thread, Socket socket, std::string remote_address, uint64_t id)
+Connection::Connection(std::shared_ptr<ServerThread> thread, Socket socket,
+                       std::string remote_address, uint64_t id)
     : thread_(std::move(thread)),
       socket_(std::move(socket)),
       parser_({.max_header_bytes = thread_->options().max_header_bytes,
@@ -45,7 +42,8 @@ Connection::~Connection() {
 
 Task<void> Connection::Run() {
   const std::shared_ptr<Connection> self = shared_from_this();
-  // A client that connects should also speak; after its first request it may pause for idle_timeout.
+  // A client that connects should also speak; after its first request it may pause for
+  // idle_timeout.
   deadline_ = std::chrono::steady_clock::now() +
               std::min(thread_->options().header_timeout, thread_->options().idle_timeout);
   for (bool open = true; open;) {
@@ -94,7 +92,8 @@ void Connection::PrepareBuffer() {
     in_begin_ = in_end_ = 0;
     const size_t wanted = parser_.in_body() ? kBodyBuffer : kSmallBuffer;
     // Grows for a body, and gives the memory back when the connection falls idle.
-    if (parser_.in_body() ? in_.size() < wanted && body_seen_ >= in_.size() : in_.size() > 4 * kSmallBuffer) {
+    if (parser_.in_body() ? in_.size() < wanted && body_seen_ >= in_.size()
+                          : in_.size() > 4 * kSmallBuffer) {
       in_ = std::string(wanted, '\0');
     }
     return;
@@ -116,13 +115,15 @@ Task<bool> Connection::Read() {
   // A phase's time runs from its beginning, not from each read.
   if (next != phase_) {
     phase_ = next;
-    deadline_ = std::chrono::steady_clock::now() + (next == Phase::kIdle   ? options.idle_timeout
-                                                    : next == Phase::kBody ? options.body_timeout
-                                                                           : options.header_timeout);
+    deadline_ =
+        std::chrono::steady_clock::now() + (next == Phase::kIdle   ? options.idle_timeout
+                                            : next == Phase::kBody ? options.body_timeout
+                                                                   : options.header_timeout);
   }
   error_code error;
-  const size_t size = co_await socket_.async_read_some(boost::asio::buffer(in_.data() + in_end_, in_.size() - in_end_),
-                                                       redirect_error(use_awaitable, error));
+  const size_t size = co_await socket_.async_read_some(
+      boost::asio::buffer(in_.data() + in_end_, in_.size() - in_end_),
+      redirect_error(use_awaitable, error));
   if (error) {
     HandleReadError(error == boost::asio::error::eof);
     co_await Flush();
@@ -147,7 +148,8 @@ void Connection::HandleReadError(bool end_of_file) {
     close_after_ = true;  // closed as politely as after an answer
   } else {
     thread_->counters.timeouts.Add();
-    AnswerProblem(408, phase_ == Phase::kHead ? "the request's header took too long" : "the request's body took too long");
+    AnswerProblem(408, phase_ == Phase::kHead ? "the request's header took too long"
+                                              : "the request's body took too long");
   }
 }
 
@@ -174,18 +176,21 @@ Task<void> Connection::Handle() {
   phase_ = Phase::kHandling;
   if (core.in_flight.fetch_add(1, std::memory_order_relaxed) < core.options.max_in_flight) {
     thread_->counters.requests.Add();
-    // Answers before this one must not wait for it. The post is a no-op when the handler ends without waiting.
+    // Answers before this one must not wait for it. The post is a no-op when the handler ends
+    // without waiting.
     if (out_.size() > out_sent_ && !flush_posted_) {
       flush_posted_ = true;
-      boost::asio::post(thread_->context(), [self = shared_from_this()] { self->FlushBeforeWaiting(); });
+      boost::asio::post(thread_->context(),
+                        [self = shared_from_this()] { self->FlushBeforeWaiting(); });
     }
     co_await RunHandler();
   } else {
     thread_->counters.rejected_requests.Add();
-    response = ProblemResponse(Overloaded(fmt::format("{} requests are in flight, the server's limit",
-                                                      core.options.max_in_flight),
-                                          std::chrono::seconds(1)),
-                               request.path);
+    response =
+        ProblemResponse(Overloaded(fmt::format("{} requests are in flight, the server's limit",
+                                               core.options.max_in_flight),
+                                   std::chrono::seconds(1)),
+                        request.path);
   }
   core.in_flight.fetch_sub(1, std::memory_order_relaxed);
   FinishAnswer();
@@ -203,7 +208,8 @@ Task<void> Connection::RunHandler() {
   } catch (...) {
   }
   thread_->counters.handler_exceptions.Add();
-  std::fprintf(stderr, "error: the handler of %s %s threw: %s\n", request.verb_text.c_str(), request.path.c_str(), what);
+  std::fprintf(stderr, "error: the handler of %s %s threw: %s\n", request.verb_text.c_str(),
+               request.path.c_str(), what);
   if (streaming_) {
     Abort();
   } else {
@@ -249,121 +255,12 @@ void Connection::AnswerProblem(int http_status, std::string_view detail) {
   AppendAnswer();
 }
 
-void Connection::AppendAnswer() {
-  ConnectionField field = ConnectionField::kNone;
-  if (close_after_) {
-    field = ConnectionField::kClose;
-  } else if (request.minor_version == 0) {
-    field = ConnectionField::kKeepAlive;
-  }
-  AppendHead(response, BodyFraming::kLength, field, thread_->date_line(), out_);
-  if (request.verb == Verb::kHead || !MayHaveBody(response.status)) return;
-  if (response.body.size() < kCopiedBody) {
-    out_.append(response.body);
-  } else {
-    tail_ = response.body;
-  }
-}
-
-ResponseStream& Connection::StartStream() {
-  if (streaming_) return *this;
-  streaming_ = true;
-  if (!MayHaveBody(response.status)) response.status = 200;
-  const bool chunked = request.minor_version > 0;
-  if (!chunked || !parser_.keep_alive()) close_after_ = true;
-  AppendHead(response, chunked ? BodyFraming::kChunked : BodyFraming::kUntilClose,
-             close_after_ || thread_->draining() ? ConnectionField::kClose : ConnectionField::kNone,
-             thread_->date_line(), out_);
-  if (thread_->draining()) close_after_ = true;
-  return *this;
-}
-
-Task<Status> Connection::Write(std::string_view chunk) {
-  if (ClientGone() || aborted_) co_return Cancelled("the client is gone");
-  if (request.verb == Verb::kHead) co_return Cancelled("HEAD has no body to write");
-  if (!chunk.empty()) {
-    if (request.minor_version > 0) {
-      char size[20];
-      const auto [end, error] = std::to_chars(size, size + sizeof(size), chunk.size(), 16);
-      out_.append(size, end).append("\r\n").append(chunk).append("\r\n");
-    } else {
-      out_.append(chunk);
-    }
-  }
-  const bool sent = co_await Flush();
-  phase_ = Phase::kHandling;
-  if (!sent) co_return Cancelled("the client is gone");
-  co_return OkStatus();
-}
-
-void Connection::Abort() { aborted_ = true; }
-
 CancellationToken Connection::cancellation() {
   if (!cancellation_) {
     cancellation_.emplace();
     if (ClientGone()) cancellation_->Cancel();
   }
   return cancellation_->token();
-}
-
-Connection::Sent Connection::TrySend() {
-  while (out_sent_ < out_.size() || !tail_.empty()) {
-    iovec parts[2] = {{out_.data() + out_sent_, out_.size() - out_sent_},
-                      {const_cast<char*>(tail_.data()), tail_.size()}};
-    ssize_t sent;
-    if (tail_.empty()) {
-      sent = ::send(socket_.native_handle(), parts[0].iov_base, parts[0].iov_len, MSG_NOSIGNAL | MSG_DONTWAIT);
-    } else {
-      msghdr message{};
-      message.msg_iov = parts;
-      message.msg_iovlen = 2;
-      sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    }
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      return errno == EAGAIN || errno == EWOULDBLOCK ? Sent::kBlocked : Sent::kBroken;
-    }
-    const size_t of_out = std::min(static_cast<size_t>(sent), out_.size() - out_sent_);
-    out_sent_ += of_out;
-    tail_.remove_prefix(static_cast<size_t>(sent) - of_out);
-  }
-  out_.clear();
-  if (out_.capacity() > 2 * kGatherBytes) out_.shrink_to_fit();
-  out_sent_ = 0;
-  gathered_ = 0;
-  return Sent::kAll;
-}
-
-Task<bool> Connection::Flush() {
-  if (out_.empty() && tail_.empty()) co_return !ClientGone();
-  Sent sent = TrySend();
-  while (sent == Sent::kBlocked && !cut_) {
-    const Phase before = phase_;
-    phase_ = Phase::kWriting;
-    deadline_ = std::chrono::steady_clock::now() + thread_->options().write_timeout;
-    error_code error;
-    co_await socket_.async_wait(Socket::wait_write, redirect_error(use_awaitable, error));
-    phase_ = before;
-    if (error) {
-      if (timed_out_) thread_->counters.timeouts.Add();
-      sent = Sent::kBroken;
-    } else {
-      timed_out_ = false;
-      sent = TrySend();
-    }
-  }
-  if (sent == Sent::kAll) co_return !ClientGone();
-  if (!timed_out_ && !cut_) thread_->counters.client_disconnects.Add();
-  gone_ = true;
-  if (cancellation_) cancellation_->Cancel();
-  co_return false;
-}
-
-void Connection::FlushBeforeWaiting() {
-  flush_posted_ = false;
-  // Not while Flush itself waits for room, and not for a large body, whose memory Flush guards.
-  if (phase_ != Phase::kHandling || out_sent_ == out_.size() || !tail_.empty()) return;
-  if (TrySend() == Sent::kBroken) ClientIsGone();
 }
 
 Task<void> Connection::Linger() {
@@ -380,7 +277,8 @@ Task<void> Connection::Linger() {
 
 void Connection::CheckDeadline(Instant now) {
   if (phase_ == Phase::kHandling || phase_ == Phase::kClosed) return;
-  if (phase_ == Phase::kIdle && thread_->draining()) deadline_ = std::min(deadline_, thread_->drain_idle_deadline());
+  if (phase_ == Phase::kIdle && thread_->draining())
+    deadline_ = std::min(deadline_, thread_->drain_idle_deadline());
   if (now < deadline_) return;
   timed_out_ = true;
   error_code ignored;

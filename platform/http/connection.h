@@ -1,13 +1,16 @@
 // One connection's life, as one coroutine on one io thread. Internal to the server.
 //
-//   idle ──first byte──> head ──> body ──> handling ──> idle     (pipelined requests: straight to the next head)
-//     │                   │         │         │ └─ writing: the kernel's buffer is full, waits for the client
-//     └─ idle_timeout     └─ 408 ───┴────┐    └─ client gone: token fires, the answer is dropped
+//   idle ──first byte──> head ──> body ──> handling ──> idle     (pipelined requests: straight to
+//   the next head)
+//     │                   │         │         │ └─ writing: the kernel's buffer is full, waits for
+//     the client └─ idle_timeout     └─ 408 ───┴────┐    └─ client gone: token fires, the answer is
+//     dropped
 //                                        v
-//                                    lingering: all is sent, the client's rest is read and dropped ──> closed
+//                                    lingering: all is sent, the client's rest is read and dropped
+//                                    ──> closed
 //
-// Answers gather in `out_` while complete requests are in the buffer, and go out in one write. When a pipelined request's
-// handler has to wait, a posted flush sends the answers before it.
+// Answers gather in `out_` while complete requests are in the buffer, and go out in one write. When
+// a pipelined request's handler has to wait, a posted flush sends the answers before it.
 #pragma once
 
 #include <memory>
@@ -21,11 +24,14 @@
 
 namespace starling::http {
 
-class Connection final : public Exchange, private ResponseStream, public std::enable_shared_from_this<Connection> {
+class Connection final : public Exchange,
+                         private ResponseStream,
+                         public std::enable_shared_from_this<Connection> {
  public:
   enum class Phase : uint8_t { kIdle, kHead, kBody, kHandling, kWriting, kLingering, kClosed };
 
-  Connection(std::shared_ptr<ServerThread> thread, Socket socket, std::string remote_address, uint64_t id);
+  Connection(std::shared_ptr<ServerThread> thread, Socket socket, std::string remote_address,
+             uint64_t id);
   ~Connection() override;
 
   Task<void> Run();
@@ -59,13 +65,17 @@ class Connection final : public Exchange, private ResponseStream, public std::en
   Task<void> RunHandler();
   void FinishAnswer();
   void AnswerProblem(int http_status, std::string_view detail);
-  void AppendAnswer();
   bool MoreInputWaits();
   void PrepareBuffer();
+  Task<void> Linger();
+
+  // connection_output.cc
+  static constexpr size_t kGatherBytes = 64 * 1024;  // out_ is flushed above
+  void AppendAnswer();
   Sent TrySend();
   Task<bool> Flush();  // false: the client is gone
   void FlushBeforeWaiting();
-  Task<void> Linger();
+
   bool ClientGone() const { return gone_ || cut_; }
 
   const std::shared_ptr<ServerThread> thread_;

@@ -22,21 +22,35 @@ constexpr std::string_view kWaits = "GET /waits HTTP/1.1\r\nHost: x\r\n\r\n";
 
 class Drain : public testing::Test {
  protected:
+  ~Drain() override {
+    server_.reset();
+    // Handlers that still wait use the queues: the io threads end before those go.
+    answers_.Close();
+    runtime_.Stop();
+  }
+
   uint16_t Start(Server::Options options = {}) {
     options.sweep_interval = milliseconds(5);
     Router router;
-    EXPECT_TRUE(router.Add(Verb::kGet, "/hello", [](Exchange& exchange) -> Task<void> {
-      exchange.response.body = "hello";
-      co_return;
-    }).ok());
-    EXPECT_TRUE(router.Add(Verb::kGet, "/waits", [this](Exchange& exchange) -> Task<void> {
-      const CancellationToken token = exchange.cancellation();
-      const auto registration = token.OnCancel([this] { answers_.Close(); });
-      EXPECT_TRUE(running_.TryPush(1));
-      const std::optional<int> answer = co_await answers_.Pop();
-      exchange.response.body = std::to_string(answer.value_or(-1));
-    }).ok());
-    server_ = std::make_unique<Server>(runtime_, std::move(options), std::make_shared<const Router>(std::move(router)));
+    EXPECT_TRUE(router
+                    .Add(Verb::kGet, "/hello",
+                         [](Exchange& exchange) -> Task<void> {
+                           exchange.response.body = "hello";
+                           co_return;
+                         })
+                    .ok());
+    EXPECT_TRUE(router
+                    .Add(Verb::kGet, "/waits",
+                         [this](Exchange& exchange) -> Task<void> {
+                           const CancellationToken token = exchange.cancellation();
+                           const auto registration = token.OnCancel([this] { answers_.Close(); });
+                           EXPECT_TRUE(running_.TryPush(1));
+                           const std::optional<int> answer = co_await answers_.Pop();
+                           exchange.response.body = std::to_string(answer.value_or(-1));
+                         })
+                    .ok());
+    server_ = std::make_unique<Server>(runtime_, std::move(options),
+                                       std::make_shared<const Router>(std::move(router)));
     return server_->Start().value();
   }
 
@@ -56,7 +70,8 @@ TEST_F(Drain, LosesNoRequestOfBusyClients) {
   std::vector<std::thread> clients;
   for (int i = 0; i < kClients; ++i) {
     clients.emplace_back([&, i] {
-      // Half keep their connection, half connect anew each time; both stop when they are told to go away.
+      // Half keep their connection, half connect anew each time; both stop when they are told to go
+      // away.
       bool warmed = false;
       for (int n = 0;; ++n) {
         RawSocket socket(port);
@@ -70,7 +85,8 @@ TEST_F(Drain, LosesNoRequestOfBusyClients) {
           } else {
             ++lost;
           }
-          told = StatusOf(response) != 200 || response.find("Connection: close") != std::string::npos;
+          told =
+              StatusOf(response) != 200 || response.find("Connection: close") != std::string::npos;
           if (++n > 20 && !std::exchange(warmed, true)) warm.count_down();
         } while (i % 2 == 0 && !told);
         if (told) {
@@ -115,7 +131,8 @@ TEST_F(Drain, AnswersAllThatWasPipelinedAndSaysCloseLast) {
 
 TEST_F(Drain, ServesConnectionsThatWaitInTheBacklog) {
   const uint16_t port = Start();
-  // Both io threads are held, so that nothing is accepted while the clients connect and the drain begins.
+  // Both io threads are held, so that nothing is accepted while the clients connect and the drain
+  // begins.
   std::latch held(2);
   std::latch release(1);
   for (int i = 0; i < 2; ++i) {

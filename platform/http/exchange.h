@@ -1,8 +1,8 @@
 // One request being answered: what a handler gets.
 //
 //   Task<void> GetProduct(Exchange& exchange) {
-//     exchange.response.SetBody("application/json", Lookup(exchange.parameters.Find("id").value()));
-//     co_return;
+//     exchange.response.SetBody("application/json",
+//     Lookup(exchange.parameters.Find("id").value())); co_return;
 //   }
 //   Task<void> Watch(Exchange& exchange) {            // an answer of unknown length
 //     exchange.response.headers.Set("content-type", "application/x-ndjson");
@@ -13,8 +13,9 @@
 //     }
 //   }
 //
-// A handler runs on the connection's io thread, must not block it, and must not throw: what it throws is answered with
-// 500 and counted. The exchange lives until the handler's task has ended. Not thread-safe.
+// A handler runs on the connection's io thread, must not block it, and must not throw: what it
+// throws is answered with 500 and counted. The exchange lives until the handler's task has ended.
+// Not thread-safe.
 #pragma once
 
 #include <functional>
@@ -29,8 +30,8 @@
 
 namespace starling::http {
 
-// The variables of a path template with what the path had in their place, decoded. Views are good as long as the
-// exchange is.
+// The variables of a path template with what the path had in their place, decoded. Views are good
+// as long as the exchange is.
 class PathParameters {
  public:
   std::optional<std::string_view> Find(std::string_view name) const;
@@ -44,19 +45,19 @@ class PathParameters {
   std::string decoded_;
 };
 
-// The answer in pieces. Each Write goes to the client at once, as one chunk (HTTP/1.1) or as bytes until the
-// connection closes (HTTP/1.0).
+// The answer in pieces. Each Write goes to the client at once, as one chunk (HTTP/1.1) or as bytes
+// until the connection closes (HTTP/1.0).
 class ResponseStream {
  public:
   virtual ~ResponseStream() = default;
 
-  // Waits until the kernel took the chunk, so a slow client slows the handler; the server's write_timeout bounds the
-  // wait. CANCELLED once the client is gone, or when there is nobody to write for (HEAD). An empty chunk writes
-  // nothing. `chunk` must live until Write is done.
+  // Waits until the kernel took the chunk, so a slow client slows the handler; the server's
+  // write_timeout bounds the wait. CANCELLED once the client is gone, or when there is nobody to
+  // write for (HEAD). An empty chunk writes nothing. `chunk` must live until Write is done.
   virtual Task<Status> Write(std::string_view chunk) = 0;
 
-  // Ends the answer as broken: the connection is cut, so that the client does not take the part for the whole.
-  // Without it the answer is complete when the handler ends.
+  // Ends the answer as broken: the connection is cut, so that the client does not take the part for
+  // the whole. Without it the answer is complete when the handler ends.
   virtual void Abort() = 0;
 };
 
@@ -64,24 +65,27 @@ class Exchange {
  public:
   virtual ~Exchange() = default;
 
-  Request request;    // the handler may move its body out; `path` must stay, parameters point into it
+  Request request;  // the handler may move its body out; `path` must stay, parameters point into it
   Response response;  // sent when the handler ends, unless it streamed
   PathParameters parameters;
-  std::string_view route;  // the template that matched, "/v1/products/{id}"; "" for 404. For metrics and spans.
+  std::string_view
+      route;  // the template that matched, "/v1/products/{id}"; "" for 404. For metrics and spans.
 
-  // From here on the answer is what is written to the stream; status and headers are taken from `response` at the
-  // first call, later ones give the same stream.
+  // From here on the answer is what is written to the stream; status and headers are taken from
+  // `response` at the first call, later ones give the same stream.
   virtual ResponseStream& StartStream() = 0;
   virtual bool streaming() const = 0;
 
-  // Fires when the client is gone (seen within the server's sweep_interval; a half-closed connection counts as gone)
-  // or when the server stops by force. It fires on the connection's io thread.
+  // Fires when the client is gone (seen within the server's sweep_interval; a half-closed
+  // connection counts as gone) or when the server stops by force. It fires on the connection's io
+  // thread.
   virtual CancellationToken cancellation() = 0;
 };
 
 using Handler = std::function<Task<void>(Exchange&)>;
 
-// An exchange without a connection: for tests of handlers and for calls inside the process. Chunks gather in `streamed`.
+// An exchange without a connection: for tests of handlers and for calls inside the process. Chunks
+// gather in `streamed`.
 class DetachedExchange final : public Exchange, private ResponseStream {
  public:
   ResponseStream& StartStream() override {

@@ -1,5 +1,5 @@
-// Requests read from any bytes: the parser must not crash, must give the same outcome whether the bytes come at once
-// or in pieces, and must keep its bounds. Seeds: fuzz_seeds/.
+// Requests read from any bytes: the parser must not crash, must give the same outcome whether the
+// bytes come at once or in pieces, and must keep its bounds. Seeds: fuzz_seeds/.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
@@ -41,7 +41,8 @@ std::string Outcome(std::string_view bytes, size_t piece) {
         if (request.path.empty() || (request.path[0] != '/' && request.path != "*")) std::abort();
         for (const auto field : request.headers) {
           outcome.append("\n").append(field.name).append("=").append(field.value);
-          if (field.value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos) std::abort();
+          if (field.value.find_first_of(std::string_view("\r\n\0", 3)) != std::string_view::npos)
+            std::abort();
         }
         break;
       case Step::kComplete:

@@ -26,13 +26,14 @@ int DecodeEscape(std::string_view text, size_t at) {
 }
 
 bool IsUnreserved(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '.' ||
-         c == '_' || c == '~';
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' ||
+         c == '.' || c == '_' || c == '~';
 }
 
 Status BadEscape(std::string_view text, size_t at) {
-  return InvalidArgument("'{}' is not a percent escape: write '%' as %25, or two hex digits after it",
-                         text.substr(at, 3));
+  return InvalidArgument(
+      "'{}' is not a percent escape: write '%' as %25, or two hex digits after it",
+      text.substr(at, 3));
 }
 
 }  // namespace
@@ -125,7 +126,8 @@ void Headers::Clear() {
 
 std::optional<std::string_view> Headers::Find(std::string_view name) const {
   for (const Entry& entry : entries_) {
-    if (entry.name_size == name.size() && EqualsIgnoreCase({text_.data() + entry.at, entry.name_size}, name)) {
+    if (entry.name_size == name.size() &&
+        EqualsIgnoreCase({text_.data() + entry.at, entry.name_size}, name)) {
       return std::string_view(text_.data() + entry.at + entry.name_size, entry.value_size);
     }
   }
@@ -281,12 +283,14 @@ StatusOr<QueryParameters> ParseQuery(std::string_view query) {
     query.remove_prefix(end == std::string_view::npos ? query.size() : end + 1);
     if (piece.empty()) continue;
     if (parameters.size() == kMaxQueryParameters) {
-      return InvalidArgument("the query has more than {} parameters; send them in a body", kMaxQueryParameters);
+      return InvalidArgument("the query has more than {} parameters; send them in a body",
+                             kMaxQueryParameters);
     }
     const size_t equals = piece.find('=');
     auto& [name, value] = parameters.emplace_back();
     STARLING_RETURN_IF_ERROR(decode(piece.substr(0, equals), name));
-    if (equals != std::string_view::npos) STARLING_RETURN_IF_ERROR(decode(piece.substr(equals + 1), value));
+    if (equals != std::string_view::npos)
+      STARLING_RETURN_IF_ERROR(decode(piece.substr(equals + 1), value));
   }
   return parameters;
 }
@@ -326,7 +330,8 @@ std::string PercentEncode(std::string_view text) {
 Status NormalisePath(std::string_view raw, std::string& path) {
   path.clear();
   // The usual path has no escape and no segment that begins with a dot: it is its own normal form.
-  if (std::memchr(raw.data(), '%', raw.size()) == nullptr && raw.find("/.") == std::string_view::npos) {
+  if (std::memchr(raw.data(), '%', raw.size()) == nullptr &&
+      raw.find("/.") == std::string_view::npos) {
     path.assign(raw);
     return OkStatus();
   }
@@ -355,7 +360,8 @@ Status NormalisePath(std::string_view raw, std::string& path) {
       const int byte = DecodeEscape(raw, i);
       if (byte < 0) return Annotate(BadEscape(raw, i), "path");
       if (byte < 0x20 || byte == 0x7f) {
-        return InvalidArgument("path: '{}' is a control character, which no path may hold", raw.substr(i, 3));
+        return InvalidArgument("path: '{}' is a control character, which no path may hold",
+                               raw.substr(i, 3));
       }
       i += 2;
       c = static_cast<char>(byte);
@@ -369,6 +375,8 @@ Status NormalisePath(std::string_view raw, std::string& path) {
   return finish_segment(true);
 }
 
-std::string DecodeSegment(std::string_view segment) { return PercentDecode(segment).value_or(std::string(segment)); }
+std::string DecodeSegment(std::string_view segment) {
+  return PercentDecode(segment).value_or(std::string(segment));
+}
 
 }  // namespace starling::http

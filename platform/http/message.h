@@ -1,11 +1,12 @@
 // An HTTP request and response as the server, the router and the handlers see them.
 //
-//   if (request.verb == Verb::kPost && request.headers.Find("content-type") == "application/json") ...
-//   STARLING_ASSIGN_OR_RETURN(QueryParameters query, ParseQuery(request.query));
+//   if (request.verb == Verb::kPost && request.headers.Find("content-type") == "application/json")
+//   ... STARLING_ASSIGN_OR_RETURN(QueryParameters query, ParseQuery(request.query));
 //   response.headers.Set("content-type", "application/json");
 //
-// A request is reused by its connection for the next one, so that a small request costs no allocation: whoever needs
-// it longer copies it. Nothing here is thread-safe; a request and its response stay on their io thread.
+// A request is reused by its connection for the next one, so that a small request costs no
+// allocation: whoever needs it longer copies it. Nothing here is thread-safe; a request and its
+// response stay on their io thread.
 #pragma once
 
 #include <cstdint>
@@ -29,9 +30,10 @@ std::string_view VerbText(Verb verb);  // kOther: "OTHER"
 // ASCII only, as field names and tokens are compared.
 bool EqualsIgnoreCase(std::string_view a, std::string_view b);
 
-// Header fields in the order they came, in one flat buffer that keeps its memory when cleared. Names compare without
-// regard to case. Views that it gives out are good until the next change of the same Headers. Names and values are
-// kept as given; the server writes CR, LF and NUL in them as spaces, so a value cannot split a response.
+// Header fields in the order they came, in one flat buffer that keeps its memory when cleared.
+// Names compare without regard to case. Views that it gives out are good until the next change of
+// the same Headers. Names and values are kept as given; the server writes CR, LF and NUL in them as
+// spaces, so a value cannot split a response.
 class Headers {
  public:
   struct Field {
@@ -86,16 +88,18 @@ struct Request {
   Verb verb = Verb::kGet;
   std::string verb_text;  // as sent: "GET", "PROPFIND"
   std::string target;     // as sent: "/v1/products/a%2Fb?limit=3"
-  // The target's path in its one normal form: percent-decoded once, "." and ".." resolved, and only '/' and '%' that
-  // were encoded left encoded ("%2F", "%25"), so that segments stay what the client meant. DecodeSegment takes the
-  // rest off; the router does it for path parameters. "*" for `OPTIONS *`.
+  // The target's path in its one normal form: percent-decoded once, "." and ".." resolved, and only
+  // '/' and '%' that were encoded left encoded ("%2F", "%25"), so that segments stay what the
+  // client meant. DecodeSegment takes the rest off; the router does it for path parameters. "*" for
+  // `OPTIONS *`.
   std::string path;
-  std::string query;  // after '?', raw; see ParseQuery
+  std::string query;      // after '?', raw; see ParseQuery
   int minor_version = 1;  // HTTP/1.<minor_version>
   Headers headers;
   std::string body;
 
-  std::string remote_address;  // "127.0.0.1" or "::1": the peer of the connection, not what a proxy claims
+  std::string
+      remote_address;  // "127.0.0.1" or "::1": the peer of the connection, not what a proxy claims
   uint64_t connection_id = 0;
   Instant received{};  // when the last byte of the head came
   int thread_index = 0;
@@ -106,7 +110,8 @@ struct Request {
 
 struct Response {
   int status = 200;
-  Headers headers;  // Content-Length, Date, Connection and Transfer-Encoding are the server's to write
+  Headers
+      headers;  // Content-Length, Date, Connection and Transfer-Encoding are the server's to write
   std::string body;
 
   void Clear();
@@ -118,9 +123,9 @@ std::string_view ReasonPhrase(int status);
 
 using QueryParameters = std::vector<std::pair<std::string, std::string>>;
 
-// application/x-www-form-urlencoded: '+' is a space, "%41" is 'A', "a" alone has the value "". In the order they came,
-// repeated names kept, empty pieces ("a=1&&b=2") skipped. INVALID_ARGUMENT naming a malformed escape, and above
-// 1000 parameters.
+// application/x-www-form-urlencoded: '+' is a space, "%41" is 'A', "a" alone has the value "". In
+// the order they came, repeated names kept, empty pieces ("a=1&&b=2") skipped. INVALID_ARGUMENT
+// naming a malformed escape, and above 1000 parameters.
 StatusOr<QueryParameters> ParseQuery(std::string_view query);
 
 // Percent-decodes without '+'. nullopt for a malformed escape.
@@ -128,8 +133,8 @@ std::optional<std::string> PercentDecode(std::string_view text);
 // Encodes all but RFC 3986's unreserved characters.
 std::string PercentEncode(std::string_view text);
 
-// Request::path from a raw path; INVALID_ARGUMENT for a malformed escape, an encoded control character, or a path that
-// climbs above the root. Writes into `path`, whose memory it reuses.
+// Request::path from a raw path; INVALID_ARGUMENT for a malformed escape, an encoded control
+// character, or a path that climbs above the root. Writes into `path`, whose memory it reuses.
 Status NormalisePath(std::string_view raw, std::string& path);
 // The text of one segment of a normal path: "a%2Fb" -> "a/b".
 std::string DecodeSegment(std::string_view segment);

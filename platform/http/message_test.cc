@@ -36,8 +36,8 @@ TEST(Headers, AddsAViewOfItself) {
 
 TEST(Query, IsReadAsFormsAreWritten) {
   EXPECT_THAT(*ParseQuery("a=1&b=x+y%2Bz&&flag&a=%e2%82%ac&=v&c="),
-              ElementsAre(Pair("a", "1"), Pair("b", "x y+z"), Pair("flag", ""), Pair("a", "\u20ac"), Pair("", "v"),
-                          Pair("c", "")));
+              ElementsAre(Pair("a", "1"), Pair("b", "x y+z"), Pair("flag", ""), Pair("a", "\u20ac"),
+                          Pair("", "v"), Pair("c", "")));
   EXPECT_TRUE(ParseQuery("")->empty());
 }
 
@@ -78,7 +78,8 @@ TEST(Path, HasOneNormalForm) {
 }
 
 TEST(Path, RefusesWhatHasNone) {
-  for (const char* bad : {"/..", "/a/../..", "/%2e%2e/a", "/a%", "/a%2", "/a%zz", "/a%00b", "/a%0d%0a", "/%7f"}) {
+  for (const char* bad :
+       {"/..", "/a/../..", "/%2e%2e/a", "/a%", "/a%2", "/a%zz", "/a%00b", "/a%0d%0a", "/%7f"}) {
     std::string path;
     EXPECT_EQ(NormalisePath(bad, path).code(), StatusCode::kInvalidArgument) << bad;
   }
@@ -93,7 +94,8 @@ TEST(Percent, RoundTripsEveryByte) {
 }
 
 TEST(Verb, IsCaseSensitive) {
-  for (const Verb verb : {Verb::kGet, Verb::kHead, Verb::kPost, Verb::kPut, Verb::kPatch, Verb::kDelete, Verb::kOptions}) {
+  for (const Verb verb : {Verb::kGet, Verb::kHead, Verb::kPost, Verb::kPut, Verb::kPatch,
+                          Verb::kDelete, Verb::kOptions}) {
     EXPECT_EQ(ParseVerb(VerbText(verb)), verb);
   }
   EXPECT_EQ(ParseVerb("get"), Verb::kOther);
@@ -124,7 +126,8 @@ TEST(ResponseHead, OfAnAnswerWithoutBodyHasNoLength) {
 }
 
 TEST(DateLine, IsAnImfFixdate) {
-  EXPECT_EQ(DateLine(*ParseRfc3339("1994-11-06T08:49:37.9Z")), "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
+  EXPECT_EQ(DateLine(*ParseRfc3339("1994-11-06T08:49:37.9Z")),
+            "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\n");
 }
 
 TEST(Url, IsTakenApart) {
@@ -139,8 +142,9 @@ TEST(Url, IsTakenApart) {
 }
 
 TEST(Url, SaysWhatIsWrong) {
-  for (const char* bad : {"", "example.org", "https://x/", "http://", "http://u@x/", "http://x:0/", "http://x:99999/",
-                          "http://x:/", "http://[::1/", "http://[::1]x/", "http://x/a b", "http://x/\r\nHost: y"}) {
+  for (const char* bad :
+       {"", "example.org", "https://x/", "http://", "http://u@x/", "http://x:0/", "http://x:99999/",
+        "http://x:/", "http://[::1/", "http://[::1]x/", "http://x/a b", "http://x/\r\nHost: y"}) {
     EXPECT_EQ(ParseHttpUrl(bad).status().code(), StatusCode::kInvalidArgument) << bad;
   }
 }

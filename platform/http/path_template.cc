@@ -33,7 +33,9 @@ class TemplateReader {
   }
 
  private:
-  Status Bad(std::string_view what) const { return InvalidArgument("path template '{}' {}", text_, what); }
+  Status Bad(std::string_view what) const {
+    return InvalidArgument("path template '{}' {}", text_, what);
+  }
 
   bool Take(char c) {
     if (rest_.empty() || rest_[0] != c) return false;
@@ -53,7 +55,8 @@ class TemplateReader {
     const size_t first = result_.segments.size();
     if (Take('=')) {
       do {
-        if (!rest_.empty() && rest_[0] == '{') return Bad(fmt::format("has a variable inside '{}'", name));
+        if (!rest_.empty() && rest_[0] == '{')
+          return Bad(fmt::format("has a variable inside '{}'", name));
         STARLING_RETURN_IF_ERROR(ReadPlain("/}"));
       } while (Take('/'));
     } else {
@@ -98,6 +101,8 @@ class TemplateReader {
 
 }  // namespace
 
-StatusOr<PathTemplate> ParsePathTemplate(std::string_view text) { return TemplateReader(text).Read(); }
+StatusOr<PathTemplate> ParsePathTemplate(std::string_view text) {
+  return TemplateReader(text).Read();
+}
 
 }  // namespace starling::http

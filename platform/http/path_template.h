@@ -1,6 +1,7 @@
 // The grammar of google.api.http paths, taken apart for the router:
 //
-//   "/v1/{name=shelves/*/books/*}:move" -> segments "v1" "shelves" * "books" *, variable "name" over segments 1..4,
+//   "/v1/{name=shelves/*/books/*}:move" -> segments "v1" "shelves" * "books" *, variable "name"
+//   over segments 1..4,
 //                                           custom verb "move"
 //
 // Pure; used when routes are added, never while a request is answered.

@@ -11,10 +11,10 @@ constexpr struct {
   std::string_view reason;
   int http_status;
 } kReasons[] = {
-    {reason::kEtagMismatch, 412},          {reason::kIdempotencyKeyReused, 422},
+    {reason::kEtagMismatch, 412},           {reason::kIdempotencyKeyReused, 422},
     {reason::kIdempotencyKeyInFlight, 409}, {reason::kOverloaded, 503},
-    {reason::kQuotaExceeded, 429},         {reason::kPayloadTooLarge, 413},
-    {reason::kUnsupportedMediaType, 415},  {reason::kMethodNotAllowed, 405},
+    {reason::kQuotaExceeded, 429},          {reason::kPayloadTooLarge, 413},
+    {reason::kUnsupportedMediaType, 415},   {reason::kMethodNotAllowed, 405},
 };
 
 void AppendJsonString(std::string_view text, std::string& out) {
@@ -91,7 +91,8 @@ std::string_view View(absl::string_view text) { return {text.data(), text.size()
 
 StatusCode CodeOfName(std::string_view name) {
   for (int code = 0; code <= 16; ++code) {
-    if (absl::StatusCodeToString(static_cast<StatusCode>(code)) == name) return static_cast<StatusCode>(code);
+    if (absl::StatusCodeToString(static_cast<StatusCode>(code)) == name)
+      return static_cast<StatusCode>(code);
   }
   return StatusCode::kOk;
 }
@@ -105,7 +106,8 @@ std::string_view StringOf(const simdjson::dom::element& object, const char* name
 Status FromProblemDocument(int http_status, std::string_view body) {
   simdjson::dom::parser parser;
   simdjson::dom::element document;
-  if (parser.parse(body.data(), body.size()).get(document) != simdjson::SUCCESS || !document.is_object()) {
+  if (parser.parse(body.data(), body.size()).get(document) != simdjson::SUCCESS ||
+      !document.is_object()) {
     return OkStatus();
   }
   StatusCode code = CodeOfName(StringOf(document, "code"));
@@ -120,7 +122,8 @@ Status FromProblemDocument(int http_status, std::string_view body) {
     std::vector<FieldViolation> violations;
     for (const simdjson::dom::element item : array) {
       if (!item.is_object()) continue;
-      violations.push_back({std::string(StringOf(item, "field")), std::string(StringOf(item, "description"))});
+      violations.push_back(
+          {std::string(StringOf(item, "field")), std::string(StringOf(item, "description"))});
     }
     if (!violations.empty()) status = WithViolations(std::move(status), violations);
   }
@@ -193,12 +196,15 @@ StatusCode CodeOfHttpStatus(int http_status) {
     case 503:
       return StatusCode::kUnavailable;
     default:
-      return http_status >= 400 && http_status < 500 ? StatusCode::kInvalidArgument : StatusCode::kInternal;
+      return http_status >= 400 && http_status < 500 ? StatusCode::kInvalidArgument
+                                                     : StatusCode::kInternal;
   }
 }
 
-Response ProblemResponse(const Status& status, std::string_view instance, std::string_view trace_id_hex) {
-  const bool secret = status.code() == StatusCode::kInternal || status.code() == StatusCode::kUnknown ||
+Response ProblemResponse(const Status& status, std::string_view instance,
+                         std::string_view trace_id_hex) {
+  const bool secret = status.code() == StatusCode::kInternal ||
+                      status.code() == StatusCode::kUnknown ||
                       status.code() == StatusCode::kDataLoss;
   const std::string code = absl::StatusCodeToString(status.code());
   const std::string reason = Reason(status);
@@ -234,8 +240,9 @@ Status StatusFromHttp(int http_status, const Headers& headers, std::string_view 
     status = FromProblemDocument(http_status, body);
   }
   if (status.ok()) {
-    status = Status(CodeOfHttpStatus(http_status), fmt::format("HTTP {} {}: {}", http_status,
-                                                               ReasonPhrase(http_status), body.substr(0, 200)));
+    status = Status(
+        CodeOfHttpStatus(http_status),
+        fmt::format("HTTP {} {}: {}", http_status, ReasonPhrase(http_status), body.substr(0, 200)));
   }
   if (const auto retry_after = headers.Find("retry-after")) {
     int seconds = 0;

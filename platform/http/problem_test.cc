@@ -28,15 +28,20 @@ TEST(HttpStatus, FollowsTheTable) {
       {StatusCode::kUnavailable, 503},
       {StatusCode::kDeadlineExceeded, 504},
   };
-  for (const auto& [code, http] : cases) EXPECT_EQ(HttpStatus(Status(code, "x")), http) << absl::StatusCodeToString(code);
+  for (const auto& [code, http] : cases)
+    EXPECT_EQ(HttpStatus(Status(code, "x")), http) << absl::StatusCodeToString(code);
 }
 
 TEST(HttpStatus, IsRefinedByTheReason) {
   const std::pair<std::string_view, int> cases[] = {
-      {reason::kEtagMismatch, 412},          {reason::kIdempotencyKeyReused, 422},
-      {reason::kIdempotencyKeyInFlight, 409}, {reason::kOverloaded, 503},
-      {reason::kQuotaExceeded, 429},         {reason::kPayloadTooLarge, 413},
-      {reason::kUnsupportedMediaType, 415},  {reason::kMethodNotAllowed, 405},
+      {reason::kEtagMismatch, 412},
+      {reason::kIdempotencyKeyReused, 422},
+      {reason::kIdempotencyKeyInFlight, 409},
+      {reason::kOverloaded, 503},
+      {reason::kQuotaExceeded, 429},
+      {reason::kPayloadTooLarge, 413},
+      {reason::kUnsupportedMediaType, 415},
+      {reason::kMethodNotAllowed, 405},
       {"SOMETHING_ELSE", 400},
   };
   for (const auto& [reason, http] : cases) {
@@ -50,34 +55,42 @@ TEST(Problem, IsTheDocumentOfRfc9457) {
   EXPECT_EQ(response.status, 400);
   EXPECT_EQ(response.headers.Find("content-type"), "application/problem+json");
   EXPECT_EQ(response.headers.Find("retry-after"), std::nullopt);
-  EXPECT_EQ(response.body,
-            R"({"type":"about:blank","title":"Bad Request","status":400,)"
-            R"("detail":"limit: -1 is below 0; name: \"\u000a\u0001","code":"INVALID_ARGUMENT",)"
-            R"("instance":"/v1/x","trace_id":"00ff","reason":"BAD","violations":[)"
-            R"({"field":"limit","description":"-1 is below 0"},{"field":"name","description":"\"\u000a\u0001"}]})");
+  EXPECT_EQ(
+      response.body,
+      R"({"type":"about:blank","title":"Bad Request","status":400,)"
+      R"("detail":"limit: -1 is below 0; name: \"\u000a\u0001","code":"INVALID_ARGUMENT",)"
+      R"("instance":"/v1/x","trace_id":"00ff","reason":"BAD","violations":[)"
+      R"({"field":"limit","description":"-1 is below 0"},{"field":"name","description":"\"\u000a\u0001"}]})");
 }
 
 TEST(Problem, SaysWhenToRetryInWholeSecondsRoundedUp) {
   const std::pair<int, const char*> cases[] = {{0, "0"}, {1, "1"}, {1000, "1"}, {1001, "2"}};
   for (const auto& [delay, header] : cases) {
-    EXPECT_EQ(ProblemResponse(Overloaded("busy", milliseconds(delay))).headers.Find("Retry-After"), header) << delay;
+    EXPECT_EQ(ProblemResponse(Overloaded("busy", milliseconds(delay))).headers.Find("Retry-After"),
+              header)
+        << delay;
   }
 }
 
 TEST(Problem, AsksForATokenWith401) {
-  EXPECT_EQ(ProblemResponse(Unauthenticated("no token")).headers.Find("WWW-Authenticate"), "Bearer");
+  EXPECT_EQ(ProblemResponse(Unauthenticated("no token")).headers.Find("WWW-Authenticate"),
+            "Bearer");
   EXPECT_EQ(ProblemResponse(NotFound("x")).headers.Find("WWW-Authenticate"), std::nullopt);
 }
 
 TEST(Problem, KeepsTheDetailsOfOurFaultsToItself) {
-  for (const Status& status : {Internal("password is x"), DataLoss("password is x"), Status(StatusCode::kUnknown, "password")}) {
+  for (const Status& status : {Internal("password is x"), DataLoss("password is x"),
+                               Status(StatusCode::kUnknown, "password")}) {
     EXPECT_EQ(ProblemResponse(status).body.find("password"), std::string::npos);
   }
 }
 
 TEST(Problem, IsAlwaysUtf8) {
   const Response response = ProblemResponse(NotFound("\xff\xfe"));
-  EXPECT_NE(response.body.find("\"detail\":\"?""?\""), std::string::npos) << response.body;
+  EXPECT_NE(response.body.find("\"detail\":\"?"
+                               "?\""),
+            std::string::npos)
+      << response.body;
 }
 
 TEST(StatusFromHttp, GoesTheWayBackExactly) {
@@ -97,14 +110,23 @@ TEST(StatusFromHttp, MakesTheBestOfOtherAnswers) {
   Headers json;
   json.Set("content-type", "application/problem+json; charset=utf-8");
   const std::pair<int, StatusCode> cases[] = {
-      {200, StatusCode::kOk},          {204, StatusCode::kOk},         {304, StatusCode::kOk},
-      {400, StatusCode::kInvalidArgument}, {401, StatusCode::kUnauthenticated}, {404, StatusCode::kNotFound},
-      {418, StatusCode::kInvalidArgument}, {429, StatusCode::kResourceExhausted}, {500, StatusCode::kInternal},
-      {502, StatusCode::kUnavailable}, {503, StatusCode::kUnavailable}, {504, StatusCode::kDeadlineExceeded},
+      {200, StatusCode::kOk},
+      {204, StatusCode::kOk},
+      {304, StatusCode::kOk},
+      {400, StatusCode::kInvalidArgument},
+      {401, StatusCode::kUnauthenticated},
+      {404, StatusCode::kNotFound},
+      {418, StatusCode::kInvalidArgument},
+      {429, StatusCode::kResourceExhausted},
+      {500, StatusCode::kInternal},
+      {502, StatusCode::kUnavailable},
+      {503, StatusCode::kUnavailable},
+      {504, StatusCode::kDeadlineExceeded},
   };
   for (const auto& [http, code] : cases) {
     EXPECT_EQ(StatusFromHttp(http, {}, "text").code(), code) << http;
-    for (const char* broken : {"", "{", "[]", "3", R"({"code":"NONSENSE","violations":[1,{"field":2}]})"}) {
+    for (const char* broken :
+         {"", "{", "[]", "3", R"({"code":"NONSENSE","violations":[1,{"field":2}]})"}) {
       EXPECT_EQ(StatusFromHttp(http, json, broken).code(), code) << http << broken;
     }
   }

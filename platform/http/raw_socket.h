@@ -1,5 +1,5 @@
-// A blocking socket for tests: says exactly these bytes, and reads until something is known. Ten seconds of silence are
-// a failure, not a wait for ever.
+// A blocking socket for tests: says exactly these bytes, and reads until something is known. Ten
+// seconds of silence are a failure, not a wait for ever.
 #pragma once
 
 #include <arpa/inet.h>
@@ -16,7 +16,8 @@ namespace starling::http {
 
 class RawSocket {
  public:
-  explicit RawSocket(uint16_t port) : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+  explicit RawSocket(uint16_t port)
+      : descriptor_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
     const timeval timeout{.tv_sec = 10, .tv_usec = 0};
     ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     ::setsockopt(descriptor_, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
@@ -24,7 +25,8 @@ class RawSocket {
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    connected_ = ::connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+    connected_ =
+        ::connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
   }
   ~RawSocket() { Close(); }
   RawSocket(const RawSocket&) = delete;
@@ -49,7 +51,8 @@ class RawSocket {
     return std::exchange(buffer_, {});
   }
 
-  // One response with Content-Length, head included; what was read when the connection ended before.
+  // One response with Content-Length, head included; what was read when the connection ended
+  // before.
   std::string ReadResponse() {
     size_t head_end;
     while ((head_end = buffer_.find("\r\n\r\n")) == std::string::npos) {
@@ -66,7 +69,8 @@ class RawSocket {
     return response;
   }
 
-  // Until `text` was seen; everything before it and it are taken. "" when the connection ended first.
+  // Until `text` was seen; everything before it and it are taken. "" when the connection ended
+  // first.
   std::string ReadUntil(std::string_view text) {
     size_t at;
     while ((at = buffer_.find(text)) == std::string::npos) {
@@ -96,7 +100,8 @@ class RawSocket {
       buffer_.append(bytes, static_cast<size_t>(size));
       return true;
     }
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) ADD_FAILURE() << "the server said nothing for 10 s";
+    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+      ADD_FAILURE() << "the server said nothing for 10 s";
     reset_ = size < 0;
     return false;
   }
@@ -109,7 +114,8 @@ class RawSocket {
 
 // 404 of "HTTP/1.1 404 Not Found\r\n..."; 0 when it is no response.
 inline int StatusOf(std::string_view response) {
-  return response.starts_with("HTTP/1.1 ") ? std::atoi(std::string(response.substr(9, 3)).c_str()) : 0;
+  return response.starts_with("HTTP/1.1 ") ? std::atoi(std::string(response.substr(9, 3)).c_str())
+                                           : 0;
 }
 inline std::string BodyOf(std::string_view response) {
   const size_t end = response.find("\r\n\r\n");

@@ -13,21 +13,24 @@ namespace {
 constexpr size_t kMaxFields = 100;
 constexpr size_t kMaxVerbBytes = 32;
 constexpr size_t kMaxChunkLineBytes = 256;
-constexpr uint64_t kReservedBodyBytes = 256 * 1024;  // a client that only claims a body makes us reserve no more
+constexpr uint64_t kReservedBodyBytes =
+    256 * 1024;  // a client that only claims a body makes us reserve no more
 
 enum CharacterClass : uint8_t { kToken = 1, kTarget = 2, kValue = 4, kHost = 8 };
 
 constexpr std::array<uint8_t, 256> kClasses = [] {
   std::array<uint8_t, 256> classes{};
   for (int c = 0; c < 256; ++c) {
-    const bool alphanumeric = (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+    const bool alphanumeric =
+        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
     const auto is_one_of = [c](std::string_view set) {
       return c != 0 && set.find(static_cast<char>(c)) != std::string_view::npos;
     };
     if (alphanumeric || is_one_of("!#$%&'*+-.^_`|~")) classes[c] |= kToken;  // RFC 9110, 5.6.2
     if (c > 0x20 && c < 0x7f && c != '#') classes[c] |= kTarget;
     if (c == '\t' || (c >= 0x20 && c != 0x7f)) classes[c] |= kValue;  // obs-text included
-    if (alphanumeric || is_one_of("-._~!$&'()*+;=:[]%")) classes[c] |= kHost;  // RFC 3986, 3.2.2, without ','
+    if (alphanumeric || is_one_of("-._~!$&'()*+;=:[]%"))
+      classes[c] |= kHost;  // RFC 3986, 3.2.2, without ','
   }
   return classes;
 }();
@@ -82,7 +85,8 @@ RequestParser::Result RequestParser::Feed(std::string_view bytes, Request& reque
     if (state_ == State::kComplete) return {Step::kComplete, used};
     if (state_ == State::kBody || state_ == State::kChunkData) {
       if (content_length_ > max_body_bytes_) {
-        Fail(413, fmt::format("the body has {} bytes, above the limit of {}", content_length_, max_body_bytes_));
+        Fail(413, fmt::format("the body has {} bytes, above the limit of {}", content_length_,
+                              max_body_bytes_));
         break;
       }
       const size_t take = static_cast<size_t>(std::min<uint64_t>(remaining_, rest.size()));
@@ -98,18 +102,22 @@ RequestParser::Result RequestParser::Feed(std::string_view bytes, Request& reque
     const void* found = scanned_ < rest.size()
                             ? std::memchr(rest.data() + scanned_, '\n', rest.size() - scanned_)
                             : nullptr;
-    const size_t length = found == nullptr ? rest.size() : static_cast<const char*>(found) - rest.data() + 1;
+    const size_t length =
+        found == nullptr ? rest.size() : static_cast<const char*>(found) - rest.data() + 1;
     const bool in_head = state_ == State::kRequestLine || state_ == State::kFields;
     if (in_head && head_bytes_ + length > limits_.max_header_bytes) {
       if (state_ == State::kRequestLine) {
-        Fail(414, fmt::format("the request line is above the limit of {} bytes", limits_.max_header_bytes));
+        Fail(414, fmt::format("the request line is above the limit of {} bytes",
+                              limits_.max_header_bytes));
       } else {
-        Fail(431, fmt::format("the header is above the limit of {} bytes", limits_.max_header_bytes));
+        Fail(431,
+             fmt::format("the header is above the limit of {} bytes", limits_.max_header_bytes));
       }
       break;
     }
     if (state_ == State::kChunkSize && length > kMaxChunkLineBytes) {
-      Fail(400, fmt::format("a chunk's size line is above the limit of {} bytes", kMaxChunkLineBytes));
+      Fail(400,
+           fmt::format("a chunk's size line is above the limit of {} bytes", kMaxChunkLineBytes));
       break;
     }
     if (state_ == State::kTrailers && framing_bytes_ + length > limits_.max_header_bytes) {
@@ -168,10 +176,11 @@ RequestParser::Result RequestParser::Feed(std::string_view bytes, Request& reque
         if (line.empty()) {
           state_ = State::kComplete;
         } else {
-          // Trailers are checked like fields, then dropped: nothing here may be merged into the header (RFC 9110, 6.5.1).
+          // Trailers are checked like fields, then dropped: nothing here may be merged into the
+          // header (RFC 9110, 6.5.1).
           const size_t colon = line.find(':');
-          if (colon == std::string_view::npos || colon == 0 || !All(line.substr(0, colon), kToken) ||
-              !All(line.substr(colon + 1), kValue)) {
+          if (colon == std::string_view::npos || colon == 0 ||
+              !All(line.substr(0, colon), kToken) || !All(line.substr(colon + 1), kValue)) {
             Fail(400, fmt::format("trailer '{}' is malformed", Shown(line)));
           }
         }
@@ -196,11 +205,12 @@ bool RequestParser::ParseRequestLine(std::string_view line, Request& request) {
     return Fail(400, fmt::format("method '{}' is malformed", Shown(verb)));
   }
   const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
-  if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) || version[6] != '.' ||
-      !is_digit(version[7])) {
+  if (version.size() != 8 || !version.starts_with("HTTP/") || !is_digit(version[5]) ||
+      version[6] != '.' || !is_digit(version[7])) {
     return Fail(400, fmt::format("version '{}' is malformed", Shown(version)));
   }
-  if (version[5] != '1') return Fail(505, fmt::format("{} is not supported; use HTTP/1.1", version));
+  if (version[5] != '1')
+    return Fail(505, fmt::format("{} is not supported; use HTTP/1.1", version));
   request.minor_version = version[7] == '0' ? 0 : 1;
   request.verb = ParseVerb(verb);
   request.verb_text.assign(verb);
@@ -221,8 +231,9 @@ bool RequestParser::ParseTarget(std::string_view target, Request& request) {
   if (target[0] != '/') {
     // Absolute form, as a proxy would send it (RFC 9112, 3.2.2); its authority replaces Host.
     const size_t scheme = target.find("://");
-    if (scheme == std::string_view::npos || !(EqualsIgnoreCase(target.substr(0, scheme), "http") ||
-                                              EqualsIgnoreCase(target.substr(0, scheme), "https"))) {
+    if (scheme == std::string_view::npos ||
+        !(EqualsIgnoreCase(target.substr(0, scheme), "http") ||
+          EqualsIgnoreCase(target.substr(0, scheme), "https"))) {
       return Fail(400, fmt::format("target '{}' is neither a path nor an http URL", Shown(target)));
     }
     target.remove_prefix(scheme + 3);
@@ -235,13 +246,15 @@ bool RequestParser::ParseTarget(std::string_view target, Request& request) {
   }
   const size_t path_end = std::min(target.find('?'), target.size());
   if (path_end < target.size()) request.query.assign(target.substr(path_end + 1));
-  const Status normal = NormalisePath(path_end == 0 ? std::string_view("/") : target.substr(0, path_end), request.path);
+  const Status normal = NormalisePath(
+      path_end == 0 ? std::string_view("/") : target.substr(0, path_end), request.path);
   if (!normal.ok()) return Fail(400, std::string(normal.message()));
   return true;
 }
 
 bool RequestParser::ParseField(std::string_view line, Request& request) {
-  if (line[0] == ' ' || line[0] == '\t') return Fail(400, "a header field is folded over two lines");
+  if (line[0] == ' ' || line[0] == '\t')
+    return Fail(400, "a header field is folded over two lines");
   const size_t colon = line.find(':');
   if (colon == std::string_view::npos || colon == 0) {
     return Fail(400, fmt::format("header field '{}' is not 'name: value'", Shown(line)));
@@ -249,8 +262,10 @@ bool RequestParser::ParseField(std::string_view line, Request& request) {
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = TrimSpace(line.substr(colon + 1));
   // Whitespace before the colon is no token character, so it is refused here too.
-  if (!All(name, kToken)) return Fail(400, fmt::format("header field name '{}' is malformed", Shown(name)));
-  if (!All(value, kValue)) return Fail(400, fmt::format("header field '{}' holds a control character", Shown(name)));
+  if (!All(name, kToken))
+    return Fail(400, fmt::format("header field name '{}' is malformed", Shown(name)));
+  if (!All(value, kValue))
+    return Fail(400, fmt::format("header field '{}' holds a control character", Shown(name)));
   if (request.headers.size() >= kMaxFields) {
     return Fail(431, fmt::format("the header has more than {} fields", kMaxFields));
   }
@@ -258,7 +273,8 @@ bool RequestParser::ParseField(std::string_view line, Request& request) {
   return ParseKnownField(name, value, request);
 }
 
-bool RequestParser::ParseKnownField(std::string_view name, std::string_view value, Request& request) {
+bool RequestParser::ParseKnownField(std::string_view name, std::string_view value,
+                                    Request& request) {
   switch (name.size()) {
     case 4:
       if (!EqualsIgnoreCase(name, "host")) return true;
@@ -269,7 +285,8 @@ bool RequestParser::ParseKnownField(std::string_view name, std::string_view valu
     case 6:
       if (!EqualsIgnoreCase(name, "expect") || request.minor_version == 0) return true;
       if (!EqualsIgnoreCase(value, "100-continue")) {
-        return Fail(417, fmt::format("expectation '{}' is unknown; only 100-continue is met", Shown(value)));
+        return Fail(417, fmt::format("expectation '{}' is unknown; only 100-continue is met",
+                                     Shown(value)));
       }
       expects_continue_ = true;
       return true;
@@ -279,12 +296,14 @@ bool RequestParser::ParseKnownField(std::string_view name, std::string_view valu
       if (!EqualsIgnoreCase(name, "content-length")) return true;
       uint64_t length = 0;
       const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), length);
-      // from_chars takes no sign for unsigned types, but value may be empty or have more behind the digits.
+      // from_chars takes no sign for unsigned types, but value may be empty or have more behind the
+      // digits.
       if (error != std::errc() || end != value.data() + value.size() || value.size() > 19) {
         return Fail(400, fmt::format("Content-Length '{}' is not a number", Shown(value)));
       }
       if (has_content_length_ && length != content_length_) {
-        return Fail(400, fmt::format("there are two Content-Lengths, {} and {}", content_length_, length));
+        return Fail(
+            400, fmt::format("there are two Content-Lengths, {} and {}", content_length_, length));
       }
       has_content_length_ = true;
       content_length_ = length;
@@ -299,7 +318,8 @@ bool RequestParser::ParseKnownField(std::string_view name, std::string_view valu
         return true;
       }
       if (value.size() >= 7 && EqualsIgnoreCase(value.substr(value.size() - 7), "chunked")) {
-        return Fail(501, fmt::format("transfer coding '{}' is not supported; send 'chunked'", Shown(value)));
+        return Fail(501, fmt::format("transfer coding '{}' is not supported; send 'chunked'",
+                                     Shown(value)));
       }
       return Fail(400, fmt::format("Transfer-Encoding '{}' does not end in chunked", Shown(value)));
     default:
@@ -320,7 +340,8 @@ bool RequestParser::ParseConnection(std::string_view value) {
 
 bool RequestParser::FinishHead(Request& request) {
   if (!has_host_ && request.minor_version > 0) return Fail(400, "there is no Host field");
-  if (chunked_ && has_content_length_) return Fail(400, "there are both Content-Length and Transfer-Encoding");
+  if (chunked_ && has_content_length_)
+    return Fail(400, "there are both Content-Length and Transfer-Encoding");
   if (!authority_.empty()) request.headers.Set("Host", authority_);
   keep_alive_ = !connection_close_ && (request.minor_version > 0 || connection_keep_alive_);
   // Whether the body is too long is told after the head: a route may have a limit of its own.
@@ -342,13 +363,14 @@ bool RequestParser::ParseChunkSize(std::string_view line) {
   const std::string_view size = size_end < line.size() ? TrimSpace(line.substr(0, size_end)) : line;
   uint64_t value = 0;
   const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), value, 16);
-  if (error != std::errc() || end != size.data() + size.size() || size.size() > 15 || line[0] == ' ' ||
-      line[0] == '\t' || !All(line, kValue)) {
+  if (error != std::errc() || end != size.data() + size.size() || size.size() > 15 ||
+      line[0] == ' ' || line[0] == '\t' || !All(line, kValue)) {
     return Fail(400, fmt::format("chunk size '{}' is not a hex number", Shown(line)));
   }
   framing_bytes_ += line.size() - size.size();
   if (framing_bytes_ > limits_.max_header_bytes) {
-    return Fail(400, fmt::format("chunk extensions are above the limit of {} bytes", limits_.max_header_bytes));
+    return Fail(400, fmt::format("chunk extensions are above the limit of {} bytes",
+                                 limits_.max_header_bytes));
   }
   remaining_ = value;
   return true;

@@ -1,22 +1,26 @@
-// Bytes in, requests out: the HTTP/1.x request syntax of RFC 9112, read strictly and without any I/O.
+// Bytes in, requests out: the HTTP/1.x request syntax of RFC 9112, read strictly and without any
+// I/O.
 //
 //   RequestParser parser({});
 //   for (;;) {
 //     const RequestParser::Result result = parser.Feed(buffer, request);
 //     buffer.remove_prefix(result.used);
-//     if (result.step == Step::kHead) ...      // headers are known, the body is not yet read: bounds may be changed
-//     if (result.step == Step::kComplete) ...  // answer it, then request.Clear() and parser.Reset()
-//     if (result.step == Step::kNeedMore) ...  // append to the buffer and feed again, unused bytes first
-//     if (result.step == Step::kError) ...     // answer parser.error() and close
+//     if (result.step == Step::kHead) ...      // headers are known, the body is not yet read:
+//     bounds may be changed if (result.step == Step::kComplete) ...  // answer it, then
+//     request.Clear() and parser.Reset() if (result.step == Step::kNeedMore) ...  // append to the
+//     buffer and feed again, unused bytes first if (result.step == Step::kError) ...     // answer
+//     parser.error() and close
 //   }
 //
-// Refused with 400, since two parsers may read them differently (request smuggling): bare CR or LF, folded lines,
-// whitespace before a colon, control characters, Content-Length that is not digits or differs, Content-Length with
-// Transfer-Encoding, Transfer-Encoding in HTTP/1.0 or not ending in chunked, chunk sizes that are not hex, no Host or
-// several, a malformed target. Other refusals: 413 body, 414 target, 417 expectation, 431 head or above 100 fields,
-// 501 transfer coding or CONNECT, 505 version.
+// Refused with 400, since two parsers may read them differently (request smuggling): bare CR or LF,
+// folded lines, whitespace before a colon, control characters, Content-Length that is not digits or
+// differs, Content-Length with Transfer-Encoding, Transfer-Encoding in HTTP/1.0 or not ending in
+// chunked, chunk sizes that are not hex, no Host or several, a malformed target. Other refusals:
+// 413 body, 414 target, 417 expectation, 431 head or above 100 fields, 501 transfer coding or
+// CONNECT, 505 version.
 //
-// One parser a connection, not thread-safe; after kError it stays there. Each byte is looked at about twice.
+// One parser a connection, not thread-safe; after kError it stays there. Each byte is looked at
+// about twice.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +32,8 @@
 namespace starling::http {
 
 struct RequestLimits {
-  size_t max_header_bytes = 16 * 1024;  // request line and fields; chunk extensions and trailers again as much
+  size_t max_header_bytes =
+      16 * 1024;  // request line and fields; chunk extensions and trailers again as much
   uint64_t max_body_bytes = 1024 * 1024;
 };
 

@@ -42,7 +42,8 @@ Parsed Parse(std::string_view bytes, size_t piece, RequestLimits limits = {}) {
 
 TEST(RequestParser, ReadsARequestInAnyPieces) {
   const std::string text =
-      "POST /v1/products/a%2Fb?limit=3 HTTP/1.1\r\nHost: shop.example\r\nX-Empty:\r\nX-Spaced: \t a b \t\r\n"
+      "POST /v1/products/a%2Fb?limit=3 HTTP/1.1\r\nHost: shop.example\r\nX-Empty:\r\nX-Spaced: \t "
+      "a b \t\r\n"
       "content-length: 5\r\n\r\nhelloGET";
   for (size_t piece = 1; piece <= text.size(); ++piece) {
     const Parsed parsed = Parse(text, piece);
@@ -78,17 +79,18 @@ TEST(RequestParser, RefusesWhatIsMalformed) {
   const std::string post = "POST / HTTP/1.1\r\nHost: x\r\n";
   const std::string chunked = post + "Transfer-Encoding: chunked\r\n\r\n";
   const std::pair<std::string, int> cases[] = {
-      {"GET / HTTP/1.1\r\n\r\n", 400},                                    // no Host
-      {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400},              // two Hosts
+      {"GET / HTTP/1.1\r\n\r\n", 400},                        // no Host
+      {"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400},  // two Hosts
       {"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a/b\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: a,b\r\n\r\n", 400},
-      {"GET /\r\n\r\n", 400},                                             // HTTP/0.9
-      {"GET  / HTTP/1.1\r\n" + host + "\r\n", 400},                       // two spaces
+      {"GET /\r\n\r\n", 400},                        // HTTP/0.9
+      {"GET  / HTTP/1.1\r\n" + host + "\r\n", 400},  // two spaces
       {"GET /a b HTTP/1.1\r\n" + host + "\r\n", 400},
       {" GET / HTTP/1.1\r\n" + host + "\r\n", 400},
-      {"\r\n\r\nGET / HTTP/1.1\r\n" + host + "\r\n", 400},                // one empty line is forgiven, two are not
+      {"\r\n\r\nGET / HTTP/1.1\r\n" + host + "\r\n",
+       400},  // one empty line is forgiven, two are not
       {"G(T / HTTP/1.1\r\n" + host + "\r\n", 400},
       {std::string(33, 'G') + " / HTTP/1.1\r\n" + host + "\r\n", 400},
       {"GET / http/1.1\r\n" + host + "\r\n", 400},
@@ -109,13 +111,13 @@ TEST(RequestParser, RefusesWhatIsMalformed) {
       {"GET /%00 HTTP/1.1\r\n" + host + "\r\n", 400},
       {"GET /../etc/passwd HTTP/1.1\r\n" + host + "\r\n", 400},
       {std::string("GET /\0 HTTP/1.1\r\n", 17) + host + "\r\n", 400},
-      {"GET / HTTP/1.1\n" + host + "\r\n", 400},                          // bare LF
+      {"GET / HTTP/1.1\n" + host + "\r\n", 400},  // bare LF
       {"GET / HTTP/1.1\r\nHost: x\n\r\n", 400},
       {"GET / HTTP/1.1\r\n" + host + "\n", 400},
-      {"GET / HTTP/1.1\r\n" + host + "A: b\rC: d\r\n\r\n", 400},          // bare CR
-      {"GET / HTTP/1.1\r\n" + host + "A: b\r\n c\r\n\r\n", 400},          // folded
+      {"GET / HTTP/1.1\r\n" + host + "A: b\rC: d\r\n\r\n", 400},  // bare CR
+      {"GET / HTTP/1.1\r\n" + host + "A: b\r\n c\r\n\r\n", 400},  // folded
       {"GET / HTTP/1.1\r\n Host: x\r\n\r\n", 400},
-      {"GET / HTTP/1.1\r\n" + host + "A : b\r\n\r\n", 400},               // space before the colon
+      {"GET / HTTP/1.1\r\n" + host + "A : b\r\n\r\n", 400},  // space before the colon
       {"GET / HTTP/1.1\r\n" + host + "A\t: b\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n" + host + ": b\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\n" + host + "A b\r\n\r\n", 400},
@@ -199,7 +201,8 @@ TEST(RequestParser, AcceptsWhatIsUnusualButLegal) {
       {"PROPFIND /g HTTP/1.1\r\nHost: x\r\n\r\n", "/g"},
       {"GET /h?a=/../%zz HTTP/1.1\r\nHost: x\r\n\r\n", "/h"},
       {"GET /i HTTP/1.9\r\nHost: x\r\nA: caf\xc3\xa9\r\n\r\n", "/i"},
-      {"POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1 ;x=y\r\na\r\n0\r\n\r\n", "/j"},
+      {"POST /j HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1 ;x=y\r\na\r\n0\r\n\r\n",
+       "/j"},
   };
   for (const auto& [text, path] : cases) {
     const Parsed parsed = Parse(text, text.size());
@@ -219,7 +222,8 @@ TEST(RequestParser, KnowsWhetherTheConnectionStaysOpen) {
       {"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", true},
       {"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", false},
   };
-  for (const auto& [text, keep_alive] : cases) EXPECT_EQ(Parse(text, 1000).keep_alive, keep_alive) << text;
+  for (const auto& [text, keep_alive] : cases)
+    EXPECT_EQ(Parse(text, 1000).keep_alive, keep_alive) << text;
 }
 
 TEST(RequestParser, GivesPipelinedRequestsOneByOne) {

@@ -81,10 +81,11 @@ std::string DateLine(TimePoint now) {
   const auto days = std::chrono::floor<std::chrono::days>(now);
   const std::chrono::year_month_day date(days);
   const std::chrono::hh_mm_ss clock(std::chrono::floor<std::chrono::seconds>(now - days));
-  return fmt::format("Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT\r\n",
-                     kDays[std::chrono::weekday(days).c_encoding()], static_cast<unsigned>(date.day()),
-                     kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
-                     clock.hours().count(), clock.minutes().count(), clock.seconds().count());
+  return fmt::format(
+      "Date: {}, {:02} {} {:04} {:02}:{:02}:{:02} GMT\r\n",
+      kDays[std::chrono::weekday(days).c_encoding()], static_cast<unsigned>(date.day()),
+      kMonths[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+      clock.hours().count(), clock.minutes().count(), clock.seconds().count());
 }
 
 }  // namespace starling::http

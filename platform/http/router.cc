@@ -24,7 +24,8 @@ std::string AllowText(uint32_t allowed) {
   for (size_t i = 0; i < kVerbs; ++i) {
     const Verb verb = static_cast<Verb>(i);
     if (verb != Verb::kOther && verb != Verb::kOptions && (allowed & Bit(verb)) != 0) append(verb);
-    if (verb == Verb::kGet && (allowed & Bit(Verb::kGet)) != 0 && (allowed & Bit(Verb::kHead)) == 0) append(Verb::kHead);
+    if (verb == Verb::kGet && (allowed & Bit(Verb::kGet)) != 0 && (allowed & Bit(Verb::kHead)) == 0)
+      append(Verb::kHead);
   }
   append(Verb::kOptions);
   return text;
@@ -52,13 +53,15 @@ struct Router::Node {
   std::vector<End> ends;
 
   const Node* Literal(std::string_view text) const {
-    const auto at = std::lower_bound(literals.begin(), literals.end(), text,
-                                     [](const auto& child, std::string_view wanted) { return child.first < wanted; });
+    const auto at = std::lower_bound(
+        literals.begin(), literals.end(), text,
+        [](const auto& child, std::string_view wanted) { return child.first < wanted; });
     return at != literals.end() && at->first == text ? at->second.get() : nullptr;
   }
   Node& MakeLiteral(const std::string& text) {
-    const auto at = std::lower_bound(literals.begin(), literals.end(), text,
-                                     [](const auto& child, std::string_view wanted) { return child.first < wanted; });
+    const auto at = std::lower_bound(
+        literals.begin(), literals.end(), text,
+        [](const auto& child, std::string_view wanted) { return child.first < wanted; });
     if (at != literals.end() && at->first == text) return *at->second;
     return *literals.emplace(at, text, std::make_unique<Node>())->second;
   }
@@ -115,7 +118,8 @@ struct Router::Search {
         if (end.routes[i] != nullptr) allowed |= 1u << i;
       }
       found = end.routes[static_cast<size_t>(verb)];
-      if (found == nullptr && verb == Verb::kHead) found = end.routes[static_cast<size_t>(Verb::kGet)];
+      if (found == nullptr && verb == Verb::kHead)
+        found = end.routes[static_cast<size_t>(Verb::kGet)];
       return found != nullptr;
     }
     return false;
@@ -137,9 +141,12 @@ Router::~Router() = default;
 Router::Router(Router&&) noexcept = default;
 Router& Router::operator=(Router&&) noexcept = default;
 
-Status Router::Add(Verb verb, std::string_view path_template, Handler handler, RouteOptions options) {
-  if (verb == Verb::kOther) return InvalidArgument("route '{}' has no verb that can be routed", path_template);
-  if (handler == nullptr) return InvalidArgument("route '{} {}' has no handler", VerbText(verb), path_template);
+Status Router::Add(Verb verb, std::string_view path_template, Handler handler,
+                   RouteOptions options) {
+  if (verb == Verb::kOther)
+    return InvalidArgument("route '{}' has no verb that can be routed", path_template);
+  if (handler == nullptr)
+    return InvalidArgument("route '{} {}' has no handler", VerbText(verb), path_template);
   STARLING_ASSIGN_OR_RETURN(PathTemplate parsed, ParsePathTemplate(path_template));
   Node* node = root_.get();
   for (const PathTemplate::Segment& segment : parsed.segments) {
@@ -159,11 +166,12 @@ Status Router::Add(Verb verb, std::string_view path_template, Handler handler, R
   }
   const Route*& slot = node->MakeEnd(parsed.custom_verb).routes[static_cast<size_t>(verb)];
   if (slot != nullptr) {
-    return AlreadyExists("routes '{0} {1}' and '{0} {2}' match the same paths; rename a literal or drop one",
-                         VerbText(verb), slot->text, path_template);
+    return AlreadyExists(
+        "routes '{0} {1}' and '{0} {2}' match the same paths; rename a literal or drop one",
+        VerbText(verb), slot->text, path_template);
   }
-  routes_.push_back(std::make_unique<Route>(
-      Route{verb, std::string(path_template), std::move(parsed.variables), std::move(handler), options}));
+  routes_.push_back(std::make_unique<Route>(Route{
+      verb, std::string(path_template), std::move(parsed.variables), std::move(handler), options}));
   slot = routes_.back().get();
   return OkStatus();
 }
@@ -185,15 +193,18 @@ Router::Match Router::Find(Exchange& exchange) const {
   exchange.route = route.text;
   const std::string_view path = search.path;
   const auto value_of = [&](const PathTemplate::Variable& variable) {
-    if (variable.first >= search.segments.size()) return std::string_view();  // '**' that matched nothing
+    if (variable.first >= search.segments.size())
+      return std::string_view();  // '**' that matched nothing
     const size_t begin = search.segments[variable.first].begin;
-    const size_t last = variable.rest ? search.segments.size() - 1 : variable.first + variable.count - 1;
+    const size_t last =
+        variable.rest ? search.segments.size() - 1 : variable.first + variable.count - 1;
     // A '**' behind other segments of the same variable may match nothing, too.
     const size_t end = search.segments[std::min(last, search.segments.size() - 1)].end;
     return path.substr(begin, end - begin);
   };
   if (!route.variables.empty()) {
-    // Decoding never grows a text, so all decoded values fit into the path's size: `decoded_` keeps its address.
+    // Decoding never grows a text, so all decoded values fit into the path's size: `decoded_` keeps
+    // its address.
     parameters.decoded_.clear();
     for (const PathTemplate::Variable& variable : route.variables) {
       std::string_view value = value_of(variable);
@@ -229,13 +240,14 @@ Task<void> Router::Answer(const Match& match, Exchange& exchange) const {
       exchange.response.status = 204;
       exchange.response.headers.Set("Allow", AllowText(request.path == "*" ? ~0u : match.allowed));
     } else if (match.allowed != 0) {
-      exchange.response =
-          ProblemResponse(405, fmt::format("{} is not possible here; use one of {}", request.verb_text,
-                                           AllowText(match.allowed)),
-                          request.path);
+      exchange.response = ProblemResponse(405,
+                                          fmt::format("{} is not possible here; use one of {}",
+                                                      request.verb_text, AllowText(match.allowed)),
+                                          request.path);
       exchange.response.headers.Set("Allow", AllowText(match.allowed));
     } else {
-      exchange.response = ProblemResponse(NotFound("there is nothing at '{}'", request.path), request.path);
+      exchange.response =
+          ProblemResponse(NotFound("there is nothing at '{}'", request.path), request.path);
     }
     co_return;
   }(match, exchange);
@@ -248,7 +260,8 @@ Task<void> Router::Handle(Exchange& exchange) const {
 
 std::vector<std::string> Router::Describe() const {
   std::vector<std::string> routes;
-  for (const auto& route : routes_) routes.push_back(fmt::format("{} {}", VerbText(route->verb), route->text));
+  for (const auto& route : routes_)
+    routes.push_back(fmt::format("{} {}", VerbText(route->verb), route->text));
   return routes;
 }
 

@@ -7,15 +7,17 @@
 //   router.Add(Verb::kGet, "/{file=**}", ServeFiles(...));
 //   server.SetRouter(std::make_shared<const Router>(std::move(router)));
 //
-//   Template = "/" Segments [":" verb]      Segment = literal | "*" | "**" (last only) | "{" name ["=" Segments] "}"
+//   Template = "/" Segments [":" verb]      Segment = literal | "*" | "**" (last only) | "{" name
+//   ["=" Segments] "}"
 //
-// `*` and `{name}` match one segment that is not empty; `**` matches the rest, also when there is none. At each segment
-// a literal beats a variable and a variable beats `**`; a custom verb (":train") beats taking the colon as part of the
-// segment. A variable of one segment is given decoded ("a%2Fb" -> "a/b"); in one that may span several, an encoded
-// slash stays "%2F" (google/api/http.proto). HEAD is answered by GET's handler, OPTIONS with Allow unless routed.
+// `*` and `{name}` match one segment that is not empty; `**` matches the rest, also when there is
+// none. At each segment a literal beats a variable and a variable beats `**`; a custom verb
+// (":train") beats taking the colon as part of the segment. A variable of one segment is given
+// decoded ("a%2Fb" -> "a/b"); in one that may span several, an encoded slash stays "%2F"
+// (google/api/http.proto). HEAD is answered by GET's handler, OPTIONS with Allow unless routed.
 //
-// Build it, then share it as const: lookups are thread-safe, take O(nodes) at worst (about 200 ns for a usual path) and
-// allocate only for escaped variables.
+// Build it, then share it as const: lookups are thread-safe, take O(nodes) at worst (about 200 ns
+// for a usual path) and allocate only for escaped variables.
 #pragma once
 
 #include <cstdint>
@@ -41,15 +43,16 @@ class Router {
   Router(Router&&) noexcept;
   Router& operator=(Router&&) noexcept;
 
-  // INVALID_ARGUMENT for a template that is none, ALREADY_EXISTS (naming both) when another of the same verb has the
-  // same shape: no path could tell them apart.
+  // INVALID_ARGUMENT for a template that is none, ALREADY_EXISTS (naming both) when another of the
+  // same verb has the same shape: no path could tell them apart.
   Status Add(Verb verb, std::string_view path_template, Handler handler, RouteOptions options = {});
 
   struct Route;  // opaque
   // How a request is to be answered; good as long as the router is.
   struct Match {
-    const Route* route = nullptr;  // null: answered by the router itself: 404, 405 with Allow, or OPTIONS
-    uint32_t allowed = 0;          // bit 1 << Verb: the verbs the path has; 0: the path is unknown
+    const Route* route =
+        nullptr;           // null: answered by the router itself: 404, 405 with Allow, or OPTIONS
+    uint32_t allowed = 0;  // bit 1 << Verb: the verbs the path has; 0: the path is unknown
   };
   // Fills exchange.parameters and exchange.route.
   Match Find(Exchange& exchange) const;

@@ -13,7 +13,8 @@ constexpr auto kPollInterval = std::chrono::milliseconds(5);
 
 struct Server::Shared {
   Shared(Runtime& server_runtime, Options options, std::shared_ptr<const Router> router)
-      : runtime(server_runtime), core(std::make_shared<ServerCore>(std::move(options), std::move(router))) {}
+      : runtime(server_runtime),
+        core(std::make_shared<ServerCore>(std::move(options), std::move(router))) {}
   Runtime& runtime;
   const std::shared_ptr<ServerCore> core;
   std::vector<std::shared_ptr<ServerThread>> threads;  // fixed once started
@@ -33,14 +34,17 @@ StatusOr<uint16_t> Server::Start() {
   boost::system::error_code error;
   const auto address = boost::asio::ip::make_address(options.address, error);
   if (error) {
-    return InvalidArgument("address '{}' is neither IPv4 nor IPv6; 127.0.0.1 is for this machine only, 0.0.0.0 for all",
-                           options.address);
+    return InvalidArgument(
+        "address '{}' is neither IPv4 nor IPv6; 127.0.0.1 is for this machine only, 0.0.0.0 for "
+        "all",
+        options.address);
   }
   const int count = shared_->runtime.io_threads();
   std::vector<std::shared_ptr<ServerThread>> threads;
   uint16_t port = options.port;
   for (int i = 0; i < count; ++i) {
-    threads.push_back(std::make_shared<ServerThread>(shared_->core, shared_->runtime.context(i), i));
+    threads.push_back(
+        std::make_shared<ServerThread>(shared_->core, shared_->runtime.context(i), i));
     STARLING_ASSIGN_OR_RETURN(port, threads.back()->Listen(Tcp::endpoint(address, port), count));
   }
   for (auto& thread : threads) thread->Start();
@@ -48,7 +52,9 @@ StatusOr<uint16_t> Server::Start() {
   return port;
 }
 
-void Server::SetRouter(std::shared_ptr<const Router> router) { shared_->core->router.store(std::move(router)); }
+void Server::SetRouter(std::shared_ptr<const Router> router) {
+  shared_->core->router.store(std::move(router));
+}
 
 Task<size_t> Server::Drain(Duration limit) {
   const std::shared_ptr<Shared> shared = shared_;

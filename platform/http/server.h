@@ -1,4 +1,5 @@
-// The HTTP/1.1 server (RFC 9110, RFC 9112): one acceptor and its connections on each io thread of a Runtime.
+// The HTTP/1.1 server (RFC 9110, RFC 9112): one acceptor and its connections on each io thread of a
+// Runtime.
 //
 //   Server server(runtime, {.port = 8080}, router);
 //   STARLING_ASSIGN_OR_RETURN(uint16_t port, server.Start());
@@ -6,16 +7,17 @@
 //   const size_t cut = co_await server.Drain(std::chrono::seconds(20));
 //
 // Guarantees
-//   A connection lives on one io thread; its requests are answered in order, those pipelined together in one write.
-//   Bounds, each counted in Stats: what is too large is refused (head 431, target 414, body 413), who is too slow gets
-//   408 and is closed, connections above max_connections get 503 with Retry-After and are closed, requests above
-//   max_in_flight get 503 with Retry-After. Timeouts are kept by one sweep a thread: they fire up to sweep_interval
-//   late. Malformed requests are refused with 400 and the connection is closed: see request_parser.h.
-//   A response is sent before its connection is closed; what a client still sends then is read for linger_timeout
-//   and dropped, so that it sees the answer and not a reset.
+//   A connection lives on one io thread; its requests are answered in order, those pipelined
+//   together in one write. Bounds, each counted in Stats: what is too large is refused (head 431,
+//   target 414, body 413), who is too slow gets 408 and is closed, connections above
+//   max_connections get 503 with Retry-After and are closed, requests above max_in_flight get 503
+//   with Retry-After. Timeouts are kept by one sweep a thread: they fire up to sweep_interval late.
+//   Malformed requests are refused with 400 and the connection is closed: see request_parser.h. A
+//   response is sent before its connection is closed; what a client still sends then is read for
+//   linger_timeout and dropped, so that it sees the answer and not a reset.
 //
-// Start, Drain, SetRouter and Stats may be called from any thread. Destroy the server before its Runtime; destruction
-// without Drain cuts every connection.
+// Start, Drain, SetRouter and Stats may be called from any thread. Destroy the server before its
+// Runtime; destruction without Drain cuts every connection.
 #pragma once
 
 #include <cstdint>
@@ -33,14 +35,16 @@ struct ServerOptions {
   std::string address = "127.0.0.1";  // a literal IPv4 or IPv6 address; "::" takes both
   uint16_t port = 0;                  // 0: any free one, given by Start
   size_t max_header_bytes = 16 * 1024;
-  uint64_t max_body_bytes = 1024 * 1024;  // a route may have its own: RouteOptions
+  uint64_t max_body_bytes = 1024 * 1024;               // a route may have its own: RouteOptions
   Duration header_timeout = std::chrono::seconds(10);  // from a head's first byte to its last
-  Duration body_timeout = std::chrono::seconds(30);    // for the whole body, and a second more for each 64 KiB that came
-  Duration idle_timeout = std::chrono::seconds(75);    // between two requests of a connection
-  Duration write_timeout = std::chrono::seconds(30);   // without the client taking a byte
+  Duration body_timeout =
+      std::chrono::seconds(30);  // for the whole body, and a second more for each 64 KiB that came
+  Duration idle_timeout = std::chrono::seconds(75);   // between two requests of a connection
+  Duration write_timeout = std::chrono::seconds(30);  // without the client taking a byte
   Duration linger_timeout = std::chrono::seconds(1);
   Duration sweep_interval = std::chrono::milliseconds(250);
-  // In Drain, how long a silent keep-alive connection may still bring a request before it is closed.
+  // In Drain, how long a silent keep-alive connection may still bring a request before it is
+  // closed.
   Duration drain_idle_grace = std::chrono::milliseconds(500);
   size_t max_connections = 10'000;  // over all io threads
   size_t max_in_flight = 10'000;    // requests with a handler running, over all io threads
@@ -72,16 +76,17 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Binds and listens on every io thread; gives the port. UNAVAILABLE naming the address and the remedy when it cannot.
-  // Blocks for less than a millisecond. Once only.
+  // Binds and listens on every io thread; gives the port. UNAVAILABLE naming the address and the
+  // remedy when it cannot. Blocks for less than a millisecond. Once only.
   StatusOr<uint16_t> Start();
 
   // Requests whose head comes from now on are answered by this router.
   void SetRouter(std::shared_ptr<const Router> router);
 
-  // Stops in peace: takes no new connection (those in the accept backlog are served), answers what was received, each
-  // connection's last answer with `Connection: close`. After `limit`, or when nothing is left, cuts what remains,
-  // firing its cancellation tokens, and gives how many requests that broke. Waits 2 s more for their handlers to end.
+  // Stops in peace: takes no new connection (those in the accept backlog are served), answers what
+  // was received, each connection's last answer with `Connection: close`. After `limit`, or when
+  // nothing is left, cuts what remains, firing its cancellation tokens, and gives how many requests
+  // that broke. Waits 2 s more for their handlers to end.
   Task<size_t> Drain(Duration limit);
 
   ServerStats Stats() const;

@@ -18,10 +18,18 @@ constexpr std::string_view kWaits = "GET /waits HTTP/1.1\r\nHost: x\r\n\r\n";
 
 class ServerLimits : public testing::Test {
  protected:
+  ~ServerLimits() override {
+    server_.reset();
+    // Handlers that still wait use the queues: the io threads end before those go.
+    answers_.Close();
+    runtime_.Stop();
+  }
+
   uint16_t Start(Server::Options options) {
     options.sweep_interval = milliseconds(5);
     Router router;
-    const auto add = [&](Verb verb, const char* path, Handler handler, RouteOptions route_options = {}) {
+    const auto add = [&](Verb verb, const char* path, Handler handler,
+                         RouteOptions route_options = {}) {
       ASSERT_TRUE(router.Add(verb, path, std::move(handler), route_options).ok());
     };
     const auto size = [](Exchange& exchange) -> Task<void> {
@@ -45,7 +53,8 @@ class ServerLimits : public testing::Test {
         if (!written.ok()) co_return;
       }
     });
-    server_ = std::make_unique<Server>(runtime_, std::move(options), std::make_shared<const Router>(std::move(router)));
+    server_ = std::make_unique<Server>(runtime_, std::move(options),
+                                       std::make_shared<const Router>(std::move(router)));
     return server_->Start().value();
   }
 
@@ -61,7 +70,8 @@ TEST_F(ServerLimits, RefusesMalformedRequestsAndCloses) {
       {"GET / HTTP/1.1\r\n\r\n", 400},
       {"nonsense\r\n\r\n", 400},
       {"GET / HTTP/1.1\r\nHost: x\r\nA : b\r\n\r\n", 400},
-      {"POST /usual HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n", 400},
+      {"POST /usual HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n",
+       400},
       {"GET / HTTP/3.0\r\n\r\n", 505},
       {"GET /" + std::string(20'000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n", 414},
       {"GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(20'000, 'a') + "\r\n\r\n", 431},
@@ -89,12 +99,15 @@ TEST_F(ServerLimits, BoundsBodiesByServerAndRoute) {
   for (const auto& [path, size, status] : cases) {
     const std::string body(size, 'a');
     RawSocket whole(port);
-    EXPECT_EQ(StatusOf(whole.Ask(fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", path, size, body))),
-              status)
+    EXPECT_EQ(
+        StatusOf(whole.Ask(fmt::format(
+            "POST {} HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", path, size, body))),
+        status)
         << path << size;
     RawSocket chunked(port);
-    EXPECT_EQ(StatusOf(chunked.Ask(fmt::format(
-                  "POST {} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n", path, size, body))),
+    EXPECT_EQ(StatusOf(chunked.Ask(fmt::format("POST {} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: "
+                                               "chunked\r\n\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+                                               path, size, body))),
               status)
         << path << size;
   }
@@ -103,14 +116,18 @@ TEST_F(ServerLimits, BoundsBodiesByServerAndRoute) {
 TEST_F(ServerLimits, LetsAClientThatSendsTooMuchSeeTheAnswer) {
   const uint16_t port = Start({.max_body_bytes = 1000});
   RawSocket socket(port);
-  socket.Send("POST /usual HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" + std::string(2'000'000, 'a'));
+  socket.Send("POST /usual HTTP/1.1\r\nHost: x\r\nContent-Length: 2000000\r\n\r\n" +
+              std::string(2'000'000, 'a'));
   EXPECT_EQ(StatusOf(socket.ReadToEnd()), 413);
 }
 
 TEST_F(ServerLimits, AnswersSlowHeadsAndBodiesWith408) {
-  const uint16_t port = Start({.header_timeout = milliseconds(50), .body_timeout = milliseconds(50)});
-  for (const char* begun : {"GET / HTTP/1.1\r\nHost:", "G", "POST /usual HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab",
-                            "POST /usual HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
+  const uint16_t port =
+      Start({.header_timeout = milliseconds(50), .body_timeout = milliseconds(50)});
+  for (const char* begun :
+       {"GET / HTTP/1.1\r\nHost:", "G",
+        "POST /usual HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nab",
+        "POST /usual HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
     RawSocket socket(port);
     socket.Send(begun);
     EXPECT_EQ(StatusOf(socket.ReadToEnd()), 408) << begun;
@@ -128,7 +145,8 @@ TEST_F(ServerLimits, AnswersWhatCameBeforeASlowHead) {
 }
 
 TEST_F(ServerLimits, ClosesIdleConnectionsWithoutAWord) {
-  const uint16_t port = Start({.header_timeout = milliseconds(50), .idle_timeout = milliseconds(50)});
+  const uint16_t port =
+      Start({.header_timeout = milliseconds(50), .idle_timeout = milliseconds(50)});
   RawSocket silent(port);
   EXPECT_EQ(silent.ReadToEnd(), "");
   RawSocket idle(port);
@@ -139,7 +157,9 @@ TEST_F(ServerLimits, ClosesIdleConnectionsWithoutAWord) {
 }
 
 TEST_F(ServerLimits, DoesNotTimeOutAHandler) {
-  const uint16_t port = Start({.header_timeout = milliseconds(1), .body_timeout = milliseconds(1), .idle_timeout = milliseconds(1),
+  const uint16_t port = Start({.header_timeout = milliseconds(1),
+                               .body_timeout = milliseconds(1),
+                               .idle_timeout = milliseconds(1),
                                .write_timeout = milliseconds(1)});
   RawSocket socket(port);
   socket.Send(kWaits);

@@ -22,7 +22,8 @@ Task<void> Hello(Exchange& exchange) {
 }
 
 Task<void> Echo(Exchange& exchange) {
-  exchange.response.body = fmt::format("{} {} {}", exchange.request.verb_text, exchange.request.path, exchange.request.body);
+  exchange.response.body = fmt::format("{} {} {}", exchange.request.verb_text,
+                                       exchange.request.path, exchange.request.body);
   co_return;
 }
 
@@ -54,8 +55,16 @@ Task<void> Breaks(Exchange& exchange) {
 
 class ServerTest : public testing::Test {
  protected:
+  ~ServerTest() override {
+    server_.reset();
+    // Handlers that still wait use the queues: the io threads end before those go.
+    answers_.Close();
+    if (runtime_ != nullptr) runtime_->Stop();
+  }
+
   void Start(Server::Options options = {}, int io_threads = 1) {
-    runtime_ = std::make_unique<Runtime>(Runtime::Options{.io_threads = io_threads, .blocking_threads = 1});
+    runtime_ = std::make_unique<Runtime>(
+        Runtime::Options{.io_threads = io_threads, .blocking_threads = 1});
     Router router;
     Add(router, Verb::kGet, "/hello", Hello);
     Add(router, Verb::kGet, "/echo/{x}", Echo);
@@ -68,7 +77,8 @@ class ServerTest : public testing::Test {
       const std::optional<int> answer = co_await answers_.Pop();
       exchange.response.body = std::to_string(answer.value_or(-1));
     });
-    server_ = std::make_unique<Server>(*runtime_, std::move(options), std::make_shared<const Router>(std::move(router)));
+    server_ = std::make_unique<Server>(*runtime_, std::move(options),
+                                       std::make_shared<const Router>(std::move(router)));
     const StatusOr<uint16_t> port = server_->Start();
     ASSERT_TRUE(port.ok()) << port.status();
     port_ = *port;
@@ -132,26 +142,31 @@ TEST_F(ServerTest, DoesNotHoldBackAnAnswerForAPipelinedRequestThatWaits) {
 TEST_F(ServerTest, ReadsBodiesOfBothKinds) {
   Start();
   RawSocket socket(port_);
-  EXPECT_EQ(BodyOf(socket.Ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")), "POST /echo abc");
+  EXPECT_EQ(BodyOf(socket.Ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")),
+            "POST /echo abc");
   EXPECT_EQ(BodyOf(socket.Ask("POST /echo HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
                               "2\r\nde\r\n1\r\nf\r\n0\r\n\r\n")),
             "POST /echo def");
   const std::string large(1'000'000, 'y');
-  EXPECT_EQ(BodyOf(socket.Ask(fmt::format("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", large.size(),
-                                          large))),
-            "POST /echo " + large);
+  EXPECT_EQ(
+      BodyOf(socket.Ask(fmt::format(
+          "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{}", large.size(), large))),
+      "POST /echo " + large);
   EXPECT_EQ(BodyOf(socket.Ask(kHello)), "hello");
 }
 
 TEST_F(ServerTest, AsksForTheBodyOfAClientThatWaitsForLeave) {
   Start();
   RawSocket socket(port_);
-  socket.Send("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
+  socket.Send(
+      "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nExpect: 100-continue\r\n\r\n");
   EXPECT_EQ(socket.ReadUntil("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
   EXPECT_EQ(BodyOf(socket.Ask("abc")), "POST /echo abc");
   // Who sends the body at once is not answered twice.
-  EXPECT_EQ(BodyOf(socket.Ask("POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\nz")),
-            "POST /echo z");
+  EXPECT_EQ(
+      BodyOf(socket.Ask(
+          "POST /echo HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\nz")),
+      "POST /echo z");
 }
 
 TEST_F(ServerTest, RefusesABodyNobodyWantsBeforeItIsSent) {
@@ -175,7 +190,8 @@ TEST_F(ServerTest, ClosesWhenTheClientWantsItTo) {
   const std::string response = close.ReadToEnd();
   EXPECT_THAT(response, HasSubstr("Connection: close\r\n"));
   EXPECT_THAT(response, EndsWith("\r\n\r\nhello"));
-  EXPECT_EQ(response.find("HTTP/1.1", 1), std::string::npos);  // what came behind the last request is not answered
+  EXPECT_EQ(response.find("HTTP/1.1", 1),
+            std::string::npos);  // what came behind the last request is not answered
   RawSocket old(port_);
   old.Send("GET /hello HTTP/1.0\r\n\r\n");
   EXPECT_THAT(old.ReadToEnd(), EndsWith("\r\n\r\nhello"));
@@ -208,7 +224,8 @@ TEST_F(ServerTest, AnswersHeadWithTheLengthAndNoBody) {
 TEST_F(ServerTest, SendsMoreThanTheKernelTakesAtOnce) {
   Start();
   RawSocket socket(port_);
-  socket.Send("GET /large HTTP/1.1\r\nHost: x\r\n\r\nGET /large HTTP/1.1\r\nHost: x\r\n\r\n" + std::string(kHello));
+  socket.Send("GET /large HTTP/1.1\r\nHost: x\r\n\r\nGET /large HTTP/1.1\r\nHost: x\r\n\r\n" +
+              std::string(kHello));
   for (int i = 0; i < 2; ++i) EXPECT_EQ(BodyOf(socket.ReadResponse()), std::string(3'000'000, 'x'));
   EXPECT_EQ(BodyOf(socket.ReadResponse()), "hello");
 }
@@ -219,7 +236,9 @@ TEST_F(ServerTest, StreamsInChunks) {
   for (int i = 0; i < 2; ++i) {
     socket.Send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
     const std::string response = socket.ReadUntil("0\r\n\r\n");
-    EXPECT_THAT(response, HasSubstr("content-type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    EXPECT_THAT(
+        response,
+        HasSubstr("content-type: application/x-ndjson\r\nTransfer-Encoding: chunked\r\n\r\n"));
     EXPECT_THAT(response, EndsWith("\r\n\r\n8\r\n{\"a\":1}\n\r\n8\r\n{\"a\":2}\n\r\n0\r\n\r\n"));
   }
   RawSocket old(port_);
@@ -324,7 +343,8 @@ TEST_F(ServerTest, TellsItsObserverWhatWasAnswered) {
     const std::lock_guard lock(mutex);
     EXPECT_GE(took.count(), 0);
     EXPECT_EQ(exchange.request.remote_address, "127.0.0.1");
-    seen.push_back(fmt::format("{} {} {}", exchange.request.target, exchange.route, exchange.response.status));
+    seen.push_back(
+        fmt::format("{} {} {}", exchange.request.target, exchange.route, exchange.response.status));
   }});
   RawSocket socket(port_);
   socket.Ask("GET /echo/7?a HTTP/1.1\r\nHost: x\r\n\r\n");

@@ -4,8 +4,8 @@
 #include <poll.h>
 #include <sys/socket.h>
 
-#include <boost/asio/post.hpp>
 #include <boost/asio/ip/v6_only.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/redirect_error.hpp>
 
 #include "platform/http/connection.h"
@@ -27,15 +27,16 @@ bool IsOutOfResources(const error_code& error) {
          error == boost::asio::error::no_buffer_space || error.value() == ENFILE;
 }
 
-// The listener takes no new handshake from here on, while those under way still end in its backlog. A client that
-// comes now tries again a second later, and finds the port closed or another process behind it.
+// The listener takes no new handshake from here on, while those under way still end in its backlog.
+// A client that comes now tries again a second later, and finds the port closed or another process
+// behind it.
 void RefuseHandshakes(int listener) {
   static sock_filter program[] = {
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),              // TCP flags
-      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),           // SYN and ACK
-      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),     // SYN alone
-      BPF_STMT(BPF_RET | BPF_K, 0),                        // drop
-      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),               // take
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 13),           // TCP flags
+      BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0x12),        // SYN and ACK
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x02, 0, 1),  // SYN alone
+      BPF_STMT(BPF_RET | BPF_K, 0),                     // drop
+      BPF_STMT(BPF_RET | BPF_K, 0xffffffff),            // take
   };
   const sock_fprog filter{static_cast<unsigned short>(std::size(program)), program};
   // Where it is not allowed, a handshake that ends between the last accept and the close is lost.
@@ -45,29 +46,39 @@ void RefuseHandshakes(int listener) {
 Status ListenError(const Tcp::endpoint& endpoint, const error_code& error) {
   std::string remedy;
   if (error == boost::asio::error::address_in_use) {
-    remedy = fmt::format("; `ss -ltnp 'sport = :{}'` names the process that holds it: stop that or choose another port",
-                         endpoint.port());
+    remedy = fmt::format(
+        "; `ss -ltnp 'sport = :{}'` names the process that holds it: stop that or choose another "
+        "port",
+        endpoint.port());
   } else if (error == boost::asio::error::access_denied) {
     remedy = "; ports below 1024 need root or CAP_NET_BIND_SERVICE: choose a higher one";
   } else if (error.value() == EADDRNOTAVAIL) {
-    remedy = "; this machine has no such address: 127.0.0.1 is for this machine only, 0.0.0.0 for all its addresses";
+    remedy =
+        "; this machine has no such address: 127.0.0.1 is for this machine only, 0.0.0.0 for all "
+        "its addresses";
   }
-  return Unavailable("cannot listen on {} port {}: {}{}", endpoint.address().to_string(), endpoint.port(),
-                     error.message(), remedy);
+  return Unavailable("cannot listen on {} port {}: {}{}", endpoint.address().to_string(),
+                     endpoint.port(), error.message(), remedy);
 }
 
 error_code OpenAcceptor(Acceptor& acceptor, const Tcp::endpoint& endpoint) {
   error_code error;
   acceptor.open(endpoint.protocol(), error);
   if (!error) acceptor.set_option(Acceptor::reuse_address(true), error);
-  if (!error && endpoint.address().is_v6()) acceptor.set_option(boost::asio::ip::v6_only(false), error);
+  if (!error && endpoint.address().is_v6())
+    acceptor.set_option(boost::asio::ip::v6_only(false), error);
   return error;
 }
 
 }  // namespace
 
-ServerThread::ServerThread(std::shared_ptr<ServerCore> core, boost::asio::io_context& context, int index)
-    : core_(std::move(core)), context_(context), index_(index), acceptor_(context), sweep_timer_(context) {}
+ServerThread::ServerThread(std::shared_ptr<ServerCore> core, boost::asio::io_context& context,
+                           int index)
+    : core_(std::move(core)),
+      context_(context),
+      index_(index),
+      acceptor_(context),
+      sweep_timer_(context) {}
 
 ServerThread::~ServerThread() = default;
 
@@ -75,8 +86,8 @@ StatusOr<uint16_t> ServerThread::Listen(const Tcp::endpoint& endpoint, int liste
   error_code error;
   Tcp::endpoint bound = endpoint;
   if (listeners > 1 && index_ == 0) {
-    // SO_REUSEPORT would let us share a port that another process of this user serves: so the port is first bound
-    // without it, which fails then.
+    // SO_REUSEPORT would let us share a port that another process of this user serves: so the port
+    // is first bound without it, which fails then.
     Acceptor probe(context_);
     error = OpenAcceptor(probe, endpoint);
     if (!error) probe.bind(endpoint, error);
@@ -151,7 +162,8 @@ Task<void> ServerThread::Accept() {
   while (!draining_ && !stopped_) {
     error_code error;
     Tcp::endpoint peer;
-    Socket socket = co_await acceptor_.async_accept(context_, peer, redirect_error(use_awaitable, error));
+    Socket socket =
+        co_await acceptor_.async_accept(context_, peer, redirect_error(use_awaitable, error));
     if (!error) {
       TakeConnection(std::move(socket), peer);
     } else if (IsOutOfResources(error)) {
@@ -189,17 +201,17 @@ void ServerThread::TakeConnection(Socket socket, const Tcp::endpoint& peer) {
   error_code ignored;
   socket.set_option(Tcp::no_delay(true), ignored);
   const uint64_t id = (static_cast<uint64_t>(index_) << 48) | ++next_connection_;
-  const auto connection =
-      std::make_shared<Connection>(shared_from_this(), std::move(socket), peer.address().to_string(), id);
+  const auto connection = std::make_shared<Connection>(shared_from_this(), std::move(socket),
+                                                       peer.address().to_string(), id);
   Spawn(context_.get_executor(), connection->Run());
 }
 
 Task<void> ServerThread::Reject(Socket socket) {
   const std::shared_ptr<ServerThread> self = shared_from_this();
   ++rejecting_;
-  const Response response =
-      ProblemResponse(Overloaded(fmt::format("the server has {} connections, its limit", options().max_connections),
-                                 std::chrono::seconds(1)));
+  const Response response = ProblemResponse(
+      Overloaded(fmt::format("the server has {} connections, its limit", options().max_connections),
+                 std::chrono::seconds(1)));
   std::string text;
   AppendHead(response, BodyFraming::kLength, ConnectionField::kClose, date_line_, text);
   text += response.body;
@@ -207,7 +219,8 @@ Task<void> ServerThread::Reject(Socket socket) {
   ::send(descriptor, text.data(), text.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
   error_code error;
   socket.shutdown(Socket::shutdown_send, error);
-  // What the client sends is read, since closing over it would reset the connection before the client saw the answer.
+  // What the client sends is read, since closing over it would reset the connection before the
+  // client saw the answer.
   const Instant end = std::chrono::steady_clock::now() + options().linger_timeout;
   while (!stopped_ && std::chrono::steady_clock::now() < end) {
     ssize_t size;
@@ -249,7 +262,8 @@ void ServerThread::SweepConnections() {
   }
   if (polled_.empty() || ::poll(polled_.data(), polled_.size(), 0) <= 0) return;
   for (size_t i = 0; i < polled_.size(); ++i) {
-    if ((polled_[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0) polled_connections_[i]->ClientIsGone();
+    if ((polled_[i].revents & (POLLRDHUP | POLLHUP | POLLERR)) != 0)
+      polled_connections_[i]->ClientIsGone();
   }
 }
 

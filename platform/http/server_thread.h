@@ -1,8 +1,10 @@
-// What one io thread of a server has: its acceptor, its connections, its sweep. Internal to the server.
+// What one io thread of a server has: its acceptor, its connections, its sweep. Internal to the
+// server.
 //
 //   accept -> Connection (see connection.h) ... -> gone
 //   sweep, every sweep_interval: the Date line, deadlines, clients that left while a handler runs
-//   drain: listener takes no new handshake, its backlog is accepted, then it closes; connections finish and close
+//   drain: listener takes no new handshake, its backlog is accepted, then it closes; connections
+//   finish and close
 //
 // Everything here runs on that io thread, but for construction, Listen and the counters.
 #pragma once
@@ -35,15 +37,17 @@ struct ServerCore {
   Snapshot<Router> router;
   std::atomic<size_t> connections{0};
   std::atomic<size_t> in_flight{0};
-  std::atomic<int> listening{0};     // threads whose listener is open
-  std::atomic<int> cutting{0};       // threads that are to cut and have not yet
+  std::atomic<int> listening{0};  // threads whose listener is open
+  std::atomic<int> cutting{0};    // threads that are to cut and have not yet
   std::atomic<size_t> cut_requests{0};
 };
 
 // Counts that one thread writes and any thread reads.
 class ThreadCounter {
  public:
-  void Add() { value_.store(value_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed); }
+  void Add() {
+    value_.store(value_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+  }
   uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -51,8 +55,8 @@ class ThreadCounter {
 };
 
 struct ThreadCounters {
-  ThreadCounter accepted, rejected_connections, requests, rejected_requests, malformed_requests, timeouts,
-      client_disconnects, handler_exceptions;
+  ThreadCounter accepted, rejected_connections, requests, rejected_requests, malformed_requests,
+      timeouts, client_disconnects, handler_exceptions;
 };
 
 class ServerThread : public std::enable_shared_from_this<ServerThread> {

@@ -51,7 +51,8 @@ std::string_view Extension(std::string_view name) {
 class FileDescriptor {
  public:
   explicit FileDescriptor(int descriptor) : descriptor_(descriptor) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : descriptor_(std::exchange(other.descriptor_, -1)) {}
+  FileDescriptor(FileDescriptor&& other) noexcept
+      : descriptor_(std::exchange(other.descriptor_, -1)) {}
   FileDescriptor& operator=(FileDescriptor&& other) noexcept {
     std::swap(descriptor_, other.descriptor_);
     return *this;
@@ -88,9 +89,12 @@ bool MatchesEtag(std::string_view if_none_match, std::string_view etag) {
   while (!if_none_match.empty()) {
     const size_t comma = std::min(if_none_match.find(','), if_none_match.size());
     std::string_view candidate = if_none_match.substr(0, comma);
-    while (!candidate.empty() && (candidate.front() == ' ' || candidate.front() == '\t')) candidate.remove_prefix(1);
-    while (!candidate.empty() && (candidate.back() == ' ' || candidate.back() == '\t')) candidate.remove_suffix(1);
-    if (candidate.starts_with("W/")) candidate.remove_prefix(2);  // compared weakly (RFC 9110, 13.1.2)
+    while (!candidate.empty() && (candidate.front() == ' ' || candidate.front() == '\t'))
+      candidate.remove_prefix(1);
+    while (!candidate.empty() && (candidate.back() == ' ' || candidate.back() == '\t'))
+      candidate.remove_suffix(1);
+    if (candidate.starts_with("W/"))
+      candidate.remove_prefix(2);  // compared weakly (RFC 9110, 13.1.2)
     if (candidate == etag || candidate == "*") return true;
     if_none_match.remove_prefix(std::min(comma + 1, if_none_match.size()));
   }
@@ -98,11 +102,13 @@ bool MatchesEtag(std::string_view if_none_match, std::string_view etag) {
 }
 
 void NotThere(Exchange& exchange) {
-  exchange.response = ProblemResponse(NotFound("there is no file at '{}'", exchange.request.path), exchange.request.path);
+  exchange.response = ProblemResponse(NotFound("there is no file at '{}'", exchange.request.path),
+                                      exchange.request.path);
 }
 
 // Fills in all but the body; true when the body is wanted too.
-bool FillHead(Exchange& exchange, const StaticFilesOptions& options, std::string_view name, std::string_view etag) {
+bool FillHead(Exchange& exchange, const StaticFilesOptions& options, std::string_view name,
+              std::string_view etag) {
   Response& response = exchange.response;
   response.headers.Set("ETag", etag);
   response.headers.Set("Cache-Control", options.cache_control);
@@ -121,18 +127,22 @@ struct Loaded {
   std::string content;
 };
 
-// One step at a time, never through a symbolic link, so the result is inside the folder whatever is done to it meanwhile.
+// One step at a time, never through a symbolic link, so the result is inside the folder whatever is
+// done to it meanwhile.
 FileDescriptor OpenBeneath(int folder, const std::string& name) {
   FileDescriptor at(::openat(folder, ".", O_PATH | O_DIRECTORY | O_CLOEXEC));
   size_t begin = 0;
   while (at.ok()) {
     const size_t slash = name.find('/', begin);
-    const std::string segment = name.substr(begin, slash == std::string::npos ? slash : slash - begin);
+    const std::string segment =
+        name.substr(begin, slash == std::string::npos ? slash : slash - begin);
     if (slash == std::string::npos) {
       // NONBLOCK: opening a FIFO must not wait for its writer.
-      return FileDescriptor(::openat(at.get(), segment.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+      return FileDescriptor(
+          ::openat(at.get(), segment.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     }
-    at = FileDescriptor(::openat(at.get(), segment.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    at = FileDescriptor(
+        ::openat(at.get(), segment.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     begin = slash + 1;
   }
   return at;
@@ -141,14 +151,17 @@ FileDescriptor OpenBeneath(int folder, const std::string& name) {
 StatusOr<Loaded> Load(int folder, const std::string& name, uint64_t max_file_bytes) {
   const FileDescriptor file = OpenBeneath(folder, name);
   struct stat stat {};
-  if (!file.ok() || ::fstat(file.get(), &stat) != 0 || !S_ISREG(stat.st_mode)) return NotFound("no file '{}'", name);
+  if (!file.ok() || ::fstat(file.get(), &stat) != 0 || !S_ISREG(stat.st_mode))
+    return NotFound("no file '{}'", name);
   const auto size = static_cast<uint64_t>(stat.st_size);
-  if (size > max_file_bytes) return NotFound("file '{}' has {} bytes, above the limit of {}", name, size, max_file_bytes);
+  if (size > max_file_bytes)
+    return NotFound("file '{}' has {} bytes, above the limit of {}", name, size, max_file_bytes);
   Loaded loaded;
   loaded.content.resize(size);
   size_t done = 0;
   while (done < size) {
-    const ssize_t part = ::pread(file.get(), loaded.content.data() + done, size - done, static_cast<off_t>(done));
+    const ssize_t part =
+        ::pread(file.get(), loaded.content.data() + done, size - done, static_cast<off_t>(done));
     if (part < 0 && errno == EINTR) continue;
     if (part <= 0) return Unavailable("file '{}' changed while it was read", name);
     done += static_cast<size_t>(part);
@@ -157,7 +170,8 @@ StatusOr<Loaded> Load(int folder, const std::string& name, uint64_t max_file_byt
   return loaded;
 }
 
-Task<void> AnswerFromFolder(BlockingPool& pool, int folder, const StaticFilesOptions& options, Exchange& exchange) {
+Task<void> AnswerFromFolder(BlockingPool& pool, int folder, const StaticFilesOptions& options,
+                            Exchange& exchange) {
   std::optional<std::string> name = FileName(exchange, options);
   if (!name) {
     NotThere(exchange);
@@ -170,7 +184,8 @@ Task<void> AnswerFromFolder(BlockingPool& pool, int folder, const StaticFilesOpt
     loaded = co_await pool.Run(load);
   }
   if (loaded.ok()) {
-    if (FillHead(exchange, options, *name, loaded->etag)) exchange.response.body = std::move(loaded->content);
+    if (FillHead(exchange, options, *name, loaded->etag))
+      exchange.response.body = std::move(loaded->content);
   } else if (absl::IsNotFound(loaded.status())) {
     NotThere(exchange);
   } else {
@@ -223,16 +238,19 @@ Handler ServeFiles(std::span<const EmbeddedFile> files, StaticFilesOptions optio
   };
 }
 
-StatusOr<Handler> ServeFolder(BlockingPool& pool, std::string_view folder, StaticFilesOptions options) {
+StatusOr<Handler> ServeFolder(BlockingPool& pool, std::string_view folder,
+                              StaticFilesOptions options) {
   const std::string path(folder);
-  auto descriptor = std::make_shared<FileDescriptor>(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  auto descriptor =
+      std::make_shared<FileDescriptor>(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!descriptor->ok()) {
     return InvalidArgument("'{}' is not a folder to serve files from: {}", path,
                            std::error_code(errno, std::generic_category()).message());
   }
-  return Handler([&pool, descriptor, options = std::move(options)](Exchange& exchange) -> Task<void> {
-    return AnswerFromFolder(pool, descriptor->get(), options, exchange);
-  });
+  return Handler(
+      [&pool, descriptor, options = std::move(options)](Exchange& exchange) -> Task<void> {
+        return AnswerFromFolder(pool, descriptor->get(), options, exchange);
+      });
 }
 
 }  // namespace starling::http

@@ -16,7 +16,8 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr EmbeddedFile kFiles[] = {{"index.html", "<h1>hello</h1>"}, {"app.js", "let a;"}, {"data.bin", "\x01"}};
+constexpr EmbeddedFile kFiles[] = {
+    {"index.html", "<h1>hello</h1>"}, {"app.js", "let a;"}, {"data.bin", "\x01"}};
 
 // A route over the handler, asked for `path`.
 Response Get(const Handler& handler, std::string_view path, std::string_view if_none_match = {}) {
@@ -104,10 +105,26 @@ TEST_F(Folder, ServesItsFilesAsTheyAreNow) {
 }
 
 TEST_F(Folder, LetsNoPathOutOfIt) {
-  for (const char* path : {"/none", "/css", "/.env", "/.git/config", "/link.txt", "/up/secret.txt", "/up/site/index.html",
-                           "/..%2Fsecret.txt", "/%2e%2e%2fsecret.txt", "/css/..%2f..%2fsecret.txt", "/css%2Fa.css",
-                           "//etc/passwd", "/%2Fetc%2Fpasswd", "/css\\a.css", "/..\\secret.txt", "/fifo", "/large.txt",
-                           "/index.html/", "/index.html/x", "/css//a.css"}) {
+  for (const char* path : {"/none",
+                           "/css",
+                           "/.env",
+                           "/.git/config",
+                           "/link.txt",
+                           "/up/secret.txt",
+                           "/up/site/index.html",
+                           "/..%2Fsecret.txt",
+                           "/%2e%2e%2fsecret.txt",
+                           "/css/..%2f..%2fsecret.txt",
+                           "/css%2Fa.css",
+                           "//etc/passwd",
+                           "/%2Fetc%2Fpasswd",
+                           "/css\\a.css",
+                           "/..\\secret.txt",
+                           "/fifo",
+                           "/large.txt",
+                           "/index.html/",
+                           "/index.html/x",
+                           "/css//a.css"}) {
     const Response response = Get(handler_, path);
     EXPECT_EQ(response.status, 404) << path;
     EXPECT_EQ(response.body.find("secret\""), std::string::npos) << path;

@@ -14,7 +14,8 @@ StatusOr<HttpUrl> ParseHttpUrl(std::string_view url) {
   const size_t scheme_end = url.find("://");
   if (scheme_end == std::string_view::npos) return bad("has no scheme");
   if (!EqualsIgnoreCase(url.substr(0, scheme_end), "http")) {
-    return bad(fmt::format("has the scheme '{}', and this client speaks plain http only", url.substr(0, scheme_end)));
+    return bad(fmt::format("has the scheme '{}', and this client speaks plain http only",
+                           url.substr(0, scheme_end)));
   }
   for (const char c : url) {
     if (c <= 0x20 || c >= 0x7f) return bad("holds a character that must be percent-encoded");
@@ -27,14 +28,16 @@ StatusOr<HttpUrl> ParseHttpUrl(std::string_view url) {
 
   HttpUrl parsed;
   parsed.authority = std::string(authority);
-  if (authority.find('@') != std::string_view::npos) return bad("holds a user name, which belongs in a header");
+  if (authority.find('@') != std::string_view::npos)
+    return bad("holds a user name, which belongs in a header");
   size_t host_end = authority.find(':');
   if (authority.starts_with('[')) {
     const size_t bracket = authority.find(']');
     if (bracket == std::string_view::npos) return bad("has a '[' without ']'");
     parsed.host = std::string(authority.substr(1, bracket - 1));
     host_end = bracket + 1 < authority.size() ? bracket + 1 : std::string_view::npos;
-    if (host_end != std::string_view::npos && authority[host_end] != ':') return bad("has a malformed host");
+    if (host_end != std::string_view::npos && authority[host_end] != ':')
+      return bad("has a malformed host");
   } else {
     parsed.host = std::string(authority.substr(0, host_end));
   }

@@ -10,7 +10,7 @@
 namespace starling::http {
 
 struct HttpUrl {
-  std::string host;       // "example.org", "::1" (without brackets)
+  std::string host;  // "example.org", "::1" (without brackets)
   uint16_t port = 80;
   std::string authority;  // for the Host field: "example.org:8080", "[::1]"
   std::string target;     // "/path?query", never empty

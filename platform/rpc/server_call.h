@@ -81,19 +81,20 @@ class ServerCall {
 
   template <typename T>
   StatusOr<T> Finish(StatusOr<T> result) {
-    if (result.ok() && TooLate()) result = LateStatus();
-    Record(result.status());
+    const Instant end = std::chrono::steady_clock::now();
+    // An answer that comes too late is none: the caller has given up.
+    if (end > context_.deadline && result.ok()) result = LateStatus();
+    Record(result.status(), end);
     return result;
   }
   Status Finish(Status status) {
-    Record(status);
+    Record(status, std::chrono::steady_clock::now());
     return status;
   }
 
  private:
-  bool TooLate() const;
   Status LateStatus() const;
-  void Record(const Status& status);
+  void Record(const Status& status, Instant end);
 
   MethodRuntime& method_;
   const Instant start_;

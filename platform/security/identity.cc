@@ -5,7 +5,7 @@
 namespace starling::security {
 namespace {
 
-// Layout: version 1 (1 byte), kind (1), then subject, on_behalf_of and the scopes' text, each as
+// Layout: version 1 (1 byte), kind (1), then subject, on_behalf_of, session and the scopes' text, each as
 // its length (4 bytes, the machine's order: all our processes run on one kind of machine) and its
 // bytes, then the end (8 bytes, nanoseconds since 1970, kNever for none).
 constexpr char kVersion = 1;
@@ -83,6 +83,7 @@ std::string SerializeIdentity(const Identity& identity) {
   Append(out, static_cast<char>(identity.kind));
   AppendText(out, identity.subject);
   AppendText(out, identity.on_behalf_of);
+  AppendText(out, identity.session);
   AppendText(out, identity.scopes.ToText());
   Append(out, identity.expires_at ? identity.expires_at->time_since_epoch().count() : kNever);
   return out;
@@ -96,7 +97,8 @@ StatusOr<std::shared_ptr<const Identity>> ParseIdentity(std::string_view bytes) 
   Identity identity;
   if (!Take(bytes, version) || version != kVersion || !Take(bytes, kind) || kind < 0 ||
       kind > Identity::kService || !TakeText(bytes, identity.subject) ||
-      !TakeText(bytes, identity.on_behalf_of) || !TakeText(bytes, scopes) ||
+      !TakeText(bytes, identity.on_behalf_of) || !TakeText(bytes, identity.session) ||
+      !TakeText(bytes, scopes) ||
       !Take(bytes, expires_at) || !bytes.empty()) {
     return InvalidArgument(
         "the caller's identity is damaged; expected what SerializeIdentity of this version wrote");

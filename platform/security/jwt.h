@@ -1,9 +1,9 @@
 // Verification of JSON Web Tokens (RFC 7519, RFC 7515) that others issue: HS256, RS256, ES256,
 // EdDSA (Ed25519).
 //
-//   StatusOr<JwtKeys> keys = JwtKeys::FromJwks(jwks_json);                    // or FromPem, or
-//   FromSecret JwtVerifier verifier({.issuer = "https://id.example", .audience = "starling"},
-//   *std::move(keys)); StatusOr<JwtClaims> claims = verifier.Verify(token);
+//   StatusOr<JwtKeys> keys = JwtKeys::FromJwks(jwks_json);  // or FromPem, or FromSecret
+//   JwtVerifier verifier({.issuer = "https://id.example", .audience = "starling"}, *keys);
+//   StatusOr<JwtClaims> claims = verifier.Verify(token);
 //
 // What is refused, each with its own reason (UNAUTHENTICATED, Reason() in parentheses): a malformed
 // token (JWT_MALFORMED), `alg` "none" or one that the key is not for (JWT_ALGORITHM): a key has
@@ -15,8 +15,8 @@
 //
 // Bounds: 8 KiB a token, 256 KiB and 64 keys a JWKS, RSA 2048 to 8192 bits, an HMAC secret of at
 // least 32 bytes. Messages never repeat a token or a key. Keys are immutable: a new set is a new
-// JwtKeys, swapped by SetKeys. Cost:
-// HS256 5 us, RS256 45 us, ES256 110 us, EdDSA 190 us. Thread-safe.
+// JwtKeys, swapped by SetKeys. Cost: HS256 5 us, RS256 45 us, ES256 110 us, EdDSA 190 us.
+// Thread-safe.
 #pragma once
 
 #include <cstdint>

@@ -1,11 +1,11 @@
 // API keys: made, listed, revoked and looked up.
 //
-//   auto database = sql::Database::Open({.path = folder / "keys.db"}, security::KeyStoreMigrations());
+//   auto database = sql::Database::Open({.path = folder / "keys.db"}, KeyStoreMigrations());
 //   StatusOr<std::unique_ptr<KeyStore>> keys = co_await KeyStore::Open(**database);
-//   StatusOr<NewKey> key = co_await (*keys)->Create({.label = "shop backend", .scopes =
-//   *ScopeSet::ParseText("events.write")}); Print(key->token); // the only time it is seen
-//   std::shared_ptr<const Identity> caller = (*keys)->Find(token);      // nullptr when unknown,
-//   revoked or expired
+//   KeyStore::Request request{.label = "shop backend", .scopes = *ScopeSet::ParseText("a.write")};
+//   StatusOr<NewKey> key = co_await (*keys)->Create(request);
+//   Print(key->token);                              // the only time it is seen
+//   std::shared_ptr<const Identity> caller = (*keys)->Find(token);  // nullptr when it is no good
 //
 // The database keeps a key's SHA-256, never the key. Find answers from an immutable snapshot in
 // memory: no lock, no I/O, about 450 ns. Authenticate does the same and, on a miss, looks in the

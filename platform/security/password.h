@@ -1,10 +1,11 @@
 // Passwords, stored as argon2id (RFC 9106) and checked in constant time.
 //
-//   PasswordHasher passwords;                                                     // one a process
-//   StatusOr<std::string> hash = co_await pool.Run([&] { return passwords.Hash(password); });
-//   StatusOr<PasswordCheck> check = co_await pool.Run([&] { return passwords.Verify(password,
-//   stored); }); if (user == nullptr) co_await pool.Run([&] { return
-//   passwords.VerifyNothing(password); });
+//   PasswordHasher passwords;  // one a process
+//   auto hash = co_await pool.Run([&] { return passwords.Hash(password); });
+//   auto check = co_await pool.Run([&] {
+//     return user ? passwords.Verify(password, user->hash) : passwords.VerifyNothing(password);
+//   });
+//   if (check.ok() && check->right) ...
 //
 // The stored text carries its parameters ("$argon2id$v=19$m=19456,t=2,p=1$salt$hash"): raising the
 // parameters keeps old hashes valid, and Verify says when one should be made anew. Defaults are

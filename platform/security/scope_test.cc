@@ -67,6 +67,7 @@ TEST(Identity, TravelsAsBytes) {
                .subject = "k1",
                .scopes = *ScopeSet::ParseText("catalog.* events.write")};
   key.on_behalf_of = "u7";
+  key.session = std::string(32, '\xff');
   key.expires_at = ParseRfc3339("2026-01-02T03:04:05Z");
   const Identity admin{.kind = Identity::kUser, .subject = "u1", .scopes = ScopeSet::Admin()};
   for (const Identity& identity : {key, admin, *ServiceIdentity("features"), *Anonymous()}) {

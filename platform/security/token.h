@@ -1,9 +1,8 @@
 // Opaque bearer tokens: random, shown once, stored only as their SHA-256.
 //
-//   Token token = NewApiKey();              // token.text = "sk_3q2-7w...", 46 characters: give it
-//   to its owner, once Save(token.hash);                       // 32 bytes: all that is ever stored
-//   std::optional<TokenHash> hash = HashToken(bearer);   // at each request: look it up in a hash
-//   map
+//   Token token = NewApiKey();  // token.text = "sk_3q2-7w...", 46 characters: shown once
+//   Save(token.hash);           // 32 bytes: all that is ever stored
+//   std::optional<TokenHash> hash = HashToken(bearer);  // at each request: looked up in a map
 //
 // 256 random bits cannot be guessed, so a fast hash is enough; a slow one (password.h) is for what
 // people choose. A lookup by hash in a map leaks nothing useful by its timing: an attacker cannot

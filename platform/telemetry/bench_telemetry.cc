@@ -1,4 +1,5 @@
-// What telemetry costs on a request's path. The limits to compare with: one uncontended locked add, one clock read.
+// What telemetry costs on a request's path. The limits to compare with: one uncontended locked add,
+// one clock read.
 #include <benchmark/benchmark.h>
 
 #include <atomic>

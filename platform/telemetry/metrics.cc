@@ -24,7 +24,8 @@ using prometheus::MetricType;
 constexpr size_t kMaxLabelSets = 1'000;
 constexpr size_t kCodes = 17;
 
-// For each length in bits, the first bucket that may hold a number so long: at most two steps from the right one.
+// For each length in bits, the first bucket that may hold a number so long: at most two steps from
+// the right one.
 constexpr std::array<uint8_t, 65> kFirstBucket = [] {
   std::array<uint8_t, 65> first{};
   for (size_t bits = 1; bits <= 64; ++bits) {
@@ -103,26 +104,27 @@ Histogram::Totals Histogram::Sum() const {
 
 uint64_t MethodMetrics::Count(absl::StatusCode code) const {
   uint64_t total = 0;
-  for (const Cell& cell : codes_) total += cell.counts[static_cast<size_t>(code)].load(std::memory_order_relaxed);
+  for (const Cell& cell : codes_)
+    total += cell.counts[static_cast<size_t>(code)].load(std::memory_order_relaxed);
   return total;
 }
 
 uint64_t MethodMetrics::Errors() const {
   using absl::StatusCode;
   uint64_t total = 0;
-  for (const StatusCode code : {StatusCode::kUnknown, StatusCode::kDeadlineExceeded, StatusCode::kUnimplemented,
-                                StatusCode::kInternal, StatusCode::kUnavailable, StatusCode::kDataLoss}) {
+  for (const StatusCode code :
+       {StatusCode::kUnknown, StatusCode::kDeadlineExceeded, StatusCode::kUnimplemented,
+        StatusCode::kInternal, StatusCode::kUnavailable, StatusCode::kDataLoss}) {
     total += Count(code);
   }
   return total;
 }
 
 uint64_t MethodMetrics::InFlight() const {
-  // Read in this order, a call that begins and ends between the two reads makes the figure too high, never negative by
-  // more than calls that ended meanwhile.
-  const uint64_t begun = begun_.Value();
+  // Ends are read first: what happens meanwhile makes the figure a little too high, not negative.
   uint64_t ended = 0;
   for (size_t code = 0; code < kCodes; ++code) ended += Count(static_cast<absl::StatusCode>(code));
+  const uint64_t begun = begun_.Value();
   return begun > ended ? begun - ended : 0;
 }
 
@@ -142,20 +144,24 @@ class Metrics::Store {
   using Families = std::map<std::string, Family<T>, std::less<>>;
 
   template <typename T>
-  T& Add(Families<T>& families, std::string_view kind, std::string_view name, std::string_view help, Labels labels) {
+  T& Add(Families<T>& families, std::string_view kind, std::string_view name, std::string_view help,
+         Labels labels) {
     const std::lock_guard lock(mutex);
     return AddLocked(families, kind, name, help, std::move(labels));
   }
 
   template <typename T>
-  T& AddLocked(Families<T>& families, std::string_view kind, std::string_view name, std::string_view help,
-               Labels labels) {
-    if (!prometheus::CheckMetricName(std::string(name))) Misused(name, "Prometheus refuses this name");
-    if (const auto [at, added] = kinds.try_emplace(std::string(name), kind); !added && at->second != kind) {
+  T& AddLocked(Families<T>& families, std::string_view kind, std::string_view name,
+               std::string_view help, Labels labels) {
+    if (!prometheus::CheckMetricName(std::string(name)))
+      Misused(name, "Prometheus refuses this name");
+    if (const auto [at, added] = kinds.try_emplace(std::string(name), kind);
+        !added && at->second != kind) {
       Misused(name, "added as two kinds of metric; use two names");
     }
     for (auto& [label, value] : labels) {
-      if (!prometheus::CheckLabelName(label)) Misused(name, "Prometheus refuses the label name '" + label + "'");
+      if (!prometheus::CheckLabelName(label))
+        Misused(name, "Prometheus refuses the label name '" + label + "'");
       value = ToValidUtf8(value);
     }
     Labels key = labels;
@@ -173,7 +179,8 @@ class Metrics::Store {
   }
 
   template <typename T, typename Write>
-  static void Collect(const Families<T>& families, MetricType type, Write write, std::vector<MetricFamily>& out) {
+  static void Collect(const Families<T>& families, MetricType type, Write write,
+                      std::vector<MetricFamily>& out) {
     for (const auto& [name, family] : families) {
       MetricFamily result{name, family.help, type, {}};
       for (const auto& [key, series] : family.series) {
@@ -188,10 +195,16 @@ class Metrics::Store {
   void CollectMethods(std::vector<MetricFamily>& out) const {
     const auto found = methods.find(kMethods);
     if (found == methods.end()) return;
-    MetricFamily requests{std::string(kMethods), "Calls answered, by gRPC status code", MetricType::Counter, {}};
-    MetricFamily errors{"starling_rpc_errors_total", "Calls that failed by the server's fault", MetricType::Counter, {}};
-    MetricFamily in_flight{"starling_rpc_in_flight", "Calls begun and not answered", MetricType::Gauge, {}};
-    MetricFamily durations{"starling_rpc_duration_seconds", "Time from call to answer", MetricType::Histogram, {}};
+    MetricFamily requests{
+        std::string(kMethods), "Calls answered, by gRPC status code", MetricType::Counter, {}};
+    MetricFamily errors{"starling_rpc_errors_total",
+                        "Calls that failed by the server's fault",
+                        MetricType::Counter,
+                        {}};
+    MetricFamily in_flight{
+        "starling_rpc_in_flight", "Calls begun and not answered", MetricType::Gauge, {}};
+    MetricFamily durations{
+        "starling_rpc_duration_seconds", "Time from call to answer", MetricType::Histogram, {}};
     for (const auto& [key, series] : found->second.series) {
       const MethodMetrics& method = *series.value;
       for (size_t i = 0; i < kCodes; ++i) {
@@ -212,13 +225,16 @@ class Metrics::Store {
       in_flight.metric.push_back(metric);
       durations.metric.push_back(std::move(metric));
     }
-    for (MetricFamily* family : {&requests, &errors, &in_flight, &durations}) out.push_back(std::move(*family));
+    for (MetricFamily* family : {&requests, &errors, &in_flight, &durations})
+      out.push_back(std::move(*family));
   }
 
   void CollectRefused(std::vector<MetricFamily>& out) const {
     if (refused.empty()) return;
     MetricFamily family{"starling_metrics_label_sets_refused_total",
-                        "Label sets above a family's bound, counted as \"other\"", MetricType::Counter, {}};
+                        "Label sets above a family's bound, counted as \"other\"",
+                        MetricType::Counter,
+                        {}};
     for (const auto& [name, count] : refused) {
       ClientMetric metric = Metric({{"metric", name}});
       metric.counter.value = static_cast<double>(count);
@@ -249,7 +265,8 @@ Counter& Metrics::AddCounter(std::string_view name, std::string_view help, const
 Gauge& Metrics::AddGauge(std::string_view name, std::string_view help, const Labels& labels) {
   return store_->Add(store_->gauges, "gauge", name, help, labels);
 }
-Histogram& Metrics::AddHistogram(std::string_view name, std::string_view help, const Labels& labels) {
+Histogram& Metrics::AddHistogram(std::string_view name, std::string_view help,
+                                 const Labels& labels) {
   return store_->Add(store_->histograms, "histogram", name, help, labels);
 }
 MethodMetrics& Metrics::AddMethod(std::string_view service, std::string_view method) {
@@ -265,7 +282,8 @@ void Metrics::AddCallback(std::string_view name, std::string_view help, const La
 
 std::string Metrics::Expose() const {
   std::vector<MetricFamily> families;
-  // Callbacks are run after the lock is given back: they may take locks of their own, or add a metric.
+  // Callbacks are run after the lock is given back: they may take locks of their own, or add a
+  // metric.
   struct Pending {
     size_t family;
     ClientMetric metric;
@@ -275,16 +293,22 @@ std::string Metrics::Expose() const {
   {
     const std::lock_guard lock(store_->mutex);
     store_->CollectMethods(families);
-    Store::Collect(store_->counters, MetricType::Counter,
-                   [](const Counter& counter, ClientMetric& metric) {
-                     metric.counter.value = static_cast<double>(counter.Value());
-                   },
-                   families);
-    Store::Collect(store_->gauges, MetricType::Gauge,
-                   [](const Gauge& gauge, ClientMetric& metric) { metric.gauge.value = gauge.Value(); }, families);
-    Store::Collect(store_->histograms, MetricType::Histogram,
-                   [](const Histogram& histogram, ClientMetric& metric) { metric.histogram = ToHistogram(histogram); },
-                   families);
+    Store::Collect(
+        store_->counters, MetricType::Counter,
+        [](const Counter& counter, ClientMetric& metric) {
+          metric.counter.value = static_cast<double>(counter.Value());
+        },
+        families);
+    Store::Collect(
+        store_->gauges, MetricType::Gauge,
+        [](const Gauge& gauge, ClientMetric& metric) { metric.gauge.value = gauge.Value(); },
+        families);
+    Store::Collect(
+        store_->histograms, MetricType::Histogram,
+        [](const Histogram& histogram, ClientMetric& metric) {
+          metric.histogram = ToHistogram(histogram);
+        },
+        families);
     store_->CollectRefused(families);
     for (const auto& [name, family] : store_->callbacks) {
       const MetricType type = name.ends_with("_total") ? MetricType::Counter : MetricType::Gauge;

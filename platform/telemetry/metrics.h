@@ -1,17 +1,18 @@
-// Metrics in Prometheus' terms: counters, gauges, histograms, and the RED set of a method (rate, errors, duration).
+// Metrics in Prometheus' terms: counters, gauges, histograms, and the RED set of a method (rate,
+// errors, duration).
 //
-//   Counter& imported = metrics.AddCounter("starling_import_rows_total", "Rows imported", {{"source", "csv"}});
-//   imported.Add(1000);
-//   MethodMetrics& method = metrics.AddMethod("catalog", "GetProduct");
-//   method.Record(StatusCode::kOk, elapsed);
-//   std::string text = metrics.Expose();   // the text format 0.0.4 that Prometheus scrapes
+//   Counter& imported = metrics.AddCounter("starling_import_rows_total", "Rows imported",
+//   {{"source", "csv"}}); imported.Add(1000); MethodMetrics& method = metrics.AddMethod("catalog",
+//   "GetProduct"); method.Record(StatusCode::kOk, elapsed); std::string text = metrics.Expose(); //
+//   the text format 0.0.4 that Prometheus scrapes
 //
-// The hot path writes to one of 16 cache lines chosen by thread, with relaxed atomics: a counter costs about 2 ns,
-// Histogram::Observe and MethodMetrics::Record less than 10 ns. Add... takes a lock and a look-up: do it once, keep the
-// reference, which lives as long as the Metrics. The same name and labels, in any order, give the same object again.
-// A family takes 1,000 label sets; beyond, all share one whose label values are "other", and each such call counts in
-// starling_metrics_label_sets_refused_total{metric}. A name that Prometheus would refuse, or one used for two kinds of
-// metric, is a bug: it ends the process and says which. Thread-safe.
+// The hot path writes to one of 16 cache lines chosen by thread, with relaxed atomics: a counter
+// costs about 2 ns, Histogram::Observe and MethodMetrics::Record less than 10 ns. Add... takes a
+// lock and a look-up: do it once, keep the reference, which lives as long as the Metrics. The same
+// name and labels, in any order, give the same object again. A family takes 1,000 label sets;
+// beyond, all share one whose label values are "other", and each such call counts in
+// starling_metrics_label_sets_refused_total{metric}. A name that Prometheus would refuse, or one
+// used for two kinds of metric, is a bug: it ends the process and says which. Thread-safe.
 #pragma once
 
 #include <absl/status/status.h>
@@ -68,9 +69,9 @@ class Histogram {
   static constexpr size_t kBuckets = 22;
   // Upper bounds in nanoseconds, ascending; above the last is the bucket +Inf.
   static constexpr std::array<int64_t, kBuckets> kBounds = {
-      1'000,         2'500,         5'000,         10'000,       25'000,      50'000,
-      100'000,       250'000,       500'000,       1'000'000,    2'500'000,   5'000'000,
-      10'000'000,    25'000'000,    50'000'000,    100'000'000,  250'000'000, 500'000'000,
+      1'000,         2'500,         5'000,         10'000,        25'000,      50'000,
+      100'000,       250'000,       500'000,       1'000'000,     2'500'000,   5'000'000,
+      10'000'000,    25'000'000,    50'000'000,    100'000'000,   250'000'000, 500'000'000,
       1'000'000'000, 2'500'000'000, 5'000'000'000, 10'000'000'000};
 
   // A negative duration counts as 0.
@@ -90,7 +91,8 @@ class Histogram {
   std::array<Cell, kStripes> stripes_;
 };
 
-// Rate, errors and duration of one method. Call Begin before each Record, or never: it feeds only the calls in flight.
+// Rate, errors and duration of one method. Call Begin before each Record, or never: it feeds only
+// the calls in flight.
 class MethodMetrics {
  public:
   void Begin() { begun_.Add(); }
@@ -101,7 +103,8 @@ class MethodMetrics {
     duration_.Observe(duration);
   }
   uint64_t Count(absl::StatusCode code) const;
-  // Answers that are the server's fault: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL, UNAVAILABLE, DATA_LOSS.
+  // Answers that are the server's fault: UNKNOWN, DEADLINE_EXCEEDED, UNIMPLEMENTED, INTERNAL,
+  // UNAVAILABLE, DATA_LOSS.
   uint64_t Errors() const;
   // 0 when Begin is not used.
   uint64_t InFlight() const;
@@ -128,15 +131,17 @@ class Metrics {
   Counter& AddCounter(std::string_view name, std::string_view help, const Labels& labels = {});
   Gauge& AddGauge(std::string_view name, std::string_view help, const Labels& labels = {});
   Histogram& AddHistogram(std::string_view name, std::string_view help, const Labels& labels = {});
-  // starling_rpc_requests_total{service,method,code}, starling_rpc_errors_total, starling_rpc_in_flight and
-  // starling_rpc_duration_seconds{service,method}.
+  // starling_rpc_requests_total{service,method,code}, starling_rpc_errors_total,
+  // starling_rpc_in_flight and starling_rpc_duration_seconds{service,method}.
   MethodMetrics& AddMethod(std::string_view service, std::string_view method);
-  // A value that is asked for when scraped: a counter when its name ends in _total, else a gauge. `read` must be quick
-  // and thread-safe, and what it captures must outlive the Metrics; the same name and labels replace it.
-  void AddCallback(std::string_view name, std::string_view help, const Labels& labels, std::function<double()> read);
+  // A value that is asked for when scraped: a counter when its name ends in _total, else a gauge.
+  // `read` must be quick and thread-safe, and what it captures must outlive the Metrics; the same
+  // name and labels replace it.
+  void AddCallback(std::string_view name, std::string_view help, const Labels& labels,
+                   std::function<double()> read);
 
-  // Also the process' own metrics (process_metrics.h) and what was refused. About 1 us a series; not for an io thread
-  // that must answer in microseconds when there are thousands.
+  // Also the process' own metrics (process_metrics.h) and what was refused. About 1 us a series;
+  // not for an io thread that must answer in microseconds when there are thousands.
   std::string Expose() const;
   static constexpr std::string_view kContentType = "text/plain; version=0.0.4; charset=utf-8";
 

@@ -1,113 +1,204 @@
 #include "platform/telemetry/otlp.h"
 
+#include <boost/asio/redirect_error.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <mutex>
+
 namespace starling::telemetry {
 namespace {
 
 constexpr size_t kBatch = 512;
+constexpr int kTries = 3;
+constexpr Duration kLongestPause = std::chrono::seconds(5);
+constexpr double kMostRetries = 10;
+constexpr double kRetriesEarned = 0.1;
 
-void AppendQuoted(std::string_view text, std::string& out) {
-  out += '"';
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (byte < 0x20) {
-      out += fmt::format("\\u{:04x}", byte);
-    } else {
-      out += c;
+// Something that happens once and that coroutines wait for, each on its own io thread.
+class Event {
+ public:
+  void Set() {
+    std::vector<std::shared_ptr<boost::asio::steady_timer>> waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      set_ = true;
+      waiting.swap(waiting_);
+    }
+    for (const auto& timer : waiting) {
+      boost::asio::post(timer->get_executor(), [timer] { timer->cancel(); });
     }
   }
-  out += '"';
+
+  // Until it is set, but for no longer than `limit`.
+  Task<void> Wait(Duration limit) {
+    auto timer = std::make_shared<boost::asio::steady_timer>(co_await CurrentExecutor(), limit);
+    {
+      const std::lock_guard lock(mutex_);
+      if (set_) co_return;
+      waiting_.push_back(timer);
+    }
+    boost::system::error_code ignored;
+    co_await timer->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+    const std::lock_guard lock(mutex_);
+    std::erase(waiting_, timer);
+  }
+
+ private:
+  std::mutex mutex_;
+  bool set_ = false;
+  std::vector<std::shared_ptr<boost::asio::steady_timer>> waiting_;
+};
+
+bool MayRetry(StatusCode code) {
+  switch (code) {
+    case StatusCode::kUnavailable:
+    case StatusCode::kDeadlineExceeded:
+    case StatusCode::kResourceExhausted:
+    case StatusCode::kAborted:
+    case StatusCode::kInternal:
+    case StatusCode::kUnknown:
+      return true;
+    default:
+      return false;
+  }
 }
 
-void AppendAttribute(std::string_view name, std::string_view value, std::string& out) {
-  out += "{\"key\":";
-  AppendQuoted(name, out);
-  out += ",\"value\":{\"stringValue\":";
-  AppendQuoted(value, out);
-  out += "}}";
-}
-
-// Spans are timed by the monotonic clock; collectors want Unix time.
-int64_t UnixNanoseconds(Instant instant) {
-  static const int64_t offset = std::chrono::system_clock::now().time_since_epoch() / Duration(1) -
-                                std::chrono::steady_clock::now().time_since_epoch() / Duration(1);
-  return instant.time_since_epoch() / Duration(1) + offset;
+Task<Status> SendSafely(const OtlpExporter::Send& send, std::string body) {
+  try {
+    Status status = co_await send(std::move(body));
+    co_return status;
+  } catch (const std::exception& error) {
+    co_return Internal("the exporter's transport threw: {}", error.what());
+  }
 }
 
 }  // namespace
 
-std::string OtlpJson(std::span<const std::shared_ptr<const SpanRecord>> spans, std::string_view service_name,
-                     std::string_view version) {
-  std::string out = R"({"resourceSpans":[{"resource":{"attributes":[)";
-  AppendAttribute("service.name", service_name, out);
-  out += ',';
-  AppendAttribute("service.version", version, out);
-  out += R"(]},"scopeSpans":[{"scope":{"name":"starling"},"spans":[)";
-  for (size_t i = 0; i < spans.size(); ++i) {
-    const SpanRecord& span = *spans[i];
-    if (i > 0) out += ',';
-    out += fmt::format(R"({{"traceId":"{}","spanId":"{}",)", span.context.TraceIdHex(), span.context.SpanIdHex());
-    if (span.parent_span_id != 0) out += fmt::format(R"("parentSpanId":"{:016x}",)", span.parent_span_id);
-    out += "\"name\":";
-    AppendQuoted(span.name, out);
-    out += fmt::format(R"(,"kind":{},"startTimeUnixNano":"{}","endTimeUnixNano":"{}","attributes":[)", span.kind,
-                       UnixNanoseconds(span.start), UnixNanoseconds(span.end));
-    for (size_t a = 0; a < span.attributes.size(); ++a) {
-      if (a > 0) out += ',';
-      AppendAttribute(span.attributes[a].first, span.attributes[a].second, out);
-    }
-    out += "],\"status\":{";
-    if (span.status != StatusCode::kOk) {
-      out += "\"code\":2,\"message\":";
-      AppendQuoted(absl::StatusCodeToString(span.status) + ": " + span.message, out);
-    }
-    out += "}}";
+// Shared by the exporter and its coroutines: a send may still be running when the exporter is gone.
+struct OtlpExporter::State {
+  State(Tracer& tracer, Options options, Send send)
+      : tracer(&tracer), options(std::move(options)), send(std::move(send)) {}
+
+  std::vector<std::shared_ptr<const SpanRecord>> TakeBatch() {
+    const std::lock_guard lock(mutex);
+    if (tracer == nullptr) return {};
+    auto spans = tracer->Take(kBatch);
+    in_flight = spans.size();
+    return spans;
   }
-  return out + "]}]}]}";
-}
+
+  // A batch that was given up on is counted already.
+  void Settle(std::atomic<uint64_t>& outcome) {
+    const std::lock_guard lock(mutex);
+    outcome += std::exchange(in_flight, 0);
+  }
+
+  // No more is taken from the tracer, and what is on its way or left counts as lost.
+  void GiveUp() {
+    const std::lock_guard lock(mutex);
+    if (tracer == nullptr) return;
+    tracer->SetExporting(false);
+    lost += std::exchange(in_flight, 0);
+    for (auto left = tracer->Take(kBatch); !left.empty(); left = tracer->Take(kBatch))
+      lost += left.size();
+    tracer = nullptr;
+  }
+
+  std::mutex mutex;
+  Tracer* tracer;        // nullptr once given up
+  size_t in_flight = 0;  // spans
+  bool running = false;
+  const Options options;
+  const Send send;
+  std::atomic<bool> stopping{false};
+  std::atomic<uint64_t> sent{0};
+  std::atomic<uint64_t> lost{0};
+  double retries = kMostRetries;  // of the one coroutine that sends
+  Event stop_asked;
+  Event drained;
+};
 
 OtlpExporter::OtlpExporter(Tracer& tracer, Options options, Send send)
-    : tracer_(tracer), options_(std::move(options)), send_(std::move(send)) {
-  tracer_.SetExporting(true);
+    : state_(std::make_shared<State>(tracer, std::move(options), std::move(send))) {
+  tracer.SetExporting(true);
 }
 
-OtlpExporter::~OtlpExporter() { tracer_.SetExporting(false); }
+OtlpExporter::~OtlpExporter() {
+  state_->stopping = true;
+  state_->stop_asked.Set();
+  state_->GiveUp();
+}
 
-Task<bool> OtlpExporter::SendBatch(int tries) {
-  const auto spans = tracer_.Take(kBatch);
+uint64_t OtlpExporter::sent() const { return state_->sent; }
+uint64_t OtlpExporter::lost() const { return state_->lost; }
+
+Task<bool> OtlpExporter::SendBatch(std::shared_ptr<State> state) {
+  const auto spans = state->TakeBatch();
   if (spans.empty()) co_return false;
-  const std::string body = OtlpJson(spans, options_.service_name, options_.version);
-  Duration pause = options_.retry_pause;
-  for (int attempt = 1; attempt <= tries; ++attempt) {
-    const Status status = co_await send_(body);
+  const std::string body = OtlpJson(spans, state->options.service_name, state->options.version);
+  Duration pause = state->options.retry_pause;
+  for (int attempt = 1;; ++attempt) {
+    std::string copy = body;
+    const Status status = co_await SendSafely(state->send, std::move(copy));
     if (status.ok()) {
-      sent_ += spans.size();
+      state->retries = std::min(kMostRetries, state->retries + kRetriesEarned);
+      state->Settle(state->sent);
       co_return true;
     }
-    if (attempt == tries || stopping_) break;
-    co_await SleepFor(pause / 2 + Duration(static_cast<int64_t>(FastRandom() % static_cast<uint64_t>(pause.count()))));
+    if (attempt == kTries || state->stopping || !MayRetry(status.code()) || state->retries < 1)
+      break;
+    state->retries -= 1;
+    const auto jitter = static_cast<uint64_t>(std::max<int64_t>(pause.count(), 1));
+    Duration wait = pause / 2 + Duration(static_cast<int64_t>(FastRandom() % jitter));
+    if (const auto asked = RetryAfter(status)) wait = std::max<Duration>(wait, *asked);
+    co_await state->stop_asked.Wait(std::min(wait, kLongestPause));
+    // Asked to stop while it paused, the batch still has its last try.
     pause *= 2;
   }
-  lost_ += spans.size();
+  state->Settle(state->lost);
   co_return true;
 }
 
-Task<void> OtlpExporter::Run() {
-  while (!stopping_) {
-    const bool worked = co_await SendBatch(3);
-    if (!worked && !stopping_) co_await SleepFor(options_.interval);
-  }
+Task<void> OtlpExporter::Drain(std::shared_ptr<State> state) {
+  bool more = true;
+  while (more) more = co_await SendBatch(state);
+  state->drained.Set();
 }
 
-Task<void> OtlpExporter::Stop(Duration limit) {
-  stopping_ = true;
-  const Instant end = std::chrono::steady_clock::now() + limit;
-  while (std::chrono::steady_clock::now() < end) {
-    const bool worked = co_await SendBatch(1);
-    if (!worked) break;
+Task<void> OtlpExporter::RunState(std::shared_ptr<State> state) {
+  {
+    const std::lock_guard lock(state->mutex);
+    if (state->running || state->stopping) co_return;
+    state->running = true;
   }
+  while (!state->stopping) {
+    const bool worked = co_await SendBatch(state);
+    if (!worked) co_await state->stop_asked.Wait(state->options.interval);
+  }
+  co_await Drain(state);
 }
+
+Task<void> OtlpExporter::StopState(std::shared_ptr<State> state, Duration limit) {
+  bool running;
+  {
+    const std::lock_guard lock(state->mutex);
+    state->stopping = true;
+    running = std::exchange(state->running, true);
+  }
+  state->stop_asked.Set();
+  if (!running) {
+    const Executor executor = co_await CurrentExecutor();
+    Spawn(executor, Drain(state));
+  }
+  co_await state->drained.Wait(limit);
+  state->GiveUp();
+}
+
+// Not coroutines themselves: the state must be kept from the call on, not from the first
+// resumption.
+Task<void> OtlpExporter::Run() { return RunState(state_); }
+Task<void> OtlpExporter::Stop(Duration limit) { return StopState(state_, limit); }
 
 }  // namespace starling::telemetry

@@ -16,8 +16,8 @@
 namespace starling::telemetry {
 namespace {
 
-// Field `number` of /proc/self/stat, counted from 1 as proc(5) does. The second is the program's name in parentheses,
-// which may itself hold spaces and parentheses.
+// Field `number` of /proc/self/stat, counted from 1 as proc(5) does. The second is the program's
+// name in parentheses, which may itself hold spaces and parentheses.
 double StatField(int number) {
   std::ifstream file("/proc/self/stat");
   std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());

@@ -1,5 +1,5 @@
-// What the kernel knows of this process, under the names that Prometheus' own clients use: resident and virtual memory,
-// processor time, open and possible file descriptors, threads, start time.
+// What the kernel knows of this process, under the names that Prometheus' own clients use: resident
+// and virtual memory, processor time, open and possible file descriptors, threads, start time.
 #pragma once
 
 namespace starling::telemetry {

@@ -34,7 +34,8 @@ TEST(TraceContext, RefusesWhatTheSpecificationCallsInvalid) {
                           "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01x"}) {
     EXPECT_FALSE(TraceContext::Parse(bad).has_value()) << bad;
   }
-  EXPECT_TRUE(TraceContext::Parse("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x").has_value());
+  EXPECT_TRUE(
+      TraceContext::Parse("01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x").has_value());
 }
 
 TEST(Metrics, CountsExactlyFromManyThreads) {
@@ -64,7 +65,10 @@ TEST(Metrics, AreExposedInPrometheusText) {
   method.Record(StatusCode::kNotFound, std::chrono::seconds(20));
   metrics.AddGauge("starling_depth", "Depth", {{"queue", "a\"b"}}).Set(2.5);
   const std::string text = metrics.Expose();
-  EXPECT_THAT(text, HasSubstr("starling_rpc_requests_total{service=\"catalog\",method=\"GetProduct\",code=\"OK\"} 1"))
+  EXPECT_THAT(
+      text,
+      HasSubstr(
+          "starling_rpc_requests_total{service=\"catalog\",method=\"GetProduct\",code=\"OK\"} 1"))
       << text;
   EXPECT_THAT(text, HasSubstr("code=\"NOT_FOUND\"} 1"));
   EXPECT_THAT(text, HasSubstr("le=\"1e-05\"} 1"));
@@ -75,7 +79,8 @@ TEST(Metrics, AreExposedInPrometheusText) {
 
 TEST(Metrics, KeepAFamilyBounded) {
   Metrics metrics;
-  for (int i = 0; i < 5'000; ++i) metrics.AddCounter("starling_many_total", "Many", {{"id", std::to_string(i)}}).Add();
+  for (int i = 0; i < 5'000; ++i)
+    metrics.AddCounter("starling_many_total", "Many", {{"id", std::to_string(i)}}).Add();
   const std::string text = metrics.Expose();
   EXPECT_THAT(text, HasSubstr("starling_many_total{id=\"other\"} 4000"));
 }
@@ -83,7 +88,8 @@ TEST(Metrics, KeepAFamilyBounded) {
 TEST(Tracer, SamplesRootsByRatioAndFollowsTheParent) {
   Tracer tracer({.sampling_ratio = 0.25});
   int sampled = 0;
-  for (int i = 0; i < 10'000; ++i) sampled += tracer.Start("root", Span::kServer, {}).recording() ? 1 : 0;
+  for (int i = 0; i < 10'000; ++i)
+    sampled += tracer.Start("root", Span::kServer, {}).recording() ? 1 : 0;
   EXPECT_NEAR(sampled, 2'500, 250);
   TraceContext parent = TraceContext::NewRoot();
   EXPECT_FALSE(tracer.Start("child", Span::kServer, parent).recording());
@@ -125,10 +131,11 @@ TEST(Otlp, TriesAgainThenCountsWhatItLost) {
   Tracer tracer({.sampling_ratio = 1.0});
   int calls = 0;
   int failures = 2;
-  OtlpExporter exporter(tracer, {.retry_pause = std::chrono::microseconds(10)}, [&](std::string) -> Task<Status> {
-    ++calls;
-    co_return calls <= failures ? Unavailable("no collector") : OkStatus();
-  });
+  OtlpExporter exporter(tracer, {.retry_pause = std::chrono::microseconds(10)},
+                        [&](std::string) -> Task<Status> {
+                          ++calls;
+                          co_return calls <= failures ? Unavailable("no collector") : OkStatus();
+                        });
   tracer.Start("a", Span::kInternal, {}).End(OkStatus());
   boost::asio::io_context context;
   Spawn(context.get_executor(), exporter.Run());

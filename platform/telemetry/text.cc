@@ -17,11 +17,14 @@ struct Character {
 
 // RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF.
 Character Decode(std::string_view text, size_t at) {
-  const auto byte = [&](size_t i) { return at + i < text.size() ? static_cast<uint8_t>(text[at + i]) : 0u; };
+  const auto byte = [&](size_t i) {
+    return at + i < text.size() ? static_cast<uint8_t>(text[at + i]) : 0u;
+  };
   const auto continues = [&](size_t i) { return (byte(i) & 0xc0) == 0x80; };
   const uint32_t first = byte(0);
   if (first < 0x80) return {first, 1};
-  if (first >= 0xc2 && first <= 0xdf && continues(1)) return {(first & 0x1f) << 6 | (byte(1) & 0x3f), 2};
+  if (first >= 0xc2 && first <= 0xdf && continues(1))
+    return {(first & 0x1f) << 6 | (byte(1) & 0x3f), 2};
   if (first >= 0xe0 && first <= 0xef && continues(1) && continues(2)) {
     const uint32_t code = (first & 0x0f) << 12 | (byte(1) & 0x3f) << 6 | (byte(2) & 0x3f);
     if (code >= 0x800 && (code < 0xd800 || code > 0xdfff)) return {code, 3};
@@ -72,7 +75,9 @@ void AppendJsonString(std::string_view text, std::string& out) {
   out += '"';
 }
 
-void AppendPlain(std::string_view text, std::string& out) { AppendEscaped(text, Quotes::kKeep, out); }
+void AppendPlain(std::string_view text, std::string& out) {
+  AppendEscaped(text, Quotes::kKeep, out);
+}
 
 std::string ToValidUtf8(std::string_view text) {
   std::string out;
@@ -99,8 +104,9 @@ bool IsSecretName(std::string_view name) {
       letters += static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
     }
   }
-  for (const std::string_view word : {"password", "passwd", "passphrase", "secret", "token", "authorization", "cookie",
-                                      "credential", "signature", "apikey", "privatekey"}) {
+  for (const std::string_view word :
+       {"password", "passwd", "passphrase", "secret", "token", "authorization", "cookie",
+        "credential", "signature", "apikey", "privatekey"}) {
     if (letters.find(word) != std::string::npos) return true;
   }
   // "key" as a word at the end: "key", "cluster_key", "signingKey", "X-Some-KEY"; not "monkey".

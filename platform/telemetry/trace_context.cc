@@ -15,13 +15,15 @@ uint64_t LoadEight(const char* at) {
   return __builtin_bswap64(bytes);
 }
 
-// Eight digits at once: adding a constant to each byte carries into its high bit where the byte is not below a bound.
-// Adds to `invalid` a bit for each byte that is no lower-case hex digit.
+// Eight digits at once: adding a constant to each byte carries into its high bit where the byte is
+// not below a bound. Adds to `invalid` a bit for each byte that is no lower-case hex digit.
 uint64_t ReadEightDigits(const char* at, uint64_t& invalid) {
   const uint64_t text = LoadEight(at);
   const uint64_t ascii = text & ~kHighBits;
-  const uint64_t digit = (ascii + kOnes * (0x80 - '0')) & ~(ascii + kOnes * (0x80 - '9' - 1)) & kHighBits;
-  const uint64_t letter = (ascii + kOnes * (0x80 - 'a')) & ~(ascii + kOnes * (0x80 - 'f' - 1)) & kHighBits;
+  const uint64_t digit =
+      (ascii + kOnes * (0x80 - '0')) & ~(ascii + kOnes * (0x80 - '9' - 1)) & kHighBits;
+  const uint64_t letter =
+      (ascii + kOnes * (0x80 - 'a')) & ~(ascii + kOnes * (0x80 - 'f' - 1)) & kHighBits;
   invalid |= (text & kHighBits) | ((digit | letter) ^ kHighBits);
   uint64_t nibbles = (ascii & (kOnes * 0x0f)) + (letter >> 7) * 9;
   nibbles = (nibbles | nibbles >> 4) & 0x00ff00ff00ff00ff;

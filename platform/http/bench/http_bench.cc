@@ -1,4 +1,5 @@
-// A server with one trivial route, to be measured from outside; bench/compare_nginx.sh runs it against nginx.
+// A server with one trivial route, to be measured from outside; bench/compare_nginx.sh runs it
+// against nginx.
 //
 //   bench_http [port] [io threads]
 #include <csignal>

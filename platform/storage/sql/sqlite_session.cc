@@ -99,6 +99,9 @@ StatusOr<std::unique_ptr<SqliteSession>> SqliteSession::Open(const Options& opti
   if (code != SQLITE_OK)
     return SqliteStatus(LastSqliteError(session->connection_, code), session->path_);
   sqlite3* connection = session->connection_;
+  if (mode == Mode::kWrite && sqlite3_db_readonly(connection, "main") == 1) {
+    return SqliteStatus({SQLITE_READONLY, 0, "it is read-only"}, session->path_);
+  }
   const auto lock_timeout =
       std::chrono::duration_cast<std::chrono::milliseconds>(options.lock_timeout);
   sqlite3_busy_timeout(connection, static_cast<int>(lock_timeout.count()));

@@ -15,6 +15,16 @@ bool IsOutOfSpace(int system_errno) {
   return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG;
 }
 
+int FileErrno(sqlite3* connection, int which) {
+  sqlite3_file* file = nullptr;
+  sqlite3_file_control(connection, "main", which, static_cast<void*>(&file));
+  int system_errno = 0;
+  if (file != nullptr && file->pMethods != nullptr) {
+    file->pMethods->xFileControl(file, SQLITE_FCNTL_LAST_ERRNO, &system_errno);
+  }
+  return system_errno;
+}
+
 std::string Cause(const SqliteError& error) {
   if (error.system_errno == 0) return std::string(error.message);
   return fmt::format("{}: {}", error.message, std::system_category().message(error.system_errno));
@@ -42,13 +52,18 @@ Status ConstraintStatus(const SqliteError& error) {
 }  // namespace
 
 SqliteError LastSqliteError(sqlite3* connection, int code) {
-  const char* message = connection != nullptr ? sqlite3_errmsg(connection) : sqlite3_errstr(code);
-  // SQLite keeps the errno of the last failed call for ever: it belongs to this error only when
-  // that was one of I/O.
+  if (connection == nullptr) return {code, 0, sqlite3_errstr(code)};
+  int system_errno = 0;
+  // The engine keeps the errno of the last failed call for ever: it is this error's only if that is
+  // one of I/O.
   const int primary = code & 0xff;
-  const bool of_system =
-      primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN || primary == SQLITE_FULL;
-  return {code, of_system && connection != nullptr ? sqlite3_system_errno(connection) : 0, message};
+  if (primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) {
+    system_errno = sqlite3_system_errno(connection);
+    // A failed commit leaves it with the log's file only.
+    if (system_errno == 0) system_errno = FileErrno(connection, SQLITE_FCNTL_JOURNAL_POINTER);
+    if (system_errno == 0) system_errno = FileErrno(connection, SQLITE_FCNTL_FILE_POINTER);
+  }
+  return {code, system_errno, sqlite3_errmsg(connection)};
 }
 
 Status SqliteStatus(const SqliteError& error, std::string_view path) {

@@ -1,0 +1,58 @@
+// What a process gives its services to stand on. Everything here outlives them.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "platform/async/runtime.h"
+#include "platform/base/clock.h"
+#include "platform/base/embedded_file.h"
+#include "platform/host/data_folder.h"
+#include "platform/messaging/event_log.h"
+#include "platform/messaging/outbox.h"
+#include "platform/rpc/registry.h"
+#include "platform/storage/sql/sql.h"
+#include "platform/telemetry/telemetry.h"
+
+namespace starling::host {
+
+class Environment {
+ public:
+  Environment(Runtime& runtime, telemetry::Telemetry& telemetry, messaging::EventLog& events,
+              const rpc::Registry& registry, const DataFolder& data, const Clock& clock = SystemClock())
+      : runtime_(runtime), telemetry_(telemetry), events_(events), registry_(registry), data_(data), clock_(clock) {}
+
+  Runtime& runtime() { return runtime_; }
+  telemetry::Telemetry& telemetry() { return telemetry_; }
+  messaging::EventLog& events() { return events_; }
+  const Clock& clock() const { return clock_; }
+
+  // Another service, here or elsewhere; nullptr when this process cannot reach it. Ask in Start, not in Create.
+  template <typename Service>
+  std::shared_ptr<Service> Find() const {
+    return registry_.Get<Service>();
+  }
+
+  // The service's own database, DATA/<service>/<service>.sqlite, up to date. Blocks.
+  StatusOr<std::unique_ptr<sql::Database>> OpenDatabase(std::string_view service,
+                                                        std::span<const EmbeddedFile> migrations) {
+    STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, data_.Path(service));
+    return sql::Database::Open({.path = folder / (std::string(service) + ".sqlite")}, migrations);
+  }
+  // The outbox in that database. Blocks.
+  StatusOr<std::unique_ptr<messaging::Outbox>> OpenOutbox(sql::Database& database) {
+    return messaging::Outbox::Open(database, events_, runtime_, {});
+  }
+
+ private:
+  Runtime& runtime_;
+  telemetry::Telemetry& telemetry_;
+  messaging::EventLog& events_;
+  const rpc::Registry& registry_;
+  const DataFolder& data_;
+  const Clock& clock_;
+};
+
+}  // namespace starling::host

@@ -1,0 +1,28 @@
+// What a service is to the process that runs it, beside its contract.
+//
+//   class CatalogService final : public v1::Catalog, public host::HostedService {
+//    public:
+//     using Contract = v1::Catalog;
+//     static StatusOr<std::shared_ptr<CatalogService>> Create(host::Environment& environment);
+//     Status Start() override { outbox_->Start(); return OkStatus(); }
+//     void Stop() override { outbox_->Stop(); }
+//
+// Create opens what the service owns and may block; Start begins background work once every service was created; Stop
+// ends it, after the last call was answered. Both run on the main thread, in the list's order and in its reverse.
+#pragma once
+
+#include "platform/base/status.h"
+#include "platform/host/environment.h"
+
+namespace starling::host {
+
+class HostedService {
+ public:
+  virtual ~HostedService() = default;
+  virtual Status Start() { return OkStatus(); }
+  virtual void Stop() {}
+  // OK, or why the service cannot work now: shown by /readyz.
+  virtual Status Health() const { return OkStatus(); }
+};
+
+}  // namespace starling::host

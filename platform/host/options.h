@@ -1,0 +1,139 @@
+// The configuration of a process: what starling.yaml, STARLING_* and --set may say. `starling config show` prints it.
+#pragma once
+
+#include <map>
+#include <string>
+
+#include "platform/config/fields.h"
+#include "platform/config/registry.h"
+
+namespace starling::host {
+
+struct HttpConfig {
+  std::string address = "127.0.0.1";
+  int port = 8080;
+  Duration idle_timeout = std::chrono::seconds(75);
+  Duration header_timeout = std::chrono::seconds(10);
+  Duration body_timeout = std::chrono::seconds(30);
+  config::Bytes max_body{1 << 20};
+  int max_connections = 10'000;
+  Duration drain_limit = std::chrono::seconds(20);
+  bool access_log = false;
+  static void Describe(config::Fields<HttpConfig>& fields) {
+    fields.Add("address", &HttpConfig::address, "the address that the public API listens on").NeedsRestart();
+    fields.Add("port", &HttpConfig::port, "TCP port of the public API; admin and metrics are on the next one, loopback only; 0: any free ones")
+        .Range(0, 65533)
+        .NeedsRestart();
+    fields.Add("idle_timeout", &HttpConfig::idle_timeout, "how long a connection may be quiet").NeedsRestart();
+    fields.Add("header_timeout", &HttpConfig::header_timeout, "how long a client may take to send a request's head").NeedsRestart();
+    fields.Add("body_timeout", &HttpConfig::body_timeout, "how long a client may take to send a request's body").NeedsRestart();
+    fields.Add("max_body", &HttpConfig::max_body, "the largest request body taken").NeedsRestart();
+    fields.Add("max_connections", &HttpConfig::max_connections, "connections open at once; more are answered 503")
+        .Range(1, 1'000'000)
+        .NeedsRestart();
+    fields.Add("drain_limit", &HttpConfig::drain_limit, "how long a stopping process waits for requests in flight").NeedsRestart();
+    fields.Add("access_log", &HttpConfig::access_log, "log a line for each request").NeedsRestart();
+  }
+};
+
+struct GrpcConfig {
+  bool enabled = false;
+  std::string address = "127.0.0.1";
+  int port = 0;
+  config::Secret cluster_key;
+  static void Describe(config::Fields<GrpcConfig>& fields) {
+    fields.Add("enabled", &GrpcConfig::enabled, "serve gRPC too; `starling serve` always does").NeedsRestart();
+    fields.Add("address", &GrpcConfig::address, "the address that gRPC listens on").NeedsRestart();
+    fields.Add("port", &GrpcConfig::port, "TCP port of gRPC; 0: http.port + 2").Range(0, 65535).NeedsRestart();
+    fields.Add("cluster_key", &GrpcConfig::cluster_key, "the secret by which processes of one cluster know each other").NeedsRestart();
+  }
+};
+
+struct PeerConfig {
+  std::string address;
+  static void Describe(config::Fields<PeerConfig>& fields) {
+    fields.Add("address", &PeerConfig::address, "where the service's gRPC is: 127.0.0.1:8082").NeedsRestart();
+  }
+};
+
+struct PeersConfig {
+  std::map<std::string, PeerConfig> services;
+  static void Describe(config::Fields<PeersConfig>& fields) {
+    fields.Add("services", &PeersConfig::services, "services that other processes serve, by name").NeedsRestart();
+  }
+};
+
+struct LogConfig {
+  std::string level = "info";
+  std::string format = "human";
+  static void Describe(config::Fields<LogConfig>& fields) {
+    fields.Add("level", &LogConfig::level, "debug, info, warning, error or off");
+    fields.Add("format", &LogConfig::format, "human or json");
+    fields.Check([](const LogConfig& log) -> std::string {
+      if (log.format != "human" && log.format != "json") return "format must be human or json";
+      for (const char* level : {"debug", "info", "warning", "error", "off"}) {
+        if (log.level == level) return "";
+      }
+      return "level must be debug, info, warning, error or off";
+    });
+  }
+};
+
+struct TracingConfig {
+  double sampling_ratio = 0;
+  std::string otlp_url;
+  static void Describe(config::Fields<TracingConfig>& fields) {
+    fields.Add("sampling_ratio", &TracingConfig::sampling_ratio, "the part of new traces that is recorded, 0 to 1").Range(0.0, 1.0);
+    fields.Add("otlp_url", &TracingConfig::otlp_url, "where spans are sent: http://127.0.0.1:4318/v1/traces; empty: nowhere").NeedsRestart();
+  }
+};
+
+struct RuntimeConfig {
+  int io_threads = 0;
+  int blocking_threads = 4;
+  static void Describe(config::Fields<RuntimeConfig>& fields) {
+    fields.Add("io_threads", &RuntimeConfig::io_threads, "threads that serve requests; 0: one a core").Range(0, 256).NeedsRestart();
+    fields.Add("blocking_threads", &RuntimeConfig::blocking_threads, "threads for calls that block").Range(1, 256).NeedsRestart();
+  }
+};
+
+struct MethodsConfig {
+  std::map<std::string, Duration> deadlines;
+  static void Describe(config::Fields<MethodsConfig>& fields) {
+    fields.Add("deadlines", &MethodsConfig::deadlines, "deadlines instead of the contracts', by service.Method: {catalog.GetProduct: 500ms}");
+  }
+};
+
+struct MessagingConfig {
+  int64_t max_lag = 1'000'000;
+  Duration retain_for = std::chrono::hours(24 * 30);
+  config::Bytes retain_bytes{8ull << 30};
+  static void Describe(config::Fields<MessagingConfig>& fields) {
+    fields.Add("max_lag", &MessagingConfig::max_lag, "events that a consumer group may be behind before producers are refused").AtLeast(1).NeedsRestart();
+    fields.Add("retain_for", &MessagingConfig::retain_for, "how long events are kept that every group has read").NeedsRestart();
+    fields.Add("retain_bytes", &MessagingConfig::retain_bytes, "how much of them is kept, a topic").NeedsRestart();
+  }
+};
+
+// The sections of a process, registered together so that each command knows every key.
+struct ProcessConfig {
+  explicit ProcessConfig(config::Registry& registry)
+      : http(registry.Section<HttpConfig>("http", "the public API")),
+        grpc(registry.Section<GrpcConfig>("grpc", "calls between processes")),
+        peers(registry.Section<PeersConfig>("peers", "other processes")),
+        log(registry.Section<LogConfig>("log", "what the process writes to stderr")),
+        tracing(registry.Section<TracingConfig>("tracing", "spans")),
+        runtime(registry.Section<RuntimeConfig>("runtime", "threads")),
+        methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
+        messaging(registry.Section<MessagingConfig>("messaging", "the embedded event log")) {}
+  config::Handle<HttpConfig> http;
+  config::Handle<GrpcConfig> grpc;
+  config::Handle<PeersConfig> peers;
+  config::Handle<LogConfig> log;
+  config::Handle<TracingConfig> tracing;
+  config::Handle<RuntimeConfig> runtime;
+  config::Handle<MethodsConfig> methods;
+  config::Handle<MessagingConfig> messaging;
+};
+
+}  // namespace starling::host

@@ -1,0 +1,324 @@
+#include "platform/host/process.h"
+
+#include <csignal>
+
+#include <algorithm>
+
+#include "platform/base/nearest.h"
+#include "platform/config/watch.h"
+#include "platform/host/admin_routes.h"
+#include "platform/http/client.h"
+#include "platform/http/server.h"
+#include "platform/messaging/embedded_event_log.h"
+#include "platform/rpc/grpc_channel.h"
+#include "platform/rpc/grpc_server.h"
+#include "platform/rpc/http_edge.h"
+#include "platform/rpc/sql_idempotency_store.h"
+#include "platform/security/key_store.h"
+#include "platform/telemetry/log.h"
+
+namespace starling::host {
+namespace {
+
+sigset_t Signals() {
+  sigset_t signals;
+  sigemptyset(&signals);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+  return signals;
+}
+
+void ConfigureLog(const LogConfig& config) {
+  log::Configure({.level = log::ParseLevel(config.level).value_or(log::Level::kInfo),
+                  .format = config.format == "json" ? log::Format::kJson : log::Format::kHuman});
+}
+
+}  // namespace
+
+// Members are destroyed in reverse: what stands on something comes after it.
+class Process::Core final : private Readiness {
+ public:
+  Core(ProcessOptions options, config::Registry& registry, const ProcessConfig& config, DataFolder data)
+      : options_(std::move(options)),
+        config_registry_(registry),
+        config_(config),
+        data_(std::move(data)),
+        telemetry_({.sampling_ratio = config.tracing.Get()->sampling_ratio}),
+        runtime_({.io_threads = config.runtime.Get()->io_threads,
+                  .blocking_threads = config.runtime.Get()->blocking_threads}),
+        environment_{} {}
+
+  ~Core() override { (void)Stop(); }
+
+  Status Start() {
+    STARLING_RETURN_IF_ERROR(CheckNames());
+    const MessagingConfig messaging = *config_.messaging.Get();
+    STARLING_ASSIGN_OR_RETURN(
+        events_, messaging::OpenEmbeddedEventLog(data_.root() / "events",
+                                                 {.max_lag = static_cast<uint64_t>(messaging.max_lag),
+                                                  .retain_bytes = messaging.retain_bytes.count(),
+                                                  .retain_for = messaging.retain_for},
+                                                 runtime_, telemetry_));
+    environment_ = std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_);
+    STARLING_RETURN_IF_ERROR(OpenKeys());
+    STARLING_ASSIGN_OR_RETURN(idempotency_database_, environment_->OpenDatabase("idempotency", {}));
+    STARLING_ASSIGN_OR_RETURN(idempotency_,
+                              rpc::OpenSqlIdempotencyStore(*idempotency_database_, environment_->clock(), {}));
+    STARLING_RETURN_IF_ERROR(BuildServices());
+    STARLING_RETURN_IF_ERROR(StartExporter());
+    STARLING_RETURN_IF_ERROR(StartHttp());
+    STARLING_RETURN_IF_ERROR(StartGrpc());
+    StartWatching();
+    ready_ = true;
+    return OkStatus();
+  }
+
+  Status Stop() {
+    if (std::exchange(stopped_, true)) return OkStatus();
+    ready_ = false;
+    stopping_.Cancel();
+    const Duration limit = config_.http.Get()->drain_limit;
+    Status status;
+    if (http_ != nullptr && http_port_ != 0) {
+      if (const size_t cut = runtime_.Block(http_->Drain(limit)); cut > 0) {
+        status = DeadlineExceeded("{} requests did not end within {} and were cut", cut, FormatDuration(limit));
+      }
+    }
+    if (grpc_ != nullptr) grpc_->Drain(limit);
+    for (auto service = hosted_.rbegin(); service != hosted_.rend(); ++service) (*service)->Stop();
+    if (admin_ != nullptr && admin_port_ != 0) (void)runtime_.Block(admin_->Drain(std::chrono::seconds(1)));
+    if (exporter_ != nullptr) runtime_.Block(exporter_->Stop(std::chrono::seconds(2)));
+    changes_.clear();
+    return status;
+  }
+
+  int http_port_ = 0;
+  int admin_port_ = 0;
+  int grpc_port_ = 0;
+
+ private:
+  friend class Process;
+
+  // Readiness
+  bool ready() const override { return ready_; }
+  std::vector<std::pair<std::string, Status>> parts() const override {
+    std::vector<std::pair<std::string, Status>> parts;
+    for (size_t i = 0; i < hosted_.size(); ++i) parts.emplace_back(hosted_names_[i], hosted_[i]->Health());
+    return parts;
+  }
+
+  Status CheckNames() {
+    std::vector<std::string> names;
+    for (const ServiceEntry& entry : options_.known) names.emplace_back(entry.name);
+    for (const std::string& name : options_.services) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) {
+        return InvalidArgument("there is no service '{}'{}; there are {}", name, DidYouMean(name, names),
+                               fmt::format("{}", fmt::join(names, ", ")));
+      }
+    }
+    for (const auto& [name, peer] : config_.peers.Get()->services) {
+      if (std::find(names.begin(), names.end(), name) == names.end()) {
+        return InvalidArgument("peers.services.{}: there is no such service{}", name, DidYouMean(name, names));
+      }
+    }
+    return OkStatus();
+  }
+
+  Status OpenKeys() {
+    STARLING_ASSIGN_OR_RETURN(keys_database_, environment_->OpenDatabase("keys", security::KeyStoreMigrations()));
+    STARLING_ASSIGN_OR_RETURN(keys_, RunSync(security::KeyStore::Open(*keys_database_)));
+    STARLING_ASSIGN_OR_RETURN(const auto admin, RunSync(keys_->CreateFirstAdminKey()));
+    if (admin && options_.on_admin_key) options_.on_admin_key(admin->token);
+    Spawn(runtime_.NextExecutor(), keys_->KeepFresh(stopping_.token()));
+    return OkStatus();
+  }
+
+  bool Runs(std::string_view name) const {
+    if (options_.services.empty()) return !config_.peers.Get()->services.contains(std::string(name));
+    return std::find(options_.services.begin(), options_.services.end(), name) != options_.services.end();
+  }
+
+  Status BuildServices() {
+    const auto peers = config_.peers.Get();
+    for (const ServiceEntry& entry : options_.known) {
+      if (Runs(entry.name)) {
+        STARLING_ASSIGN_OR_RETURN(auto service, entry.create(*environment_, services_, idempotency_.get()));
+        hosted_.push_back(std::move(service));
+        hosted_names_.emplace_back(entry.name);
+      } else if (const auto peer = peers->services.find(std::string(entry.name)); peer != peers->services.end()) {
+        entry.connect(services_, rpc::MakeGrpcChannel({.target = peer->second.address,
+                                                       .cluster_key = config_.grpc.Get()->cluster_key.value()}));
+      }
+    }
+    STARLING_RETURN_IF_ERROR(ApplyDeadlines(*config_.methods.Get()));
+    for (const auto& service : hosted_) STARLING_RETURN_IF_ERROR(service->Start());
+    if (options_.sessions) sessions_ = options_.sessions(services_);
+    std::vector<security::Authenticator*> authenticators = {keys_.get()};
+    if (sessions_ != nullptr) authenticators.push_back(sessions_.get());
+    authenticator_ = std::make_unique<security::AuthenticatorChain>(authenticators);
+    return OkStatus();
+  }
+
+  Status ApplyDeadlines(const MethodsConfig& methods) {
+    for (const auto& [name, deadline] : methods.deadlines) {
+      const size_t dot = name.find('.');
+      Status status = NotFound("there is no service of that name here; write it as catalog.GetProduct");
+      for (const rpc::Binding& binding : services_.bindings()) {
+        if (dot == std::string::npos || binding.descriptor->name != name.substr(0, dot)) continue;
+        status = binding.local() ? binding.runtime->SetDeadline(name.substr(dot + 1), deadline) : OkStatus();
+      }
+      STARLING_RETURN_IF_ERROR(Annotate(status, "methods.deadlines." + name));
+    }
+    return OkStatus();
+  }
+
+  Status StartExporter() {
+    const std::string url = config_.tracing.Get()->otlp_url;
+    if (url.empty()) return OkStatus();
+    client_ = std::make_unique<http::Client>(runtime_, http::Client::Options{});
+    exporter_ = &telemetry_.ExportTo(
+        {.service_name = "starling", .version = options_.version}, [this, url](std::string body) -> Task<Status> {
+          http::ClientRequest request{.verb = http::Verb::kPost, .url = url, .headers = {}, .body = std::move(body)};
+          request.headers.Set("content-type", "application/json");
+          const StatusOr<http::ClientResponse> response = co_await client_->Send(std::move(request));
+          if (!response.ok()) co_return response.status();
+          co_return http::StatusFromHttp(response->status, response->headers, response->body);
+        });
+    Spawn(runtime_.NextExecutor(), exporter_->Run());
+    return OkStatus();
+  }
+
+  Status StartHttp() {
+    const auto config = config_.http.Get();
+    edge_ = std::make_unique<rpc::HttpEdge>(
+        rpc::HttpEdge::Options{.authenticator = authenticator_.get(), .telemetry = &telemetry_});
+    auto router = std::make_shared<http::Router>();
+    STARLING_RETURN_IF_ERROR(edge_->AddRoutes(services_, *router));
+    STARLING_RETURN_IF_ERROR(AddPublicRoutes(*router, *this, services_, options_.version));
+    http::ServerOptions options{.address = config->address,
+                                .port = static_cast<uint16_t>(config->port),
+                                .max_body_bytes = config->max_body.count(),
+                                .header_timeout = config->header_timeout,
+                                .body_timeout = config->body_timeout,
+                                .idle_timeout = config->idle_timeout,
+                                .max_connections = static_cast<size_t>(config->max_connections)};
+    if (config->access_log) {
+      options.observer = [](const http::Exchange& exchange, Duration took) {
+        log::Info("access", "{} {} {}", exchange.request.verb_text, exchange.request.path, exchange.response.status)
+            .With("us", took / std::chrono::microseconds(1))
+            .With("from", exchange.request.remote_address);
+      };
+    }
+    http_ = std::make_unique<http::Server>(runtime_, std::move(options), router);
+    STARLING_ASSIGN_OR_RETURN(http_port_, http_->Start());
+    AddServerMetrics(telemetry_.metrics(), *http_);
+
+    auto admin = std::make_shared<http::Router>();
+    STARLING_RETURN_IF_ERROR(AddAdminRoutes(*admin, *this, telemetry_, config_registry_));
+    const uint16_t port = config->port == 0 ? 0 : static_cast<uint16_t>(http_port_ + 1);
+    admin_ = std::make_unique<http::Server>(runtime_, http::ServerOptions{.port = port}, admin);
+    STARLING_ASSIGN_OR_RETURN(admin_port_, admin_->Start());
+    return OkStatus();
+  }
+
+  Status StartGrpc() {
+    const auto config = config_.grpc.Get();
+    if (!options_.grpc && !config->enabled) return OkStatus();
+    const int port = config->port != 0 ? config->port : config_.http.Get()->port == 0 ? 0 : http_port_ + 2;
+    grpc_ = std::make_unique<rpc::GrpcServer>(
+        runtime_, services_,
+        rpc::GrpcServer::Options{.address = fmt::format("{}:{}", config->address, port),
+                                 .cluster_key = config->cluster_key.value(),
+                                 .authenticator = authenticator_.get()});
+    STARLING_ASSIGN_OR_RETURN(grpc_port_, grpc_->Start());
+    return OkStatus();
+  }
+
+  void StartWatching() {
+    changes_.push_back(config_.log.OnChange([](const LogConfig& now) { ConfigureLog(now); }));
+    changes_.push_back(config_.tracing.OnChange(
+        [this](const TracingConfig& now) { telemetry_.tracer().SetSamplingRatio(now.sampling_ratio); }));
+    changes_.push_back(config_.methods.OnChange([this](const MethodsConfig& now) {
+      if (const Status status = ApplyDeadlines(now); !status.ok()) log::Warning("config", "not applied").With(status);
+    }));
+    changes_.push_back(config_registry_.OnReload([](const StatusOr<config::Report>& report) {
+      if (!report.ok()) {
+        log::Error("config", "the change was refused; the configuration stays as it was").With(report.status());
+        return;
+      }
+      for (const std::string& key : report->changed) log::Info("config", "{} has changed", key);
+      for (const std::string& key : report->needs_restart) log::Warning("config", "{} changes with a restart", key);
+    }));
+    Spawn(runtime_.NextExecutor(), config::Watch(config_registry_, runtime_.blocking(), stopping_.token()));
+  }
+
+  const ProcessOptions options_;
+  config::Registry& config_registry_;
+  const ProcessConfig config_;
+  const DataFolder data_;
+  CancellationSource stopping_;
+  telemetry::Telemetry telemetry_;
+  Runtime runtime_;
+  std::unique_ptr<messaging::EventLog> events_;
+  std::unique_ptr<sql::Database> keys_database_;
+  std::unique_ptr<security::KeyStore> keys_;
+  std::unique_ptr<sql::Database> idempotency_database_;
+  std::unique_ptr<rpc::IdempotencyStore> idempotency_;
+  std::unique_ptr<Environment> environment_;
+  rpc::Registry services_;
+  std::vector<std::string> hosted_names_;
+  std::vector<std::shared_ptr<HostedService>> hosted_;
+  std::unique_ptr<security::Authenticator> sessions_;
+  std::unique_ptr<security::AuthenticatorChain> authenticator_;
+  std::unique_ptr<http::Client> client_;
+  telemetry::OtlpExporter* exporter_ = nullptr;
+  std::unique_ptr<rpc::HttpEdge> edge_;
+  std::unique_ptr<http::Server> http_;
+  std::unique_ptr<http::Server> admin_;
+  std::unique_ptr<rpc::GrpcServer> grpc_;
+  std::vector<config::Subscription> changes_;
+  std::atomic<bool> ready_{false};
+  bool stopped_ = false;
+};
+
+Process::Process(std::unique_ptr<Core> core) : core_(std::move(core)) {}
+Process::~Process() = default;
+
+StatusOr<std::unique_ptr<Process>> Process::Start(ProcessOptions options, config::Registry& registry,
+                                                  const ProcessConfig& config) {
+  ConfigureLog(*config.log.Get());
+  STARLING_ASSIGN_OR_RETURN(DataFolder data, DataFolder::Open(options.data, options.command));
+  auto core = std::make_unique<Core>(std::move(options), registry, config, std::move(data));
+  STARLING_RETURN_IF_ERROR(core->Start());
+  return std::unique_ptr<Process>(new Process(std::move(core)));
+}
+
+int Process::http_port() const { return core_->http_port_; }
+int Process::admin_port() const { return core_->admin_port_; }
+int Process::grpc_port() const { return core_->grpc_port_; }
+const rpc::Registry& Process::services() const { return core_->services_; }
+messaging::EventLog& Process::events() { return *core_->events_; }
+Runtime& Process::runtime() { return core_->runtime_; }
+Status Process::Stop() { return core_->Stop(); }
+
+void Process::BlockSignals() {
+  const sigset_t signals = Signals();
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+}
+
+void Process::WaitForSignal() {
+  const sigset_t signals = Signals();
+  while (true) {
+    int signal = 0;
+    if (sigwait(&signals, &signal) != 0) continue;
+    if (signal != SIGHUP) {
+      log::Info("host", "stopping: {} came", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+      // A second signal ends the process at once.
+      pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
+      return;
+    }
+    (void)core_->config_registry_.Reload();  // OnReload says how it went
+  }
+}
+
+}  // namespace starling::host

@@ -1,0 +1,92 @@
+// A process: builds the services it runs, serves them over HTTP (and gRPC), drains, stops.
+//
+//   StatusOr<std::unique_ptr<Process>> process = Process::Start({.services = {"catalog"}, ...}, config);
+//   (*process)->WaitForSignal();      // SIGTERM, SIGINT
+//   Status stopped = (*process)->Stop();
+//
+// Order of start: data folder, telemetry, threads, event log, keys, services (created, then started), HTTP, gRPC. A step
+// that fails undoes those before and says what to do. Stop goes backwards: no new connections, requests in flight are
+// answered (at most http.drain_limit), consumers and outboxes end, files close. Used by one thread.
+//
+// Public port: the contracts' routes, /healthz, /readyz, /openapi.json. Admin port (the next one, loopback): /metrics,
+// /healthz, /readyz, /config, /debug/spans.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "platform/host/hosted_service.h"
+#include "platform/host/options.h"
+#include "platform/rpc/idempotency.h"
+#include "platform/security/authenticator.h"
+
+namespace starling::host {
+
+// A service that a process can run, for the visible list in apps/starling/services.cc.
+struct ServiceEntry {
+  std::string_view name;
+  const rpc::ServiceDescriptor* descriptor;
+  // Makes the service and binds it.
+  StatusOr<std::shared_ptr<HostedService>> (*create)(Environment&, rpc::Registry&, rpc::IdempotencyStore*);
+  // Makes a client of the service in another process.
+  void (*connect)(rpc::Registry&, std::shared_ptr<rpc::Channel>);
+};
+
+template <typename Implementation>
+ServiceEntry Serve() {
+  using Contract = typename Implementation::Contract;
+  return {Contract::Descriptor().name, &Contract::Descriptor(),
+          [](Environment& environment, rpc::Registry& registry,
+             rpc::IdempotencyStore* idempotency) -> StatusOr<std::shared_ptr<HostedService>> {
+            STARLING_ASSIGN_OR_RETURN(std::shared_ptr<Implementation> service, Implementation::Create(environment));
+            registry.AddLocal<Contract>(service, environment.telemetry(), idempotency, {});
+            return std::shared_ptr<HostedService>(service);
+          },
+          [](rpc::Registry& registry, std::shared_ptr<rpc::Channel> channel) {
+            registry.AddRemote<Contract>(std::move(channel));
+          }};
+}
+
+struct ProcessOptions {
+  std::vector<ServiceEntry> known;    // every service there is
+  std::vector<std::string> services;  // those to run; empty: all
+  bool grpc = false;                  // serve gRPC whatever the configuration says
+  std::filesystem::path data = "data";
+  std::string command = "starling";  // shown to who finds the data folder in use
+  std::string version = "0.1.0";
+  // Makes the authenticator of users' sessions once the services are there; may give nullptr.
+  std::function<std::unique_ptr<security::Authenticator>(const rpc::Registry&)> sessions;
+  // Told the admin key when it is made, at the first start.
+  std::function<void(std::string_view token)> on_admin_key;
+};
+
+class Process {
+ public:
+  static StatusOr<std::unique_ptr<Process>> Start(ProcessOptions options, config::Registry& registry,
+                                                  const ProcessConfig& config);
+  ~Process();
+
+  int http_port() const;
+  int admin_port() const;
+  int grpc_port() const;  // 0: not served
+  const rpc::Registry& services() const;
+  messaging::EventLog& events();
+  Runtime& runtime();
+
+  // Blocks SIGTERM, SIGINT and SIGHUP for the threads to come; call it first in main.
+  static void BlockSignals();
+  // Returns on SIGTERM or SIGINT; SIGHUP reads the configuration again.
+  void WaitForSignal();
+  // DEADLINE_EXCEEDED says how many requests were cut at the limit.
+  Status Stop();
+
+ private:
+  class Core;
+  explicit Process(std::unique_ptr<Core> core);
+  std::unique_ptr<Core> core_;
+};
+
+}  // namespace starling::host

@@ -1,0 +1,130 @@
+// What a connection says: answers, streams, and how they get to the kernel.
+#include <sys/socket.h>
+
+#include <boost/asio/redirect_error.hpp>
+#include <charconv>
+
+#include "platform/http/connection.h"
+
+namespace starling::http {
+namespace {
+
+constexpr size_t kCopiedBody = 16 * 1024;  // a larger body is sent from where it is
+
+using boost::asio::redirect_error;
+using boost::asio::use_awaitable;
+using boost::system::error_code;
+
+}  // namespace
+
+void Connection::AppendAnswer() {
+  ConnectionField field = ConnectionField::kNone;
+  if (close_after_) {
+    field = ConnectionField::kClose;
+  } else if (request.minor_version == 0) {
+    field = ConnectionField::kKeepAlive;
+  }
+  AppendHead(response, BodyFraming::kLength, field, thread_->date_line(), out_);
+  if (request.verb == Verb::kHead || !MayHaveBody(response.status)) return;
+  if (response.body.size() < kCopiedBody) {
+    out_.append(response.body);
+  } else {
+    tail_ = response.body;
+  }
+}
+
+ResponseStream& Connection::StartStream() {
+  if (streaming_) return *this;
+  streaming_ = true;
+  if (!MayHaveBody(response.status)) response.status = 200;
+  const bool chunked = request.minor_version > 0;
+  if (!chunked || !parser_.keep_alive()) close_after_ = true;
+  AppendHead(response, chunked ? BodyFraming::kChunked : BodyFraming::kUntilClose,
+             close_after_ || thread_->draining() ? ConnectionField::kClose : ConnectionField::kNone,
+             thread_->date_line(), out_);
+  if (thread_->draining()) close_after_ = true;
+  return *this;
+}
+
+Task<Status> Connection::Write(std::string_view chunk) {
+  if (ClientGone() || aborted_) co_return Cancelled("the client is gone");
+  if (request.verb == Verb::kHead) co_return Cancelled("HEAD has no body to write");
+  if (!chunk.empty()) {
+    if (request.minor_version > 0) {
+      char size[20];
+      const auto [end, error] = std::to_chars(size, size + sizeof(size), chunk.size(), 16);
+      out_.append(size, end).append("\r\n").append(chunk).append("\r\n");
+    } else {
+      out_.append(chunk);
+    }
+  }
+  const bool sent = co_await Flush();
+  phase_ = Phase::kHandling;
+  if (!sent) co_return Cancelled("the client is gone");
+  co_return OkStatus();
+}
+
+void Connection::Abort() { aborted_ = true; }
+
+Connection::Sent Connection::TrySend() {
+  while (out_sent_ < out_.size() || !tail_.empty()) {
+    iovec parts[2] = {{out_.data() + out_sent_, out_.size() - out_sent_},
+                      {const_cast<char*>(tail_.data()), tail_.size()}};
+    ssize_t sent;
+    if (tail_.empty()) {
+      sent = ::send(socket_.native_handle(), parts[0].iov_base, parts[0].iov_len,
+                    MSG_NOSIGNAL | MSG_DONTWAIT);
+    } else {
+      msghdr message{};
+      message.msg_iov = parts;
+      message.msg_iovlen = 2;
+      sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    }
+    if (sent < 0) {
+      if (errno == EINTR) continue;
+      return errno == EAGAIN || errno == EWOULDBLOCK ? Sent::kBlocked : Sent::kBroken;
+    }
+    const size_t of_out = std::min(static_cast<size_t>(sent), out_.size() - out_sent_);
+    out_sent_ += of_out;
+    tail_.remove_prefix(static_cast<size_t>(sent) - of_out);
+  }
+  out_.clear();
+  if (out_.capacity() > 2 * kGatherBytes) out_.shrink_to_fit();
+  out_sent_ = 0;
+  gathered_ = 0;
+  return Sent::kAll;
+}
+
+Task<bool> Connection::Flush() {
+  if (out_.empty() && tail_.empty()) co_return !ClientGone();
+  Sent sent = TrySend();
+  while (sent == Sent::kBlocked && !cut_) {
+    const Phase before = phase_;
+    phase_ = Phase::kWriting;
+    deadline_ = std::chrono::steady_clock::now() + thread_->options().write_timeout;
+    error_code error;
+    co_await socket_.async_wait(Socket::wait_write, redirect_error(use_awaitable, error));
+    phase_ = before;
+    if (error) {
+      if (timed_out_) thread_->counters.timeouts.Add();
+      sent = Sent::kBroken;
+    } else {
+      timed_out_ = false;
+      sent = TrySend();
+    }
+  }
+  if (sent == Sent::kAll) co_return !ClientGone();
+  if (!timed_out_ && !cut_) thread_->counters.client_disconnects.Add();
+  gone_ = true;
+  if (cancellation_) cancellation_->Cancel();
+  co_return false;
+}
+
+void Connection::FlushBeforeWaiting() {
+  flush_posted_ = false;
+  // Not while Flush itself waits for room, and not for a large body, whose memory Flush guards.
+  if (phase_ != Phase::kHandling || out_sent_ == out_.size() || !tail_.empty()) return;
+  if (TrySend() == Sent::kBroken) ClientIsGone();
+}
+
+}  // namespace starling::http

@@ -1,0 +1,269 @@
+#include "platform/rpc/http_edge.h"
+
+#include <boost/asio/steady_timer.hpp>
+
+#include "platform/base/hash.h"
+#include "platform/http/problem.h"
+#include "platform/telemetry/log.h"
+
+namespace starling::rpc {
+namespace {
+
+struct Route {
+  HttpEdge::Options options;
+  const MethodDescriptor* method;
+  const HttpRule* rule;
+  void* service;
+};
+
+// What a call works on. Shared by the handler and the call's coroutine, since at the deadline the handler ends first.
+struct PendingCall {
+  PendingCall(std::shared_ptr<const security::Identity> caller, Instant deadline) : context(std::move(caller), deadline) {}
+  CallContext context;
+  CancellationSource cancellation;
+  std::string body;
+  std::string if_match;
+  http::QueryParameters query;
+  std::vector<std::pair<std::string, std::string>> path;
+  std::vector<JsonInput::Field> query_fields, path_fields;
+  JsonOutput output;
+  Status status;
+  bool done = false;
+  Completion<bool> waiter;
+
+  JsonInput Input() {
+    query_fields.clear();
+    path_fields.clear();
+    for (const auto& [name, value] : query) query_fields.push_back({name, value});
+    for (const auto& [name, value] : path) path_fields.push_back({name, value});
+    return {path_fields, query_fields, body, if_match};
+  }
+};
+
+// The entity tag inside `"..."` or `W/"..."`.
+std::string_view Untagged(std::string_view tag) {
+  if (tag.starts_with("W/")) tag.remove_prefix(2);
+  if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"') tag = tag.substr(1, tag.size() - 2);
+  return tag;
+}
+
+bool NamesTag(std::string_view list, std::string_view etag) {
+  while (!list.empty()) {
+    const size_t comma = list.find(',');
+    std::string_view one = list.substr(0, comma);
+    while (!one.empty() && one.front() == ' ') one.remove_prefix(1);
+    while (!one.empty() && one.back() == ' ') one.remove_suffix(1);
+    if (one == "*" || Untagged(one) == etag) return true;
+    if (comma == std::string_view::npos) return false;
+    list.remove_prefix(comma + 1);
+  }
+  return false;
+}
+
+Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(const Route& route, const http::Request& request) {
+  const auto header = request.headers.Find("authorization");
+  if (!header) co_return security::Anonymous();
+  if (header->size() < 8 || !http::EqualsIgnoreCase(header->substr(0, 7), "bearer ")) {
+    co_return Unauthenticated("Authorization must be `Bearer TOKEN`");
+  }
+  if (route.options.authenticator == nullptr) co_return Unauthenticated("this process takes no credentials");
+  co_return co_await route.options.authenticator->Authenticate(header->substr(7));
+}
+
+StatusOr<Instant> DeadlineOf(const http::Request& request) {
+  const auto header = request.headers.Find("x-request-timeout");
+  if (!header) return Instant::max();
+  const auto timeout = ParseDuration(*header);
+  if (!timeout || *timeout <= Duration(0)) {
+    return InvalidField("X-Request-Timeout", "'{}' is no duration above 0; write it as 250ms or 2s", *header);
+  }
+  return std::chrono::steady_clock::now() + *timeout;
+}
+
+Status CheckContentType(const http::Request& request) {
+  if (request.body.empty()) return OkStatus();
+  const auto header = request.headers.Find("content-type");
+  if (!header) return OkStatus();
+  std::string_view type = header->substr(0, header->find(';'));
+  while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
+  if (http::EqualsIgnoreCase(type, "application/json") || http::EqualsIgnoreCase(type, "application/merge-patch+json")) {
+    return OkStatus();
+  }
+  return WithReason(InvalidField("Content-Type", "'{}' is not taken; send application/json", type),
+                    reason::kUnsupportedMediaType);
+}
+
+Task<void> RunCall(const Route& route, std::shared_ptr<PendingCall> call) {
+  const JsonInput input = call->Input();
+  call->status = co_await route.method->call_json(route.service, call->context, *route.rule, input, call->output);
+  call->done = true;
+  if (call->waiter) call->waiter(true);
+}
+
+// Waits for the call or its deadline; whether it is done.
+Task<bool> WaitForCall(PendingCall& call, http::Exchange& exchange, Instant deadline, std::shared_ptr<PendingCall> shared) {
+  const auto gone = exchange.cancellation().OnCancel([shared] { shared->cancellation.Cancel(); });
+  const Executor executor = co_await CurrentExecutor();
+  const auto timer = std::make_shared<boost::asio::steady_timer>(executor, deadline);
+  const bool done = co_await Suspend<bool>([&](Completion<bool> completion) {
+    call.waiter = std::move(completion);
+    timer->async_wait([shared](const boost::system::error_code& error) {
+      if (!error && shared->waiter) shared->waiter(false);
+    });
+  });
+  timer->cancel();
+  co_return done;
+}
+
+void WriteAnswer(const Route& route, PendingCall& call, http::Exchange& exchange) {
+  http::Response& response = exchange.response;
+  response.status = route.method->http_status;
+  const bool reads = route.method->idempotency == Idempotency::kNoSideEffects;
+  if (call.output.empty) return;
+  if (call.output.etag.empty() && reads) call.output.etag = fmt::format("{:016x}", Hash64(call.output.body));
+  if (!call.output.etag.empty()) {
+    const auto none_match = exchange.request.headers.Find("if-none-match");
+    if (reads && none_match && NamesTag(*none_match, call.output.etag)) response.status = 304;
+    std::string quoted;
+    quoted.reserve(call.output.etag.size() + 2);
+    quoted += '"';
+    quoted += call.output.etag;
+    quoted += '"';
+    response.headers.Add("etag", quoted);
+  }
+  if (reads) {
+    if (route.method->cache_for > Duration(0)) {
+      response.headers.Add("cache-control", fmt::format("private, max-age={}", route.method->cache_for / std::chrono::seconds(1)));
+    } else {
+      response.headers.Add("cache-control", "no-cache");
+    }
+  }
+  if (response.status == 304) return;
+  response.headers.Add("content-type", "application/json");
+  response.body = std::move(call.output.body);
+}
+
+class LineSink final : public ByteSink {
+ public:
+  LineSink(http::Exchange& exchange, const CallContext& context) : exchange_(exchange), context_(context) {}
+  Task<Status> Write(std::string line) override {
+    if (context_.Remaining() == Duration(0)) co_return DeadlineExceeded("the stream took longer than its deadline");
+    if (!exchange_.streaming()) exchange_.response.headers.Set("content-type", "application/x-ndjson");
+    co_return co_await exchange_.StartStream().Write(line);
+  }
+
+ private:
+  http::Exchange& exchange_;
+  const CallContext& context_;
+};
+
+Task<Status> Prepare(const Route& route, http::Exchange& exchange, PendingCall& call) {
+  http::Request& request = exchange.request;
+  StatusOr<std::shared_ptr<const security::Identity>> caller = co_await CallerOf(route, request);
+  if (!caller.ok()) co_return caller.status();
+  call.context.caller = *std::move(caller);
+  CO_ASSIGN_OR_RETURN(call.context.deadline, DeadlineOf(request));
+  CO_RETURN_IF_ERROR(CheckContentType(request));
+  if (!request.query.empty()) {
+    CO_ASSIGN_OR_RETURN(call.query, http::ParseQuery(request.query));
+  }
+  for (const auto& [name, value] : exchange.parameters) call.path.emplace_back(name, value);
+  call.body = std::move(request.body);
+  if (const auto tag = request.headers.Find("if-match")) call.if_match = Untagged(*tag);
+  if (const auto key = request.headers.Find("idempotency-key")) call.context.idempotency_key = *key;
+  call.context.cancellation = call.cancellation.token();
+  co_return OkStatus();
+}
+
+Task<Status> Stream(const Route& route, http::Exchange& exchange, PendingCall& call) {
+  const auto gone = exchange.cancellation().OnCancel([&call] { call.cancellation.Cancel(); });
+  call.context.deadline = std::min(call.context.deadline, std::chrono::steady_clock::now() + route.method->deadline);
+  LineSink sink(exchange, call.context);
+  const JsonInput input = call.Input();
+  const Status status = co_await route.method->stream_json(route.service, call.context, *route.rule, input, sink);
+  if (status.ok() && !exchange.streaming()) {
+    exchange.response.headers.Set("content-type", "application/x-ndjson");  // of nothing
+  } else if (!status.ok() && exchange.streaming()) {
+    exchange.StartStream().Abort();
+  }
+  co_return status;
+}
+
+Task<Status> CallUnary(const Route& route, http::Exchange& exchange, const std::shared_ptr<PendingCall>& call) {
+  const Instant deadline =
+      std::min(call->context.deadline, std::chrono::steady_clock::now() + route.method->deadline);
+  const Executor executor = co_await CurrentExecutor();
+  // Runs at once on this thread: a call that never waits is done when Spawn returns.
+  Spawn(executor, RunCall(route, call));
+  if (!call->done) {
+    const bool done = co_await WaitForCall(*call, exchange, deadline, call);
+    if (!done && !call->done) {
+      call->cancellation.Cancel();
+      co_return DeadlineExceeded("{} did not answer within {}", route.method->name,
+                                 FormatDuration(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                     deadline - exchange.request.received)));
+    }
+  }
+  if (call->status.ok()) WriteAnswer(route, *call, exchange);
+  co_return call->status;
+}
+
+Task<void> Handle(const Route& route, http::Exchange& exchange) {
+  const http::Request& request = exchange.request;
+  telemetry::TraceContext parent;
+  if (const auto header = request.headers.Find("traceparent")) {
+    parent = telemetry::TraceContext::Parse(*header).value_or(telemetry::TraceContext());
+  }
+  telemetry::Span span = route.options.telemetry->tracer().Start(route.rule->path, telemetry::Span::kServer, parent);
+  const auto call = std::make_shared<PendingCall>(security::Anonymous(), Instant::max());
+  call->context.trace = span.context();
+  Status status = co_await Prepare(route, exchange, *call);
+  if (status.ok()) {
+    if (route.method->server_streaming) {
+      status = co_await Stream(route, exchange, *call);
+    } else {
+      status = co_await CallUnary(route, exchange, call);
+    }
+  }
+  if (!status.ok() && !exchange.streaming()) {
+    exchange.response = http::ProblemResponse(status, request.path, span.context().TraceIdHex());
+  }
+  if (status.code() == StatusCode::kInternal || status.code() == StatusCode::kDataLoss ||
+      status.code() == StatusCode::kUnknown) {
+    log::Error(route.method->full_name, "call failed").With(status).In(span.context());
+  }
+  if (!exchange.streaming()) {
+    exchange.response.headers.Set("traceparent", span.context().ToTraceparent());
+    const auto id = request.headers.Find("x-request-id");
+    if (id && id->size() <= 128) exchange.response.headers.Set("x-request-id", *id);
+  }
+  span.End(status);
+}
+
+StatusOr<http::Verb> VerbOf(const HttpRule& rule) {
+  const http::Verb verb = http::ParseVerb(rule.verb);
+  if (verb == http::Verb::kOther) return Internal("{} {} has an unknown verb", rule.verb, rule.path);
+  return verb;
+}
+
+}  // namespace
+
+Status HttpEdge::AddRoutes(const Registry& registry, http::Router& router) {
+  for (const Binding& binding : registry.bindings()) {
+    for (const MethodDescriptor& method : binding.descriptor->methods) {
+      for (const HttpRule& rule : method.http) {
+        STARLING_ASSIGN_OR_RETURN(const http::Verb verb, VerbOf(rule));
+        const Route route{options_, &method, &rule, binding.service.get()};
+        STARLING_RETURN_IF_ERROR(Annotate(
+            router.Add(verb, rule.path,
+                       [route = std::make_shared<const Route>(route)](http::Exchange& exchange) {
+                         return Handle(*route, exchange);
+                       }),
+            method.full_name));
+      }
+    }
+  }
+  return OkStatus();
+}
+
+}  // namespace starling::rpc

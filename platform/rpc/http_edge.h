@@ -1,0 +1,35 @@
+// The HTTP edge: turns requests into calls of services, by the routes that contracts declare.
+//
+//   HttpEdge edge({.authenticator = &authenticator, .telemetry = &telemetry});
+//   http::Router router;
+//   STARLING_RETURN_IF_ERROR(edge.AddRoutes(registry, router));
+//
+// For each request: trace (W3C traceparent, or a new one), caller (Authorization: Bearer), deadline (the method's, or a
+// shorter one in `X-Request-Timeout: 250ms`), idempotency key, If-Match; then the call; then the answer as JSON with an
+// ETag, 304 when If-None-Match names it, or a problem document. A call that is not done at its deadline is answered with
+// 504 and cancelled; it ends in the background. A stream is NDJSON, cut when it fails midway.
+// Handlers are thread-safe; the edge, the registry and what the options name must outlive the router. About 2 us a call.
+#pragma once
+
+#include "platform/http/router.h"
+#include "platform/rpc/registry.h"
+#include "platform/security/authenticator.h"
+#include "platform/telemetry/telemetry.h"
+
+namespace starling::rpc {
+
+class HttpEdge {
+ public:
+  struct Options {
+    security::Authenticator* authenticator = nullptr;  // nullptr: nobody has credentials
+    telemetry::Telemetry* telemetry = nullptr;
+  };
+  explicit HttpEdge(Options options) : options_(options) {}
+  // ALREADY_EXISTS names two methods with one route.
+  Status AddRoutes(const Registry& registry, http::Router& router);
+
+ private:
+  const Options options_;
+};
+
+}  // namespace starling::rpc
