@@ -1,5 +1,7 @@
 #include "platform/host/process.h"
 
+#include <fmt/format.h>
+
 #include <csignal>
 
 #include <algorithm>
@@ -8,6 +10,7 @@
 #include "platform/config/watch.h"
 #include "platform/host/admin_routes.h"
 #include "platform/http/client.h"
+#include "platform/http/problem.h"
 #include "platform/http/server.h"
 #include "platform/messaging/embedded_event_log.h"
 #include "platform/rpc/grpc_channel.h"
@@ -146,7 +149,7 @@ class Process::Core final : private Readiness {
         hosted_names_.emplace_back(entry.name);
       } else if (const auto peer = peers->services.find(std::string(entry.name)); peer != peers->services.end()) {
         entry.connect(services_, rpc::MakeGrpcChannel({.target = peer->second.address,
-                                                       .cluster_key = config_.grpc.Get()->cluster_key.value()}));
+                                                       .cluster_key = config_.grpc.Get()->cluster_key.Reveal()}));
       }
     }
     STARLING_RETURN_IF_ERROR(ApplyDeadlines(*config_.methods.Get()));
@@ -227,7 +230,7 @@ class Process::Core final : private Readiness {
     grpc_ = std::make_unique<rpc::GrpcServer>(
         runtime_, services_,
         rpc::GrpcServer::Options{.address = fmt::format("{}:{}", config->address, port),
-                                 .cluster_key = config->cluster_key.value(),
+                                 .cluster_key = config->cluster_key.Reveal(),
                                  .authenticator = authenticator_.get()});
     STARLING_ASSIGN_OR_RETURN(grpc_port_, grpc_->Start());
     return OkStatus();

@@ -260,6 +260,7 @@ Task<void> Router::Handle(Exchange& exchange) const {
 
 std::vector<std::string> Router::Describe() const {
   std::vector<std::string> routes;
+  routes.reserve(routes_.size());
   for (const auto& route : routes_)
     routes.push_back(fmt::format("{} {}", VerbText(route->verb), route->text));
   return routes;

@@ -3,9 +3,8 @@
 //   log::Info("catalog", "loaded {} products", count);
 //   log::Warning("http", "slow request").With("path", path).With("ms", 812).In(context.trace);
 //
-//   {"time":"2026-01-02T03:04:05.250Z","level":"warning","component":"http","message":"slow
-//   request","path":"/v1/x",
-//    "ms":812,"trace_id":"4bf9...","span_id":"00f0..."}
+//   {"time":"2026-01-02T03:04:05.250Z","level":"warning","component":"http",
+//    "message":"slow request","path":"/v1/x","ms":812,"trace_id":"4bf9...","span_id":"00f0..."}
 //
 // A line is made at the end of the statement (1 to 2 us) and written by a thread of its own, so a
 // slow disk or a stopped terminal never holds the caller: 8,192 lines or 8 MiB may wait, beyond

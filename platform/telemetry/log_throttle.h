@@ -1,8 +1,9 @@
 // For what repeats: says it rarely, and how often it was not said.
 //
 //   static log::PerSecond throttle(1);
-//   if (const auto skipped = throttle.Take()) log::Warning("sql", "database is
-//   busy").With("skipped", *skipped);
+//   if (const auto skipped = throttle.Take()) {
+//     log::Warning("sql", "database is busy").With("skipped", *skipped);
+//   }
 //
 //   static log::EveryN every(1000);
 //   if (every.Take()) log::Info("import", "{} rows so far", rows);

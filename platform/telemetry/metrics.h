@@ -1,9 +1,12 @@
 // Metrics in Prometheus' terms: counters, gauges, histograms, and the RED set of a method (rate,
 // errors, duration).
 //
-//   Counter& imported = metrics.AddCounter("starling_import_rows_total", "Rows imported",
-//   {{"source", "csv"}}); imported.Add(1000); MethodMetrics& method = metrics.AddMethod("catalog",
-//   "GetProduct"); method.Record(StatusCode::kOk, elapsed); std::string text = metrics.Expose(); //
+//   Counter& rows = metrics.AddCounter("starling_rows_total", "Rows", {{"source", "csv"}});
+//   rows.Add(1000);
+//   MethodMetrics& method = metrics.AddMethod("catalog", "GetProduct");
+//   method.Record(StatusCode::kOk, elapsed);
+//   std::string text = metrics.Expose();  // the text format 0.0.4 that Prometheus scrapes
+//
 //   the text format 0.0.4 that Prometheus scrapes
 //
 // The hot path writes to one of 16 cache lines chosen by thread, with relaxed atomics: a counter

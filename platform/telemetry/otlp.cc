@@ -20,35 +20,50 @@ constexpr double kRetriesEarned = 0.1;
 class Event {
  public:
   void Set() {
-    std::vector<std::shared_ptr<boost::asio::steady_timer>> waiting;
-    {
-      const std::lock_guard lock(mutex_);
-      set_ = true;
-      waiting.swap(waiting_);
-    }
-    for (const auto& timer : waiting) {
+    // Posted under the lock: a waiter whose io_context ends cannot leave before its post is made.
+    const std::lock_guard lock(mutex_);
+    set_ = true;
+    for (const auto& timer : waiting_) {
       boost::asio::post(timer->get_executor(), [timer] { timer->cancel(); });
     }
   }
 
   // Until it is set, but for no longer than `limit`.
   Task<void> Wait(Duration limit) {
-    auto timer = std::make_shared<boost::asio::steady_timer>(co_await CurrentExecutor(), limit);
-    {
-      const std::lock_guard lock(mutex_);
-      if (set_) co_return;
-      waiting_.push_back(timer);
-    }
+    const Executor executor = co_await CurrentExecutor();
+    const Place place(*this, std::make_shared<Timer>(executor, limit));
+    if (place.set) co_return;
     boost::system::error_code ignored;
-    co_await timer->async_wait(boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
-    const std::lock_guard lock(mutex_);
-    std::erase(waiting_, timer);
+    co_await place.timer->async_wait(
+        boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
   }
 
  private:
+  using Timer = boost::asio::steady_timer;
+
+  // Among those who wait. It lives in the coroutine's frame, so that a frame destroyed with its
+  // io_context leaves too.
+  struct Place {
+    Place(Event& event, std::shared_ptr<Timer> own) : event(event), timer(std::move(own)) {
+      const std::lock_guard lock(event.mutex_);
+      set = event.set_;
+      if (!set) event.waiting_.push_back(timer);
+    }
+    ~Place() {
+      const std::lock_guard lock(event.mutex_);
+      std::erase(event.waiting_, timer);
+    }
+    Place(const Place&) = delete;
+    Place& operator=(const Place&) = delete;
+
+    Event& event;
+    const std::shared_ptr<Timer> timer;
+    bool set = false;
+  };
+
   std::mutex mutex_;
   bool set_ = false;
-  std::vector<std::shared_ptr<boost::asio::steady_timer>> waiting_;
+  std::vector<std::shared_ptr<Timer>> waiting_;
 };
 
 bool MayRetry(StatusCode code) {
@@ -173,6 +188,15 @@ Task<void> OtlpExporter::RunState(std::shared_ptr<State> state) {
     if (state->running || state->stopping) co_return;
     state->running = true;
   }
+  // A Run that is destroyed with its io_context leaves the draining to Stop.
+  struct Running {
+    State& state;
+    ~Running() {
+      const std::lock_guard lock(state.mutex);
+      state.running = false;
+    }
+  };
+  const Running running{*state};
   while (!state->stopping) {
     const bool worked = co_await SendBatch(state);
     if (!worked) co_await state->stop_asked.Wait(state->options.interval);

@@ -1,9 +1,9 @@
 // Sends finished spans to an OpenTelemetry collector: OTLP 1.0 over HTTP in its JSON form, POST
 // /v1/traces.
 //
-//   OtlpExporter exporter(tracer, {.service_name = "starling"}, [&](std::string body) { return
-//   Post(std::move(body)); }); Spawn(executor, exporter.Run()); co_await
-//   exporter.Stop(std::chrono::seconds(2));   // sends what is left
+//   OtlpExporter exporter(tracer, {.service_name = "starling"}, post);  //
+//   Task<Status>(std::string) Spawn(executor, exporter.Run()); co_await
+//   exporter.Stop(std::chrono::seconds(2));  // sends what is left
 //
 // One batch (at most 512 spans) in flight. One that fails by the network's or the collector's fault
 // is tried up to three times in all, with growing, jittered pauses (at least what RetryAfter asks,

@@ -166,6 +166,20 @@ TEST(OtlpExporter, StopsTryingAgainWhenItsBudgetIsSpent) {
   EXPECT_EQ(collector.bodies.size(), 18u);
 }
 
+TEST(OtlpExporter, OutlivesTheThreadsThatItRanOn) {
+  Tracer tracer({.sampling_ratio = 1.0});
+  Collector collector;
+  OtlpExporter exporter(tracer, {.interval = std::chrono::hours(1)}, collector.Send());
+  {
+    boost::asio::io_context context;
+    Spawn(context.get_executor(), exporter.Run());
+    context.poll();  // until it sleeps, and its coroutine is destroyed there
+  }
+  Finish(tracer, 3);
+  RunSync(exporter.Stop(std::chrono::hours(1)));
+  EXPECT_EQ(exporter.sent(), 3u);
+}
+
 TEST(OtlpExporter, CountsATransportThatThrowsAsAFailure) {
   Tracer tracer({.sampling_ratio = 1.0});
   OtlpExporter exporter(tracer, {}, [](std::string) -> Task<Status> {

@@ -1,9 +1,9 @@
 // What a process says of itself: metrics and traces. Logs are process-wide (log.h).
 //
 //   Telemetry telemetry({.sampling_ratio = 0.01});
-//   OtlpExporter& exporter = telemetry.ExportTo({.service_name = "starling"}, post);   // when
-//   there is a collector Spawn(executor, exporter.Run()); response.body =
-//   telemetry.metrics().Expose();
+//   OtlpExporter& exporter = telemetry.ExportTo({.service_name = "starling"}, post);
+//   Spawn(executor, exporter.Run());
+//   response.body = telemetry.metrics().Expose();
 //
 // Its own losses are metrics: starling_telemetry_spans_dropped_total,
 // starling_telemetry_spans_exported_total, starling_telemetry_spans_lost_total,

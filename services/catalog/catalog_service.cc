@@ -112,7 +112,10 @@ Status CatalogService::Load() {
   return OkStatus();
 }
 
-Status CatalogService::Start() { return outbox_->Start(); }
+Status CatalogService::Start() {
+  outbox_->Start();
+  return OkStatus();
+}
 
 void CatalogService::Stop() { outbox_->Stop(); }
 

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <mutex>
+#include <shared_mutex>
 
 #include "platform/storage/kv/rocksdb_status.h"
 #include "platform/storage/kv/stored_value.h"
@@ -76,22 +77,24 @@ class RocksDbStore final : public Store {
       : path_(std::move(path)), pool_(pool), clock_(clock), filter_(clock) {}
 
   Status Open(const Options& options, rocksdb::Env* environment) {
-    rocksdb::Options engine = EngineOptions(options);
-    engine.compaction_filter = &filter_;
-    if (environment != nullptr) engine.env = environment;
-    rocksdb::DB* db = nullptr;
-    const rocksdb::Status opened = rocksdb::DB::Open(engine, path_, &db);
-    db_.reset(db);
-    return RocksDbOpenStatus(opened, path_);
+    engine_ = EngineOptions(options);
+    engine_.compaction_filter = &filter_;
+    if (environment != nullptr) engine_.env = environment;
+    return OpenEngine();
   }
 
   Task<StatusOr<std::optional<std::string>>> Get(std::string_view key) override {
     using Result = StatusOr<std::optional<std::string>>;
     CO_RETURN_IF_ERROR(CheckKey(key));
     // From memory when it is there: that does not block, and spares the hop.
-    std::optional<Result> in_memory = Find(key, rocksdb::kBlockCacheTier);
+    std::optional<Result> in_memory;
+    if (!failed_) {
+      const std::shared_lock use(use_, std::try_to_lock);
+      if (use.owns_lock()) in_memory = Find(key, rocksdb::kBlockCacheTier);
+    }
     if (in_memory.has_value()) co_return *std::move(in_memory);
     Result result = co_await pool_.Run([&]() -> Result {
+      const std::shared_lock use = Use();
       std::optional<Result> found = Find(key, rocksdb::kReadAllTier);
       return *std::move(found);
     });
@@ -111,15 +114,25 @@ class RocksDbStore final : public Store {
   }
 
   Task<Status> Check() override {
-    Status status = co_await pool_.Run(
-        [this]() -> Status { return RocksDbStatus(db_->VerifyChecksum(), path_); });
+    Status status = co_await pool_.Run([this]() -> Status {
+      const std::shared_lock use = Use();
+      STARLING_RETURN_IF_ERROR(closed_);
+      return RocksDbStatus(db_->VerifyChecksum(), path_);
+    });
     co_return status;
   }
 
  private:
+  // Those that come while one waits to reopen wait behind it, so that it does not wait for ever.
+  std::shared_lock<std::shared_mutex> Use() {
+    const std::lock_guard in_turn(turn_);
+    return std::shared_lock(use_);
+  }
+
   // Nothing when the tier alone cannot say.
   std::optional<StatusOr<std::optional<std::string>>> Find(std::string_view key,
                                                            rocksdb::ReadTier tier) {
+    if (!closed_.ok()) return closed_;
     rocksdb::ReadOptions read;
     read.read_tier = tier;
     rocksdb::PinnableSlice stored;
@@ -135,7 +148,9 @@ class RocksDbStore final : public Store {
   }
 
   Status Write(const Batch& batch, Durability durability) {
-    STARLING_RETURN_IF_ERROR(ResumeAfterError());
+    if (failed_) STARLING_RETURN_IF_ERROR(ReopenAfterError());
+    const std::shared_lock use = Use();
+    STARLING_RETURN_IF_ERROR(closed_);
     const TimePoint now = clock_.Now();
     rocksdb::WriteBatch changes;
     for (const Batch::Change& change : batch.changes()) {
@@ -154,24 +169,40 @@ class RocksDbStore final : public Store {
     return RocksDbStatus(status, path_);
   }
 
-  // After an error of the log the engine refuses all writes until it is told to go on; it then
-  // starts a new log.
-  Status ResumeAfterError() {
+  // After an error of its log the engine refuses every write until it is opened again. That is
+  // tried only once the disk takes a write, since what is open still answers reads.
+  Status ReopenAfterError() {
+    const std::lock_guard in_turn(turn_);
+    const std::unique_lock alone(use_);
     if (!failed_) return OkStatus();
-    const std::lock_guard lock(resume_mutex_);
-    if (!failed_) return OkStatus();
-    const rocksdb::Status resumed = db_->Resume();
-    if (resumed.ok()) failed_ = false;
-    return RocksDbStatus(resumed, path_);
+    const std::string probe = path_ + "/starling.probe";
+    const rocksdb::Status written =
+        rocksdb::WriteStringToFile(engine_.env, "probe", probe, /*should_sync=*/true);
+    static_cast<void>(engine_.env->DeleteFile(probe));
+    STARLING_RETURN_IF_ERROR(RocksDbStatus(written, path_));
+    db_.reset();
+    STARLING_RETURN_IF_ERROR(OpenEngine());
+    failed_ = false;
+    return OkStatus();
+  }
+
+  Status OpenEngine() {
+    rocksdb::DB* db = nullptr;
+    const rocksdb::Status opened = rocksdb::DB::Open(engine_, path_, &db);
+    db_.reset(db);
+    closed_ = RocksDbOpenStatus(opened, path_);
+    return closed_;
   }
 
   StatusOr<Page> ReadPage(const ScanOptions& options) {
+    const std::shared_lock use = Use();
+    STARLING_RETURN_IF_ERROR(closed_);
     const std::string end = EndOf(options.prefix);
     const rocksdb::Slice upper = end;
     rocksdb::ReadOptions read;
     if (!end.empty()) read.iterate_upper_bound = &upper;
     const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read));
-    if (options.after > options.prefix) {
+    if (!options.after.empty() && options.after >= options.prefix) {
       at->Seek(ToSlice(options.after));
       if (at->Valid() && ToView(at->key()) == options.after) at->Next();
     } else {
@@ -211,9 +242,12 @@ class RocksDbStore final : public Store {
   BlockingPool& pool_;
   const Clock& clock_;
   const DropExpired filter_;
+  rocksdb::Options engine_;
+  std::mutex turn_;
+  std::shared_mutex use_;            // alone: to reopen
   std::unique_ptr<rocksdb::DB> db_;  // after the filter, which it uses
+  Status closed_;                    // why db_ is not open, when it is not
   std::atomic<bool> failed_{false};
-  std::mutex resume_mutex_;
 };
 
 }  // namespace

@@ -93,6 +93,25 @@ class FaultyFiles final : public rocksdb::FileSystemWrapper {
     }
     return status;
   }
+  rocksdb::IOStatus NewDirectory(const std::string& name, const rocksdb::IOOptions& options,
+                                 std::unique_ptr<rocksdb::FSDirectory>* folder,
+                                 rocksdb::IODebugContext* debug) override {
+    class Unsynced final : public rocksdb::FSDirectoryWrapper {
+     public:
+      using FSDirectoryWrapper::FSDirectoryWrapper;
+      rocksdb::IOStatus Fsync(const rocksdb::IOOptions&, rocksdb::IODebugContext*) override {
+        return rocksdb::IOStatus::OK();
+      }
+      rocksdb::IOStatus FsyncWithDirOptions(const rocksdb::IOOptions&, rocksdb::IODebugContext*,
+                                            const rocksdb::DirFsyncOptions&) override {
+        return rocksdb::IOStatus::OK();
+      }
+    };
+    std::unique_ptr<rocksdb::FSDirectory> real;
+    rocksdb::IOStatus status = target()->NewDirectory(name, options, &real, debug);
+    if (status.ok()) *folder = std::make_unique<Unsynced>(std::move(real));
+    return status;
+  }
   rocksdb::IOStatus RenameFile(const std::string& from, const std::string& to,
                                const rocksdb::IOOptions& options,
                                rocksdb::IODebugContext* debug) override {
@@ -250,7 +269,7 @@ TEST_F(RocksDbStore, ADamagedTableIsDataLossNamingTheFile) {
 
 TEST_F(RocksDbStore, WhatWasSyncedSurvivesALossOfPowerAfterAnyOperation) {
   constexpr int kWrites = 30;
-  for (int64_t at = 1; at < 90; at += 2) {
+  for (int64_t at = 1; at < 90; at += 3) {
     SCOPED_TRACE(at);
     fs::remove_all(path_);
     UseFaultyFiles();
@@ -272,6 +291,21 @@ TEST_F(RocksDbStore, WhatWasSyncedSurvivesALossOfPowerAfterAnyOperation) {
       ASSERT_TRUE(Get(Key(i))->has_value()) << "write " << i << " was acknowledged and is lost";
     }
   }
+}
+
+TEST_F(RocksDbStore, AnIoErrorIsReportedAndWritingGoesOnAfterIt) {
+  UseFaultyFiles();
+  ASSERT_TRUE(Open().ok());
+  ASSERT_TRUE(Put("before", "1").ok());
+  files_->FailFrom(1, rocksdb::IOStatus::IOError("disk gone"));
+  EXPECT_EQ(Put("during", "2").code(), StatusCode::kUnavailable);
+  EXPECT_EQ(Put("during", "2").code(), StatusCode::kUnavailable);
+  EXPECT_EQ(*Get("before"), "1");
+  files_->Repair();
+  const Status after = Put("after", "3");
+  EXPECT_TRUE(after.ok()) << after;
+  EXPECT_EQ(*Get("before"), "1");
+  EXPECT_EQ(*Get("after"), "3");
 }
 
 TEST_F(RocksDbStore, AFullDiskIsReportedAndWritingGoesOnOnceThereIsRoom) {

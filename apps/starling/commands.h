@@ -1,0 +1,39 @@
+// The commands of the starling binary. Each gives the process' exit code: 0 done, 1 failed, 2 wrong use.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace starling {
+
+// What every command takes.
+struct CommonOptions {
+  std::filesystem::path data = "data";
+  int port = -1;            // -1: as configured
+  std::string config_file;  // "": starling.yaml when it is there
+  std::vector<std::string> set;  // "http.port=9000"
+};
+
+int Up(const CommonOptions& common);
+int ServeServices(const CommonOptions& common, const std::vector<std::string>& services);
+int Doctor(const CommonOptions& common);
+int ConfigShow(const CommonOptions& common);
+int ConfigCheck(const CommonOptions& common);
+int ConfigKeys(const CommonOptions& common);
+int PrintOpenApi();
+
+struct KeyOptions {
+  std::vector<std::string> scopes;
+  std::string user;
+  std::string label = "command line";
+  std::string expires_in;  // "30d"; "": never
+};
+int KeysCreate(const CommonOptions& common, const KeyOptions& key);
+int KeysList(const CommonOptions& common);
+int KeysRevoke(const CommonOptions& common, const std::string& id);
+
+int NewService(const std::string& name);
+
+}  // namespace starling

@@ -1,0 +1,34 @@
+#include "apps/starling/load_config.h"
+
+#include <cstdio>
+
+namespace starling {
+
+Status LoadConfig(const CommonOptions& common, config::Registry& registry) {
+  config::Sources sources;
+  sources.environment = config::ProcessEnvironment();
+  sources.ignored_variables = {"STARLING_BINARY", "STARLING_TEST_RUN"};
+  sources.file = common.config_file;
+  if (sources.file.empty() && std::filesystem::exists("starling.yaml")) sources.file = "starling.yaml";
+  for (const std::string& pair : common.set) {
+    const size_t equals = pair.find('=');
+    if (equals == std::string::npos) return InvalidArgument("--set {}: write it as KEY=VALUE", pair);
+    sources.overrides.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
+  }
+  if (common.port >= 0) sources.overrides.emplace_back("http.port", std::to_string(common.port));
+  return registry.Load(std::move(sources));
+}
+
+int Fail(const Status& status) {
+  const auto violations = FieldViolations(status);
+  if (violations.empty()) {
+    fmt::print(stderr, "starling: {}\n", std::string(status.message()));
+  } else {
+    for (const FieldViolation& violation : violations) {
+      fmt::print(stderr, "starling: {}: {}\n", violation.field, violation.description);
+    }
+  }
+  return 1;
+}
+
+}  // namespace starling

@@ -1,0 +1,54 @@
+// starling up, starling serve: run services until a signal comes.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "apps/starling/commands.h"
+#include "apps/starling/load_config.h"
+#include "apps/starling/services.h"
+#include "apps/starling/version.h"
+#include "platform/telemetry/log.h"
+
+namespace starling {
+namespace {
+
+int Run(const CommonOptions& common, const std::vector<std::string>& services, std::string command) {
+  host::Process::BlockSignals();
+  config::Registry registry;
+  const host::ProcessConfig config(registry);
+  if (const Status loaded = LoadConfig(common, registry); !loaded.ok()) return Fail(loaded);
+
+  host::ProcessOptions options{.known = Services(),
+                               .services = services,
+                               .grpc = !services.empty(),
+                               .data = common.data,
+                               .command = std::move(command),
+                               .version = kVersion,
+                               .sessions = MakeSessionAuthenticator,
+                               .on_admin_key = [](std::string_view token) {
+                                 fmt::print("admin key (shown only now): {}\n", token);
+                                 std::fflush(stdout);
+                               }};
+  auto process = host::Process::Start(std::move(options), registry, config);
+  if (!process.ok()) return Fail(process.status());
+  fmt::print("API     http://{}:{}\nadmin   http://127.0.0.1:{}/metrics\n", config.http.Get()->address,
+             (*process)->http_port(), (*process)->admin_port());
+  if ((*process)->grpc_port() != 0) fmt::print("gRPC    {}:{}\n", config.grpc.Get()->address, (*process)->grpc_port());
+  fmt::print("ready\n");
+  std::fflush(stdout);
+  (*process)->WaitForSignal();
+  const Status stopped = (*process)->Stop();
+  if (!stopped.ok()) return Fail(stopped);
+  log::Info("host", "stopped");
+  return 0;
+}
+
+}  // namespace
+
+int Up(const CommonOptions& common) { return Run(common, {}, "starling up"); }
+
+int ServeServices(const CommonOptions& common, const std::vector<std::string>& services) {
+  return Run(common, services, fmt::format("starling serve {}", fmt::join(services, " ")));
+}
+
+}  // namespace starling

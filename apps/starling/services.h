@@ -1,0 +1,16 @@
+// The services that Starling has, in the order in which a process starts them. `starling new service` adds a line.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "platform/host/process.h"
+
+namespace starling {
+
+std::vector<host::ServiceEntry> Services();
+
+// Asks the profile service whose a session token is; nullptr when this process cannot reach it.
+std::unique_ptr<security::Authenticator> MakeSessionAuthenticator(const rpc::Registry& services);
+
+}  // namespace starling

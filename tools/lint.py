@@ -1,0 +1,75 @@
+#!/usr/bin/env python3
+"""clang-tidy on the files that changed (--all: on every file), with the flags of the release build made fit for clang."""
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import shlex
+import subprocess
+import sys
+import tempfile
+
+DROP = ("-Winvalid-pch", "-Wno-tsan", "-fno-canonical-system-headers")
+
+
+def for_clang(command: str) -> list[str]:
+    arguments = shlex.split(command)
+    result, skip = [], False
+    for index, argument in enumerate(arguments):
+        if skip:
+            skip = False
+            continue
+        if argument == "-include" and "cmake_pch" in arguments[index + 1]:
+            skip = True
+            continue
+        if argument in DROP or argument.endswith("ccache"):
+            continue
+        result.append(argument)
+    return result
+
+
+def changed(base: str) -> set[str]:
+    names = subprocess.run(["git", "diff", "--name-only", base], capture_output=True, text=True, check=False).stdout.split()
+    names += subprocess.check_output(["git", "ls-files", "-o", "--exclude-standard"], text=True).split()
+    return set(names)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--base", default="HEAD~1")
+    args = parser.parse_args()
+    database = pathlib.Path("build/release/compile_commands.json")
+    if not database.exists():
+        # The checks come before the build: nothing generated is there yet, so nothing can be parsed.
+        print("lint: passed over, there is no build yet; ./dev build makes one")
+        return 0
+    root = os.getcwd()
+    entries = []
+    wanted = changed(args.base)
+    for entry in json.loads(database.read_text()):
+        name = os.path.relpath(entry["file"], root)
+        if name.startswith("build/") or not (args.all or name in wanted):
+            continue
+        entries.append({"directory": entry["directory"], "file": entry["file"], "arguments": for_clang(entry["command"])})
+    with tempfile.TemporaryDirectory() as folder:
+        pathlib.Path(folder, "compile_commands.json").write_text(json.dumps(entries))
+
+        def tidy(entry: dict) -> tuple[str, int, str]:
+            done = subprocess.run(["clang-tidy-16", "--quiet", "-p", folder, entry["file"]], capture_output=True, text=True,
+                                  check=False)
+            return entry["file"], done.returncode, done.stdout
+
+        failed = 0
+        with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+            for name, code, output in pool.map(tidy, entries):
+                if code != 0:
+                    failed += 1
+                    print(f"{name}\n{output}")
+    print(f"lint: {len(entries)} files, {failed} with findings")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
