@@ -15,7 +15,8 @@ bool Fail(const MethodDescriptor& method, const std::string& what, std::string* 
   google::protobuf::SourceLocation location;
   int line = 0;
   if (method.GetSourceLocation(&location)) line = location.start_line + 1;
-  *error = method.file()->name() + ":" + std::to_string(line) + ": " + method.full_name() + ": " + what;
+  *error =
+      method.file()->name() + ":" + std::to_string(line) + ": " + method.full_name() + ": " + what;
   return false;
 }
 
@@ -34,15 +35,26 @@ std::vector<std::string> Variables(const std::string& path) {
   return names;
 }
 
-bool ReadHttp(const MethodDescriptor& method, const google::api::HttpRule& rule, HttpBinding* binding,
-              std::string* error) {
+bool ReadHttp(const MethodDescriptor& method, const google::api::HttpRule& rule,
+              HttpBinding* binding, std::string* error) {
   switch (rule.pattern_case()) {
-    case google::api::HttpRule::kGet: *binding = {"GET", rule.get(), rule.body(), {}}; break;
-    case google::api::HttpRule::kPut: *binding = {"PUT", rule.put(), rule.body(), {}}; break;
-    case google::api::HttpRule::kPost: *binding = {"POST", rule.post(), rule.body(), {}}; break;
-    case google::api::HttpRule::kDelete: *binding = {"DELETE", rule.delete_(), rule.body(), {}}; break;
-    case google::api::HttpRule::kPatch: *binding = {"PATCH", rule.patch(), rule.body(), {}}; break;
-    default: return Fail(method, "google.api.http needs one of get, put, post, patch, delete", error);
+    case google::api::HttpRule::kGet:
+      *binding = {"GET", rule.get(), rule.body(), {}};
+      break;
+    case google::api::HttpRule::kPut:
+      *binding = {"PUT", rule.put(), rule.body(), {}};
+      break;
+    case google::api::HttpRule::kPost:
+      *binding = {"POST", rule.post(), rule.body(), {}};
+      break;
+    case google::api::HttpRule::kDelete:
+      *binding = {"DELETE", rule.delete_(), rule.body(), {}};
+      break;
+    case google::api::HttpRule::kPatch:
+      *binding = {"PATCH", rule.patch(), rule.body(), {}};
+      break;
+    default:
+      return Fail(method, "google.api.http needs one of get, put, post, patch, delete", error);
   }
   if (binding->path.empty() || binding->path[0] != '/') {
     return Fail(method, "the path '" + binding->path + "' must begin with '/'", error);
@@ -57,18 +69,24 @@ bool ReadHttp(const MethodDescriptor& method, const google::api::HttpRule& rule,
   for (const std::string& variable : binding->variables) {
     const auto fields = FieldPath(*method.input_type(), variable);
     if (fields.empty()) {
-      return Fail(method, "the path names '" + variable + "', which is no field of " +
-                              method.input_type()->name(), error);
+      return Fail(
+          method,
+          "the path names '" + variable + "', which is no field of " + method.input_type()->name(),
+          error);
     }
     if (fields.back()->is_repeated() || fields.back()->type() == FieldDescriptor::TYPE_MESSAGE) {
-      return Fail(method, "the path names '" + variable + "', which must be one plain value", error);
+      return Fail(method, "the path names '" + variable + "', which must be one plain value",
+                  error);
     }
   }
   if (!binding->body.empty() && binding->body != "*") {
     const FieldDescriptor* field = method.input_type()->FindFieldByName(binding->body);
-    if (field == nullptr || field->is_repeated() || field->type() != FieldDescriptor::TYPE_MESSAGE) {
-      return Fail(method, "body '" + binding->body + "' must name a message field of " +
-                              method.input_type()->name() + ", or be '*'", error);
+    if (field == nullptr || field->is_repeated() ||
+        field->type() != FieldDescriptor::TYPE_MESSAGE) {
+      return Fail(method,
+                  "body '" + binding->body + "' must name a message field of " +
+                      method.input_type()->name() + ", or be '*'",
+                  error);
     }
   }
   return true;
@@ -79,7 +97,8 @@ bool ReadHttp(const MethodDescriptor& method, const google::api::HttpRule& rule,
 bool ReadMethod(const MethodDescriptor& descriptor, Method* method, std::string* error) {
   *method = Method{.descriptor = &descriptor};
   if (descriptor.client_streaming()) {
-    return Fail(descriptor, "client streaming is not known here; take a batch, or an operation", error);
+    return Fail(descriptor, "client streaming is not known here; take a batch, or an operation",
+                error);
   }
   const auto& options = descriptor.options();
   const auto& access = options.GetExtension(options::v1::access);
@@ -88,20 +107,27 @@ bool ReadMethod(const MethodDescriptor& descriptor, Method* method, std::string*
   method->internal = access.internal();
   method->scope = access.scope();
   method->owner = access.owner();
-  if (!access.anyone() && !access.user() && !access.internal() && access.scope().empty() && access.owner().empty()) {
+  if (!access.anyone() && !access.user() && !access.internal() && access.scope().empty() &&
+      access.owner().empty()) {
     return Fail(descriptor,
-                "says nobody may call it; add `option (starling.options.v1.access) = {...}` with one of anyone, user, "
+                "says nobody may call it; add `option (starling.options.v1.access) = {...}` with "
+                "one of anyone, user, "
                 "scope, owner, internal",
                 error);
   }
-  if (access.anyone() && (access.user() || access.internal() || !access.scope().empty() || !access.owner().empty())) {
-    return Fail(descriptor, "access `anyone` makes every other rule idle; name only what is meant", error);
+  if (access.anyone() &&
+      (access.user() || access.internal() || !access.scope().empty() || !access.owner().empty())) {
+    return Fail(descriptor, "access `anyone` makes every other rule idle; name only what is meant",
+                error);
   }
   if (!access.owner().empty()) {
     const auto fields = FieldPath(*descriptor.input_type(), access.owner());
-    if (fields.empty() || fields.back()->type() != FieldDescriptor::TYPE_STRING || fields.back()->is_repeated()) {
-      return Fail(descriptor, "access owner '" + access.owner() + "' must name a string field of " +
-                                  descriptor.input_type()->name(), error);
+    if (fields.empty() || fields.back()->type() != FieldDescriptor::TYPE_STRING ||
+        fields.back()->is_repeated()) {
+      return Fail(descriptor,
+                  "access owner '" + access.owner() + "' must name a string field of " +
+                      descriptor.input_type()->name(),
+                  error);
     }
   }
   const auto& call = options.GetExtension(options::v1::call);
@@ -114,9 +140,12 @@ bool ReadMethod(const MethodDescriptor& descriptor, Method* method, std::string*
   }
   method->max_in_flight = call.max_in_flight();
   method->returns_empty = descriptor.output_type()->full_name() == "google.protobuf.Empty";
-  method->http_status = call.http_status() != 0 ? call.http_status() : method->returns_empty ? 204 : 200;
+  method->http_status = call.http_status() != 0 ? call.http_status()
+                        : method->returns_empty ? 204
+                                                : 200;
   if (method->http_status < 200 || method->http_status > 299) {
-    return Fail(descriptor, "http_status " + std::to_string(method->http_status) + " is no success", error);
+    return Fail(descriptor, "http_status " + std::to_string(method->http_status) + " is no success",
+                error);
   }
 
   if (!options.HasExtension(google::api::http)) {
@@ -126,18 +155,21 @@ bool ReadMethod(const MethodDescriptor& descriptor, Method* method, std::string*
     return true;
   }
   if (method->internal) {
-    return Fail(descriptor, "is internal, so it must not have a route; drop google.api.http", error);
+    return Fail(descriptor, "is internal, so it must not have a route; drop google.api.http",
+                error);
   }
   const auto& http = options.GetExtension(google::api::http);
   method->http.resize(1 + http.additional_bindings_size());
   if (!ReadHttp(descriptor, http, &method->http[0], error)) return false;
   for (int i = 0; i < http.additional_bindings_size(); ++i) {
-    if (!ReadHttp(descriptor, http.additional_bindings(i), &method->http[i + 1], error)) return false;
+    if (!ReadHttp(descriptor, http.additional_bindings(i), &method->http[i + 1], error))
+      return false;
   }
   return true;
 }
 
-std::vector<const FieldDescriptor*> FieldPath(const google::protobuf::Descriptor& message, const std::string& path) {
+std::vector<const FieldDescriptor*> FieldPath(const google::protobuf::Descriptor& message,
+                                              const std::string& path) {
   std::vector<const FieldDescriptor*> fields;
   const google::protobuf::Descriptor* at = &message;
   for (size_t start = 0; start <= path.size();) {

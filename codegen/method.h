@@ -1,4 +1,5 @@
-// A method of a contract with its options read and checked: what the generators of bindings and of OpenAPI share.
+// A method of a contract with its options read and checked: what the generators of bindings and of
+// OpenAPI share.
 #pragma once
 
 #include <google/protobuf/descriptor.h>
@@ -9,9 +10,9 @@
 namespace starling::codegen {
 
 struct HttpBinding {
-  std::string verb;  // "GET"
-  std::string path;  // "/v1/products/{product_id}"
-  std::string body;  // "", "*" or a field's name
+  std::string verb;                    // "GET"
+  std::string path;                    // "/v1/products/{product_id}"
+  std::string body;                    // "", "*" or a field's name
   std::vector<std::string> variables;  // "product.product_id"
 };
 
@@ -31,11 +32,12 @@ struct Method {
 };
 
 // False, with "file:line: service.method: what is wrong; what to do", when a rule is broken.
-bool ReadMethod(const google::protobuf::MethodDescriptor& descriptor, Method* method, std::string* error);
+bool ReadMethod(const google::protobuf::MethodDescriptor& descriptor, Method* method,
+                std::string* error);
 
 // The field that a dotted path names, its parents first; empty when there is none.
-std::vector<const google::protobuf::FieldDescriptor*> FieldPath(const google::protobuf::Descriptor& message,
-                                                                const std::string& path);
+std::vector<const google::protobuf::FieldDescriptor*> FieldPath(
+    const google::protobuf::Descriptor& message, const std::string& path);
 
 // The comment above an element, lines joined by a space, trimmed; "" when there is none.
 template <typename Descriptor>

@@ -33,12 +33,14 @@ std::string WellKnown(const std::string& name) {
   static const std::map<std::string, std::string> schemas = {
       {"google.protobuf.Timestamp", R"({"type":"string","format":"date-time"})"},
       {"google.protobuf.Duration", R"({"type":"string","pattern":"^-?[0-9]+(\\.[0-9]{1,9})?s$"})"},
-      {"google.protobuf.FieldMask", R"({"type":"string","description":"Field names, separated by commas."})"},
+      {"google.protobuf.FieldMask",
+       R"({"type":"string","description":"Field names, separated by commas."})"},
       {"google.protobuf.Empty", R"({"type":"object"})"},
       {"google.protobuf.Struct", R"({"type":"object","additionalProperties":true})"},
       {"google.protobuf.Value", "{}"},
       {"google.protobuf.ListValue", R"({"type":"array","items":{}})"},
-      {"google.protobuf.Any", R"({"type":"object","required":["@type"],"additionalProperties":true})"},
+      {"google.protobuf.Any",
+       R"({"type":"object","required":["@type"],"additionalProperties":true})"},
       {"google.protobuf.StringValue", R"({"type":["string","null"]})"},
       {"google.protobuf.BytesValue", R"({"type":["string","null"],"contentEncoding":"base64"})"},
       {"google.protobuf.BoolValue", R"({"type":["boolean","null"]})"},
@@ -55,21 +57,30 @@ std::string WellKnown(const std::string& name) {
 
 std::string SingleSchema(const FieldDescriptor& field) {
   switch (field.type()) {
-    case FieldDescriptor::TYPE_BOOL: return R"({"type":"boolean"})";
-    case FieldDescriptor::TYPE_STRING: return R"({"type":"string"})";
-    case FieldDescriptor::TYPE_BYTES: return R"({"type":"string","contentEncoding":"base64"})";
-    case FieldDescriptor::TYPE_DOUBLE: return R"({"type":"number","format":"double"})";
-    case FieldDescriptor::TYPE_FLOAT: return R"({"type":"number","format":"float"})";
+    case FieldDescriptor::TYPE_BOOL:
+      return R"({"type":"boolean"})";
+    case FieldDescriptor::TYPE_STRING:
+      return R"({"type":"string"})";
+    case FieldDescriptor::TYPE_BYTES:
+      return R"({"type":"string","contentEncoding":"base64"})";
+    case FieldDescriptor::TYPE_DOUBLE:
+      return R"({"type":"number","format":"double"})";
+    case FieldDescriptor::TYPE_FLOAT:
+      return R"({"type":"number","format":"float"})";
     case FieldDescriptor::TYPE_INT32:
     case FieldDescriptor::TYPE_SINT32:
-    case FieldDescriptor::TYPE_SFIXED32: return R"({"type":"integer","format":"int32"})";
+    case FieldDescriptor::TYPE_SFIXED32:
+      return R"({"type":"integer","format":"int32"})";
     case FieldDescriptor::TYPE_UINT32:
-    case FieldDescriptor::TYPE_FIXED32: return R"({"type":"integer","minimum":0,"maximum":4294967295})";
+    case FieldDescriptor::TYPE_FIXED32:
+      return R"({"type":"integer","minimum":0,"maximum":4294967295})";
     case FieldDescriptor::TYPE_INT64:
     case FieldDescriptor::TYPE_SINT64:
-    case FieldDescriptor::TYPE_SFIXED64: return R"({"type":"string","format":"int64"})";
+    case FieldDescriptor::TYPE_SFIXED64:
+      return R"({"type":"string","format":"int64"})";
     case FieldDescriptor::TYPE_UINT64:
-    case FieldDescriptor::TYPE_FIXED64: return R"({"type":"string","format":"uint64"})";
+    case FieldDescriptor::TYPE_FIXED64:
+      return R"({"type":"string","format":"uint64"})";
     case FieldDescriptor::TYPE_ENUM: {
       std::string values;
       std::string text = Comment(*field.enum_type());
@@ -117,21 +128,25 @@ void Collect(const Descriptor& message, std::map<std::string, std::string>& sche
     if (value->type() == FieldDescriptor::TYPE_MESSAGE) Collect(*value->message_type(), schemas);
   }
   schemas[message.full_name()] = WithDescription(
-      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" + properties + "}}", Comment(message));
+      "{\"type\":\"object\",\"additionalProperties\":false,\"properties\":{" + properties + "}}",
+      Comment(message));
 }
 
 std::string Parameter(const std::string& name, const std::string& in, const std::string& schema,
                       const std::string& description) {
-  return "{\"name\":" + Quote(name) + ",\"in\":\"" + in + "\"" + (in == "path" ? ",\"required\":true" : "") +
-         (description.empty() ? "" : ",\"description\":" + Quote(description)) + ",\"schema\":" + schema + "}";
+  return "{\"name\":" + Quote(name) + ",\"in\":\"" + in + "\"" +
+         (in == "path" ? ",\"required\":true" : "") +
+         (description.empty() ? "" : ",\"description\":" + Quote(description)) +
+         ",\"schema\":" + schema + "}";
 }
 
 bool IsQueryField(const FieldDescriptor& field) {
   if (field.is_map()) return false;
   if (field.type() != FieldDescriptor::TYPE_MESSAGE) return true;
   const std::string& name = field.message_type()->full_name();
-  return !field.is_repeated() && (name == "google.protobuf.Timestamp" || name == "google.protobuf.Duration" ||
-                                  name == "google.protobuf.FieldMask");
+  return !field.is_repeated() &&
+         (name == "google.protobuf.Timestamp" || name == "google.protobuf.Duration" ||
+          name == "google.protobuf.FieldMask");
 }
 
 }  // namespace
@@ -148,50 +163,62 @@ std::string OpenApiOperation(const Method& method, int binding) {
   if (http.body != "*") {
     for (int i = 0; i < input.field_count(); ++i) {
       const FieldDescriptor& field = *input.field(i);
-      const bool in_path = std::find(http.variables.begin(), http.variables.end(), field.name()) != http.variables.end();
+      const bool in_path = std::find(http.variables.begin(), http.variables.end(), field.name()) !=
+                           http.variables.end();
       if (in_path || field.name() == http.body || !IsQueryField(field)) continue;
       std::string schema = FieldSchema(field);
       parameters.push_back(Parameter(field.name(), "query", schema, Comment(field)));
     }
   }
-  const bool reads = descriptor.options().idempotency_level() == google::protobuf::MethodOptions::NO_SIDE_EFFECTS;
+  const bool reads =
+      descriptor.options().idempotency_level() == google::protobuf::MethodOptions::NO_SIDE_EFFECTS;
   if (!reads) {
-    parameters.push_back(Parameter("Idempotency-Key", "header", R"({"type":"string","maxLength":255})",
-                                   "Sent again with the same key, the call gives the answer of the first time."));
+    parameters.push_back(
+        Parameter("Idempotency-Key", "header", R"({"type":"string","maxLength":255})",
+                  "Sent again with the same key, the call gives the answer of the first time."));
   }
   const FieldDescriptor* body_field =
       http.body.empty() || http.body == "*" ? nullptr : input.FindFieldByName(http.body);
-  const bool takes_etag = input.FindFieldByName("etag") != nullptr ||
-                          (body_field != nullptr && body_field->message_type()->FindFieldByName("etag") != nullptr);
+  const bool takes_etag =
+      input.FindFieldByName("etag") != nullptr ||
+      (body_field != nullptr && body_field->message_type()->FindFieldByName("etag") != nullptr);
   if (takes_etag && !reads) {
-    parameters.push_back(Parameter("If-Match", "header", R"({"type":"string"})",
-                                   "An ETag: the change happens only while the resource is in that state."));
+    parameters.push_back(
+        Parameter("If-Match", "header", R"({"type":"string"})",
+                  "An ETag: the change happens only while the resource is in that state."));
   }
 
   const std::string comment = Comment(descriptor);
   const std::string summary = comment.substr(0, comment.find_first_of(".;:"));
   const std::string service = descriptor.service()->name();
-  std::string json = "{\"operationId\":" + Quote(service + "_" + descriptor.name() +
-                                                 (binding > 0 ? "_" + std::to_string(binding) : ""));
-  json += ",\"tags\":[" + Quote(service) + "],\"summary\":" + Quote(summary) + ",\"description\":" + Quote(comment);
+  std::string json =
+      "{\"operationId\":" +
+      Quote(service + "_" + descriptor.name() + (binding > 0 ? "_" + std::to_string(binding) : ""));
+  json += ",\"tags\":[" + Quote(service) + "],\"summary\":" + Quote(summary) +
+          ",\"description\":" + Quote(comment);
   json += ",\"parameters\":[";
   for (size_t i = 0; i < parameters.size(); ++i) json += (i > 0 ? "," : "") + parameters[i];
   json += "]";
   if (!http.body.empty()) {
     const Descriptor& body = body_field == nullptr ? input : *body_field->message_type();
-    json += ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":" + Reference(body) + "}}}";
+    json += ",\"requestBody\":{\"required\":true,\"content\":{\"application/json\":{\"schema\":" +
+            Reference(body) + "}}}";
   }
-  json += ",\"responses\":{\"" + std::to_string(method.http_status) + "\":{\"description\":\"Success\"";
+  json +=
+      ",\"responses\":{\"" + std::to_string(method.http_status) + "\":{\"description\":\"Success\"";
   if (!method.returns_empty) {
-    const std::string type = descriptor.server_streaming() ? "application/x-ndjson" : "application/json";
-    json += ",\"content\":{\"" + type + "\":{\"schema\":" + Reference(*descriptor.output_type()) + "}}";
+    const std::string type =
+        descriptor.server_streaming() ? "application/x-ndjson" : "application/json";
+    json +=
+        ",\"content\":{\"" + type + "\":{\"schema\":" + Reference(*descriptor.output_type()) + "}}";
   }
   json += "},\"default\":{\"$ref\":\"#/components/responses/Problem\"}}";
   json += method.anyone ? ",\"security\":[]" : ",\"security\":[{\"bearer\":[]}]";
   return json + "}";
 }
 
-std::map<std::string, std::string> OpenApiSchemas(const google::protobuf::ServiceDescriptor& service) {
+std::map<std::string, std::string> OpenApiSchemas(
+    const google::protobuf::ServiceDescriptor& service) {
   std::map<std::string, std::string> schemas;
   for (int i = 0; i < service.method_count(); ++i) {
     Method method;
@@ -200,7 +227,8 @@ std::map<std::string, std::string> OpenApiSchemas(const google::protobuf::Servic
     for (const HttpBinding& http : method.http) {
       if (http.body == "*") Collect(*service.method(i)->input_type(), schemas);
       if (!http.body.empty() && http.body != "*") {
-        Collect(*service.method(i)->input_type()->FindFieldByName(http.body)->message_type(), schemas);
+        Collect(*service.method(i)->input_type()->FindFieldByName(http.body)->message_type(),
+                schemas);
       }
     }
     Collect(*service.method(i)->output_type(), schemas);

@@ -15,8 +15,10 @@ namespace starling::codegen {
 // The operation object of the method's `binding`-th route.
 std::string OpenApiOperation(const Method& method, int binding);
 
-// The schemas of every message that the service's methods with routes use, by full name. Types that the proto3 JSON
-// mapping writes in a form of their own (Timestamp, wrappers, ...) are written in place and have none.
-std::map<std::string, std::string> OpenApiSchemas(const google::protobuf::ServiceDescriptor& service);
+// The schemas of every message that the service's methods with routes use, by full name. Types that
+// the proto3 JSON mapping writes in a form of their own (Timestamp, wrappers, ...) are written in
+// place and have none.
+std::map<std::string, std::string> OpenApiSchemas(
+    const google::protobuf::ServiceDescriptor& service);
 
 }  // namespace starling::codegen

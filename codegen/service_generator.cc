@@ -25,12 +25,14 @@ constexpr char kNotice[] = "// Written by protoc-gen-starling from $file$. Do no
 std::vector<Method> ReadMethods(const ServiceDescriptor& service) {
   std::vector<Method> methods(service.method_count());
   std::string error;
-  for (int i = 0; i < service.method_count(); ++i) ReadMethod(*service.method(i), &methods[i], &error);
+  for (int i = 0; i < service.method_count(); ++i)
+    ReadMethod(*service.method(i), &methods[i], &error);
   return methods;
 }
 
 bool Mutates(const Method& method) {
-  return method.descriptor->options().idempotency_level() != google::protobuf::MethodOptions::NO_SIDE_EFFECTS;
+  return method.descriptor->options().idempotency_level() !=
+         google::protobuf::MethodOptions::NO_SIDE_EFFECTS;
 }
 
 // request.user().user_id() for "user.user_id".
@@ -59,9 +61,11 @@ Vars MethodVars(const Method& method, int index) {
 
 const char* Signature(const Method& method) {
   return method.descriptor->server_streaming()
-             ? "Task<Status> $method$(rpc::CallContext& context, const $request$& request, rpc::Stream<$response$>& "
+             ? "Task<Status> $method$(rpc::CallContext& context, const $request$& request, "
+               "rpc::Stream<$response$>& "
                "out)"
-             : "Task<StatusOr<$response$>> $method$(rpc::CallContext& context, const $request$& request)";
+             : "Task<StatusOr<$response$>> $method$(rpc::CallContext& context, const $request$& "
+               "request)";
 }
 
 void PrintComment(Printer& printer, const std::string& comment) {
@@ -82,9 +86,11 @@ void PrintComment(Printer& printer, const std::string& comment) {
   flush();
 }
 
-void PrintLocal(Printer& printer, const ServiceDescriptor& service, const std::vector<Method>& methods) {
+void PrintLocal(Printer& printer, const ServiceDescriptor& service,
+                const std::vector<Method>& methods) {
   printer.Print(
-      "// Calls the implementation on the caller's thread, after the rules that hold for every call.\n"
+      "// Calls the implementation on the caller's thread, after the rules that hold for every "
+      "call.\n"
       "class $service$Local final : public $service$ {\n public:\n"
       "  $service$Local(std::shared_ptr<$service$> implementation, rpc::ServiceRuntime& runtime)\n"
       "      : implementation_(std::move(implementation)), runtime_(runtime) {}\n",
@@ -98,33 +104,39 @@ void PrintLocal(Printer& printer, const ServiceDescriptor& service, const std::v
                   "    rpc::ServerCall call(runtime_.method($index$), context, $owner$);\n"
                   "    if (!call.admitted()) co_return call.refusal();\n");
     if (methods[i].descriptor->server_streaming()) {
-      printer.Print(vars,
-                    "    Status status = co_await implementation_->$method$(call.context(), request, out);\n"
-                    "    co_return call.Finish(std::move(status));\n  }\n");
+      printer.Print(
+          vars,
+          "    Status status = co_await implementation_->$method$(call.context(), request, out);\n"
+          "    co_return call.Finish(std::move(status));\n  }\n");
       continue;
     }
     if (Mutates(methods[i])) {
       printer.Print(vars,
                     "    if (call.has_idempotency_key()) {\n"
                     "      StatusOr<$response$> once = co_await rpc::CallOnce<$response$>(\n"
-                    "          call, request, [&] { return implementation_->$method$(call.context(), request); });\n"
+                    "          call, request, [&] { return "
+                    "implementation_->$method$(call.context(), request); });\n"
                     "      co_return call.Finish(std::move(once));\n"
                     "    }\n");
     }
     printer.Print(vars,
-                  "    StatusOr<$response$> response = co_await implementation_->$method$(call.context(), request);\n"
+                  "    StatusOr<$response$> response = co_await "
+                  "implementation_->$method$(call.context(), request);\n"
                   "    co_return call.Finish(std::move(response));\n  }\n");
   }
   printer.Print(
-      "\n private:\n  const std::shared_ptr<$service$> implementation_;\n  rpc::ServiceRuntime& runtime_;\n};\n\n",
+      "\n private:\n  const std::shared_ptr<$service$> implementation_;\n  rpc::ServiceRuntime& "
+      "runtime_;\n};\n\n",
       "service", service.name());
 }
 
-void PrintRemote(Printer& printer, const ServiceDescriptor& service, const std::vector<Method>& methods) {
+void PrintRemote(Printer& printer, const ServiceDescriptor& service,
+                 const std::vector<Method>& methods) {
   printer.Print(
       "// Calls another process.\n"
       "class $service$Remote final : public $service$ {\n public:\n"
-      "  explicit $service$Remote(std::shared_ptr<rpc::Channel> channel) : channel_(std::move(channel)) {}\n",
+      "  explicit $service$Remote(std::shared_ptr<rpc::Channel> channel) : "
+      "channel_(std::move(channel)) {}\n",
       "service", service.name());
   for (size_t i = 0; i < methods.size(); ++i) {
     Vars vars = MethodVars(methods[i], static_cast<int>(i));
@@ -132,11 +144,13 @@ void PrintRemote(Printer& printer, const ServiceDescriptor& service, const std::
     printer.Print(vars, Signature(methods[i]));
     if (methods[i].descriptor->server_streaming()) {
       printer.Print(vars,
-                    " override {\n    return rpc::StreamRemote<$response$>(*channel_, Descriptor().methods[$index$], "
+                    " override {\n    return rpc::StreamRemote<$response$>(*channel_, "
+                    "Descriptor().methods[$index$], "
                     "context, request, out);\n  }\n");
     } else {
       printer.Print(vars,
-                    " override {\n    return rpc::CallRemote<$response$>(*channel_, Descriptor().methods[$index$], "
+                    " override {\n    return rpc::CallRemote<$response$>(*channel_, "
+                    "Descriptor().methods[$index$], "
                     "context, request);\n  }\n");
     }
   }
@@ -168,9 +182,11 @@ void PrintParseBody(Printer& printer, const Method& method, const HttpBinding& h
   } else if (http.verb == "PATCH" && HasUpdateMask(method)) {
     printer.Print(vars,
                   "       STARLING_ASSIGN_OR_RETURN(const std::vector<std::string> fields,\n"
-                  "                                 json::FromJsonNamingFields(json, request.mutable_$body$()));\n"
+                  "                                 json::FromJsonNamingFields(json, "
+                  "request.mutable_$body$()));\n"
                   "       if (request.update_mask().paths().empty()) {\n"
-                  "         for (const std::string& field : fields) request.mutable_update_mask()->add_paths(field);\n"
+                  "         for (const std::string& field : fields) "
+                  "request.mutable_update_mask()->add_paths(field);\n"
                   "       }\n"
                   "       return OkStatus();\n");
   } else {
@@ -188,9 +204,11 @@ void PrintHttpRules(Printer& printer, const Method& method, int index) {
     vars["path"] = http.path;
     vars["body"] = http.body;
     printer.Print(vars, "    {\"$verb$\", \"$path$\", \"$body$\",\n");
-    printer.Print(vars,
-                  "     [](std::string_view path, std::string_view text, google::protobuf::Message& request) {\n"
-                  "       return json::MergeText(path, text, &static_cast<$request$&>(request));\n     },\n");
+    printer.Print(
+        vars,
+        "     [](std::string_view path, std::string_view text, google::protobuf::Message& request) "
+        "{\n"
+        "       return json::MergeText(path, text, &static_cast<$request$&>(request));\n     },\n");
     if (http.body.empty()) {
       printer.Print("     nullptr,\n");
     } else {
@@ -201,9 +219,10 @@ void PrintHttpRules(Printer& printer, const Method& method, int index) {
       printer.Print("     nullptr},\n");
     } else {
       vars["setter"] = setter;
-      printer.Print(vars,
-                    "     [](google::protobuf::Message& message, std::string_view etag) {\n"
-                    "       auto& request = static_cast<$request$&>(message);\n       $setter$;\n     }},\n");
+      printer.Print(
+          vars,
+          "     [](google::protobuf::Message& message, std::string_view etag) {\n"
+          "       auto& request = static_cast<$request$&>(message);\n       $setter$;\n     }},\n");
     }
   }
   printer.Print("};\n");
@@ -214,8 +233,10 @@ void PrintHttpRules(Printer& printer, const Method& method, int index) {
   printer.Print("};\n");
 }
 
-void PrintDescriptor(Printer& printer, const ServiceDescriptor& service, const std::vector<Method>& methods) {
-  for (size_t i = 0; i < methods.size(); ++i) PrintHttpRules(printer, methods[i], static_cast<int>(i));
+void PrintDescriptor(Printer& printer, const ServiceDescriptor& service,
+                     const std::vector<Method>& methods) {
+  for (size_t i = 0; i < methods.size(); ++i)
+    PrintHttpRules(printer, methods[i], static_cast<int>(i));
   printer.Print("const rpc::MethodDescriptor k$service$Methods[] = {\n", "service", service.name());
   for (size_t i = 0; i < methods.size(); ++i) {
     const Method& method = methods[i];
@@ -230,9 +251,14 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service, const s
     vars["http_status"] = std::to_string(method.http_status);
     vars["max_in_flight"] = std::to_string(method.max_in_flight);
     switch (method.descriptor->options().idempotency_level()) {
-      case google::protobuf::MethodOptions::NO_SIDE_EFFECTS: vars["idempotency"] = "kNoSideEffects"; break;
-      case google::protobuf::MethodOptions::IDEMPOTENT: vars["idempotency"] = "kIdempotent"; break;
-      default: vars["idempotency"] = "kUnknown";
+      case google::protobuf::MethodOptions::NO_SIDE_EFFECTS:
+        vars["idempotency"] = "kNoSideEffects";
+        break;
+      case google::protobuf::MethodOptions::IDEMPOTENT:
+        vars["idempotency"] = "kIdempotent";
+        break;
+      default:
+        vars["idempotency"] = "kUnknown";
     }
     printer.Print(vars,
                   "    {.name = \"$method$\",\n"
@@ -255,9 +281,11 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service, const s
                     "     .http = k$service$$method$Http,\n"
                     "     .openapi = k$service$$method$OpenApi,\n");
     }
-    const std::string entry = "rpc::$entry$<$service$, $request$, $response$, &$service$::$method$>";
+    const std::string entry =
+        "rpc::$entry$<$service$, $request$, $response$, &$service$::$method$>";
     printer.Print(vars, ("     .$bytes$ = " + entry + "::Bytes").c_str());
-    if (!method.http.empty()) printer.Print(vars, (",\n     .$json$ = " + entry + "::Json").c_str());
+    if (!method.http.empty())
+      printer.Print(vars, (",\n     .$json$ = " + entry + "::Json").c_str());
     printer.Print("},\n");
   }
   printer.Print("};\n");
@@ -307,7 +335,8 @@ std::string ServiceHeader(const FileDescriptor& file) {
     for (int i = 0; i < file.dependency_count(); ++i) {
       printer.Print("#include \"$base$.pb.h\"\n", "base", BaseName(*file.dependency(i)));
     }
-    printer.Print("#include \"platform/rpc/service.h\"\n\nnamespace $namespace$ {\n\n", "namespace", Namespace(file));
+    printer.Print("#include \"platform/rpc/service.h\"\n\nnamespace $namespace$ {\n\n", "namespace",
+                  Namespace(file));
     for (int s = 0; s < file.service_count(); ++s) {
       const ServiceDescriptor& service = *file.service(s);
       PrintComment(printer, Comment(service));
@@ -315,10 +344,12 @@ std::string ServiceHeader(const FileDescriptor& file) {
           "class $service$ {\n public:\n"
           "  virtual ~$service$() = default;\n\n"
           "  static const rpc::ServiceDescriptor& Descriptor();\n"
-          "  // The in-process binding: `implementation` behind the access rules, deadline, span and metrics of each "
+          "  // The in-process binding: `implementation` behind the access rules, deadline, span "
+          "and metrics of each "
           "method.\n"
           "  // `runtime` must outlive it.\n"
-          "  static std::shared_ptr<$service$> Bind(std::shared_ptr<$service$> implementation, rpc::ServiceRuntime& "
+          "  static std::shared_ptr<$service$> Bind(std::shared_ptr<$service$> implementation, "
+          "rpc::ServiceRuntime& "
           "runtime);\n"
           "  // The same interface in another process.\n"
           "  static std::shared_ptr<$service$> Connect(std::shared_ptr<rpc::Channel> channel);\n\n",
@@ -347,8 +378,9 @@ std::string BindingSource(const FileDescriptor& file) {
   printer.Print(kNotice, "file", file.name());
   if (file.service_count() == 0) return text;
   printer.Print("#include \"$base$.json.h\"\n#include \"$base$.service.h\"\n", "base", base);
-  printer.Print("#include \"platform/rpc/entry_points.h\"\n\nnamespace $namespace$ {\nnamespace {\n\n", "namespace",
-                Namespace(file));
+  printer.Print(
+      "#include \"platform/rpc/entry_points.h\"\n\nnamespace $namespace$ {\nnamespace {\n\n",
+      "namespace", Namespace(file));
   for (int s = 0; s < file.service_count(); ++s) {
     const std::vector<Method> methods = ReadMethods(*file.service(s));
     PrintLocal(printer, *file.service(s), methods);

@@ -1,4 +1,5 @@
-// The commands of the starling binary. Each gives the process' exit code: 0 done, 1 failed, 2 wrong use.
+// The commands of the starling binary. Each gives the process' exit code: 0 done, 1 failed, 2 wrong
+// use.
 #pragma once
 
 #include <filesystem>
@@ -11,8 +12,8 @@ namespace starling {
 // What every command takes.
 struct CommonOptions {
   std::filesystem::path data = "data";
-  int port = -1;            // -1: as configured
-  std::string config_file;  // "": starling.yaml when it is there
+  int port = -1;                 // -1: as configured
+  std::string config_file;       // "": starling.yaml when it is there
   std::vector<std::string> set;  // "http.port=9000"
 };
 

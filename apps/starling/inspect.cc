@@ -69,7 +69,8 @@ void CheckData(const std::filesystem::path& data, Findings& findings) {
   if (error) return;
   const double gib = static_cast<double>(space.available) / (1 << 30);
   if (gib < 1) {
-    findings.Wrong(fmt::format("disk: {:.2f} GiB are free", gib), "free some: writes are refused when it is full");
+    findings.Wrong(fmt::format("disk: {:.2f} GiB are free", gib),
+                   "free some: writes are refused when it is full");
   } else {
     findings.Good(fmt::format("disk: {:.0f} GiB are free", gib));
   }
@@ -82,7 +83,8 @@ void CheckPorts(const host::ProcessConfig& config, bool running, Findings& findi
     if (PortIsFree(number)) {
       findings.Good(fmt::format("port {} ({}): free", number, use));
     } else if (running) {
-      findings.Good(fmt::format("port {} ({}): taken, as it should be while Starling runs", number, use));
+      findings.Good(
+          fmt::format("port {} ({}): taken, as it should be while Starling runs", number, use));
     } else {
       findings.Wrong(fmt::format("port {} ({}): taken by another process", number, use),
                      "stop that process, or choose another with --port");
@@ -96,11 +98,14 @@ void CheckClock(const std::filesystem::path& data, Findings& findings) {
   const auto changed = std::filesystem::last_write_time(data, error);
   const auto file_now = std::filesystem::file_time_type::clock::now();
   if (now < *ParseRfc3339("2026-01-01T00:00:00Z")) {
-    findings.Wrong(fmt::format("clock: it says {}", FormatRfc3339(now)), "set the machine's clock (NTP)");
+    findings.Wrong(fmt::format("clock: it says {}", FormatRfc3339(now)),
+                   "set the machine's clock (NTP)");
   } else if (!error && changed > file_now + std::chrono::minutes(5)) {
-    findings.Wrong("clock: it is behind the data folder's last change", "set the machine's clock (NTP)");
+    findings.Wrong("clock: it is behind the data folder's last change",
+                   "set the machine's clock (NTP)");
   } else {
-    findings.Good(fmt::format("clock: {}", FormatRfc3339(std::chrono::floor<std::chrono::seconds>(now))));
+    findings.Good(
+        fmt::format("clock: {}", FormatRfc3339(std::chrono::floor<std::chrono::seconds>(now))));
   }
 }
 
@@ -146,12 +151,14 @@ int Doctor(const CommonOptions& common) {
     for (const FieldViolation& mistake : FieldViolations(loaded)) {
       findings.Wrong(fmt::format("configuration: {}", mistake.field), mistake.description);
     }
-    if (FieldViolations(loaded).empty()) findings.Wrong("configuration", std::string(loaded.message()));
+    if (FieldViolations(loaded).empty())
+      findings.Wrong("configuration", std::string(loaded.message()));
   }
   CheckData(common.data, findings);
   CheckPorts(config, !host::DataFolder::Holder(common.data).empty(), findings);
   CheckClock(common.data, findings);
-  fmt::print("{}\n", findings.wrong() == 0 ? "all is well" : fmt::format("{} to mend", findings.wrong()));
+  fmt::print("{}\n",
+             findings.wrong() == 0 ? "all is well" : fmt::format("{} to mend", findings.wrong()));
   return findings.wrong() == 0 ? 0 : 1;
 }
 

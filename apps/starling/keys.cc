@@ -1,4 +1,5 @@
-// starling keys: API keys, also while a server runs on the same data folder; it sees a new key at once.
+// starling keys: API keys, also while a server runs on the same data folder; it sees a new key at
+// once.
 #include <cstdio>
 
 #include "apps/starling/commands.h"
@@ -19,8 +20,11 @@ StatusOr<OpenKeys> Open(const CommonOptions& common) {
   const std::filesystem::path folder = common.data / "keys";
   std::error_code error;
   std::filesystem::create_directories(folder, error);
-  if (error) return FailedPrecondition("{} cannot be made: {}; choose another with --data", folder.string(), error.message());
-  STARLING_ASSIGN_OR_RETURN(keys.database, sql::Database::Open({.path = folder / "keys.sqlite"}, security::KeyStoreMigrations()));
+  if (error)
+    return FailedPrecondition("{} cannot be made: {}; choose another with --data", folder.string(),
+                              error.message());
+  STARLING_ASSIGN_OR_RETURN(keys.database, sql::Database::Open({.path = folder / "keys.sqlite"},
+                                                               security::KeyStoreMigrations()));
   STARLING_ASSIGN_OR_RETURN(keys.store, RunSync(security::KeyStore::Open(*keys.database)));
   return keys;
 }
@@ -30,10 +34,12 @@ StatusOr<OpenKeys> Open(const CommonOptions& common) {
 int KeysCreate(const CommonOptions& common, const KeyOptions& key) {
   const auto scopes = security::ScopeSet::Parse(key.scopes);
   if (!scopes.ok()) return Fail(scopes.status());
-  security::KeyStore::Request request{.label = key.label, .scopes = *scopes, .user = key.user, .expires_at = {}};
+  security::KeyStore::Request request{
+      .label = key.label, .scopes = *scopes, .user = key.user, .expires_at = {}};
   if (!key.expires_in.empty()) {
     const auto life = ParseDuration(key.expires_in);
-    if (!life) return Fail(InvalidArgument("--expires-in {}: write it as 30d or 12h", key.expires_in));
+    if (!life)
+      return Fail(InvalidArgument("--expires-in {}: write it as 30d or 12h", key.expires_in));
     request.expires_at = SystemClock().Now() + *life;
   }
   const auto keys = Open(common);
@@ -50,11 +56,15 @@ int KeysList(const CommonOptions& common) {
   if (!keys.ok()) return Fail(keys.status());
   const auto list = RunSync(keys->store->List());
   if (!list.ok()) return Fail(list.status());
-  fmt::print("{:<34} {:<12} {:<24} {:<16} {:<10} {}\n", "ID", "KEY", "SCOPES", "USER", "STATE", "LABEL");
+  fmt::print("{:<34} {:<12} {:<24} {:<16} {:<10} {}\n", "ID", "KEY", "SCOPES", "USER", "STATE",
+             "LABEL");
   const TimePoint now = SystemClock().Now();
   for (const security::ApiKey& key : *list) {
-    const char* state = key.revoked_at ? "revoked" : key.expires_at && *key.expires_at <= now ? "expired" : "good";
-    fmt::print("{:<34} {:<12} {:<24} {:<16} {:<10} {}\n", key.id, key.hint, key.scopes.ToText(), key.user, state, key.label);
+    const char* state = key.revoked_at                             ? "revoked"
+                        : key.expires_at && *key.expires_at <= now ? "expired"
+                                                                   : "good";
+    fmt::print("{:<34} {:<12} {:<24} {:<16} {:<10} {}\n", key.id, key.hint, key.scopes.ToText(),
+               key.user, state, key.label);
   }
   return 0;
 }

@@ -9,10 +9,12 @@ Status LoadConfig(const CommonOptions& common, config::Registry& registry) {
   sources.environment = config::ProcessEnvironment();
   sources.ignored_variables = {"STARLING_BINARY", "STARLING_TEST_RUN"};
   sources.file = common.config_file;
-  if (sources.file.empty() && std::filesystem::exists("starling.yaml")) sources.file = "starling.yaml";
+  if (sources.file.empty() && std::filesystem::exists("starling.yaml"))
+    sources.file = "starling.yaml";
   for (const std::string& pair : common.set) {
     const size_t equals = pair.find('=');
-    if (equals == std::string::npos) return InvalidArgument("--set {}: write it as KEY=VALUE", pair);
+    if (equals == std::string::npos)
+      return InvalidArgument("--set {}: write it as KEY=VALUE", pair);
     sources.overrides.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
   }
   if (common.port >= 0) sources.overrides.emplace_back("http.port", std::to_string(common.port));

@@ -1,4 +1,5 @@
-// Reads the configuration as every command does: starling.yaml (or --config), STARLING_*, --set, --port.
+// Reads the configuration as every command does: starling.yaml (or --config), STARLING_*, --set,
+// --port.
 #pragma once
 
 #include "apps/starling/commands.h"

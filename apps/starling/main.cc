@@ -7,10 +7,14 @@
 namespace {
 
 void AddCommon(CLI::App& command, starling::CommonOptions& common) {
-  command.add_option("--data", common.data, "Folder that holds everything Starling keeps")->capture_default_str();
-  command.add_option("--port", common.port, "TCP port of the public API; admin and metrics on the next one")
+  command.add_option("--data", common.data, "Folder that holds everything Starling keeps")
+      ->capture_default_str();
+  command
+      .add_option("--port", common.port,
+                  "TCP port of the public API; admin and metrics on the next one")
       ->check(CLI::Range(0, 65533));
-  command.add_option("--config", common.config_file, "YAML file; starling.yaml is read when it is there");
+  command.add_option("--config", common.config_file,
+                     "YAML file; starling.yaml is read when it is there");
   command.add_option("--set", common.set, "KEY=VALUE, over file and environment; may be repeated");
 }
 
@@ -19,7 +23,8 @@ void AddCommon(CLI::App& command, starling::CommonOptions& common) {
 int main(int argc, char** argv) {
   CLI::App app{
       "Starling: recommendations, search and more for your catalogue, from one binary.\n\n"
-      "  starling up                        everything in one process, API on http://localhost:8080\n"
+      "  starling up                        everything in one process, API on "
+      "http://localhost:8080\n"
       "  starling keys create --scope catalog.write,catalog.read\n"
       "  starling doctor                    what is wrong, and what to do"};
   app.set_version_flag("--version", starling::kVersion);
@@ -34,24 +39,28 @@ int main(int argc, char** argv) {
   AddCommon(*up, common);
   up->callback([&] { exit_code = starling::Up(common); });
 
-  CLI::App* serve = app.add_subcommand("serve", "Run the named services only, with gRPC for other processes");
+  CLI::App* serve =
+      app.add_subcommand("serve", "Run the named services only, with gRPC for other processes");
   serve->add_option("NAME", names, "Services: profile, catalog, ingestion")->required();
   AddCommon(*serve, common);
   serve->callback([&] { exit_code = starling::ServeServices(common, names); });
 
-  CLI::App* doctor = app.add_subcommand("doctor", "Check data folder, ports, configuration, clock and disk");
+  CLI::App* doctor =
+      app.add_subcommand("doctor", "Check data folder, ports, configuration, clock and disk");
   AddCommon(*doctor, common);
   doctor->callback([&] { exit_code = starling::Doctor(common); });
 
   CLI::App* config = app.add_subcommand("config", "The configuration: show, check, keys");
   config->require_subcommand(1);
-  CLI::App* show = config->add_subcommand("show", "Print the effective configuration and where each value comes from");
+  CLI::App* show = config->add_subcommand(
+      "show", "Print the effective configuration and where each value comes from");
   AddCommon(*show, common);
   show->callback([&] { exit_code = starling::ConfigShow(common); });
   CLI::App* check = config->add_subcommand("check", "Say whether the configuration is right");
   AddCommon(*check, common);
   check->callback([&] { exit_code = starling::ConfigCheck(common); });
-  CLI::App* all_keys = config->add_subcommand("keys", "Print every key, its type, default and meaning, as Markdown");
+  CLI::App* all_keys =
+      config->add_subcommand("keys", "Print every key, its type, default and meaning, as Markdown");
   all_keys->callback([&] { exit_code = starling::ConfigKeys(common); });
 
   app.add_subcommand("openapi", "Print the OpenAPI 3.1 document of the public API")->callback([&] {
@@ -61,7 +70,10 @@ int main(int argc, char** argv) {
   CLI::App* keys = app.add_subcommand("keys", "API keys: create, list, revoke");
   keys->require_subcommand(1);
   CLI::App* create = keys->add_subcommand("create", "Make an API key and print it, once");
-  create->add_option("--scope", key.scopes, "What it may do: catalog.read, catalog.write, users.read, users.write, events.write, admin")
+  create
+      ->add_option("--scope", key.scopes,
+                   "What it may do: catalog.read, catalog.write, users.read, users.write, "
+                   "events.write, admin")
       ->required()
       ->delimiter(',');
   create->add_option("--user", key.user, "Make it for this user: it sees that user's own data");
@@ -69,7 +81,8 @@ int main(int argc, char** argv) {
   create->add_option("--expires-in", key.expires_in, "When it ends: 30d, 12h; never when absent");
   AddCommon(*create, common);
   create->callback([&] { exit_code = starling::KeysCreate(common, key); });
-  CLI::App* list = keys->add_subcommand("list", "Print the keys there are; not the keys themselves");
+  CLI::App* list =
+      keys->add_subcommand("list", "Print the keys there are; not the keys themselves");
   AddCommon(*list, common);
   list->callback([&] { exit_code = starling::KeysList(common); });
   CLI::App* revoke = keys->add_subcommand("revoke", "End a key");
@@ -79,7 +92,8 @@ int main(int argc, char** argv) {
 
   CLI::App* make = app.add_subcommand("new", "Begin something new in a checkout of Starling");
   make->require_subcommand(1);
-  CLI::App* service = make->add_subcommand("service", "Write a contract, a service and a test that build");
+  CLI::App* service =
+      make->add_subcommand("service", "Write a contract, a service and a test that build");
   service->add_option("NAME", name, "A lower-case word: greeting")->required();
   service->callback([&] { exit_code = starling::NewService(name); });
 

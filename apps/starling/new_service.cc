@@ -110,8 +110,10 @@ starling_test(@name@_test SOURCES @name@_service_test.cc DEPENDS starling::@name
 std::string Fill(std::string text, const std::string& name) {
   std::string capital = name;
   capital[0] = static_cast<char>(capital[0] - 'a' + 'A');
-  for (const auto& [mark, value] : {std::pair<std::string, std::string>{"@name@", name}, {"@Name@", capital}}) {
-    for (size_t at = text.find(mark); at != std::string::npos; at = text.find(mark, at + value.size())) {
+  for (const auto& [mark, value] :
+       {std::pair<std::string, std::string>{"@name@", name}, {"@Name@", capital}}) {
+    for (size_t at = text.find(mark); at != std::string::npos;
+         at = text.find(mark, at + value.size())) {
       text.replace(at, mark.size(), value);
     }
   }
@@ -120,7 +122,9 @@ std::string Fill(std::string text, const std::string& name) {
 
 StatusOr<std::string> ReadFile(const std::filesystem::path& path) {
   std::ifstream file(path);
-  if (!file) return NotFound("{} is not here; run this at the root of a checkout of Starling", path.string());
+  if (!file)
+    return NotFound("{} is not here; run this at the root of a checkout of Starling",
+                    path.string());
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
@@ -136,10 +140,12 @@ Status WriteFile(const std::filesystem::path& path, const std::string& text) {
 }
 
 // Puts `line` before or after the line that has `anchor`.
-Status AddLine(const std::filesystem::path& path, std::string_view anchor, const std::string& line, bool after) {
+Status AddLine(const std::filesystem::path& path, std::string_view anchor, const std::string& line,
+               bool after) {
   STARLING_ASSIGN_OR_RETURN(std::string text, ReadFile(path));
   const size_t found = text.rfind(anchor);
-  if (found == std::string::npos) return NotFound("{} has no line with '{}' to stand beside", path.string(), anchor);
+  if (found == std::string::npos)
+    return NotFound("{} has no line with '{}' to stand beside", path.string(), anchor);
   const size_t start = text.rfind('\n', found) + 1;
   text.insert(after ? text.find('\n', found) + 1 : start, line + "\n");
   return WriteFile(path, text);
@@ -147,11 +153,13 @@ Status AddLine(const std::filesystem::path& path, std::string_view anchor, const
 
 Status Write(const std::string& name) {
   for (const char c : name) {
-    if (c < 'a' || c > 'z') return InvalidArgument("'{}' must be one lower-case word, such as greeting", name);
+    if (c < 'a' || c > 'z')
+      return InvalidArgument("'{}' must be one lower-case word, such as greeting", name);
   }
   if (name.empty() || name.size() > 32) return InvalidArgument("a name has 1 to 32 letters");
   const std::filesystem::path folder = std::filesystem::path("services") / name;
-  if (std::filesystem::exists(folder)) return AlreadyExists("{} exists already; choose another name", folder.string());
+  if (std::filesystem::exists(folder))
+    return AlreadyExists("{} exists already; choose another name", folder.string());
   STARLING_RETURN_IF_ERROR(ReadFile("apps/starling/services.cc").status());
 
   const auto contract = std::filesystem::path("contracts") / name / "v1" / (name + ".proto");
@@ -160,12 +168,17 @@ Status Write(const std::string& name) {
   STARLING_RETURN_IF_ERROR(WriteFile(folder / (name + "_service.cc"), Fill(kSource, name)));
   STARLING_RETURN_IF_ERROR(WriteFile(folder / (name + "_service_test.cc"), Fill(kTest, name)));
   STARLING_RETURN_IF_ERROR(WriteFile(folder / "CMakeLists.txt", Fill(kCMake, name)));
-  STARLING_RETURN_IF_ERROR(AddLine("services/CMakeLists.txt", "add_subdirectory(", Fill("add_subdirectory(@name@)", name), true));
-  STARLING_RETURN_IF_ERROR(AddLine("contracts/CMakeLists.txt", "  profile", Fill("  @name@", name), true));
-  STARLING_RETURN_IF_ERROR(AddLine("apps/starling/CMakeLists.txt", "  starling::profile_service", Fill("  starling::@name@_service", name), true));
+  STARLING_RETURN_IF_ERROR(AddLine("services/CMakeLists.txt", "add_subdirectory(",
+                                   Fill("add_subdirectory(@name@)", name), true));
+  STARLING_RETURN_IF_ERROR(
+      AddLine("contracts/CMakeLists.txt", "  profile", Fill("  @name@", name), true));
+  STARLING_RETURN_IF_ERROR(AddLine("apps/starling/CMakeLists.txt", "  starling::profile_service",
+                                   Fill("  starling::@name@_service", name), true));
   STARLING_RETURN_IF_ERROR(AddLine("apps/starling/services.cc", "#include \"services/",
-                                   Fill("#include \"services/@name@/@name@_service.h\"", name), true));
-  return AddLine("apps/starling/services.cc", "      host::Serve<", Fill("      host::Serve<@name@::@Name@Service>(),", name), true);
+                                   Fill("#include \"services/@name@/@name@_service.h\"", name),
+                                   true));
+  return AddLine("apps/starling/services.cc", "      host::Serve<",
+                 Fill("      host::Serve<@name@::@Name@Service>(),", name), true);
 }
 
 }  // namespace

@@ -12,7 +12,8 @@
 namespace starling {
 namespace {
 
-int Run(const CommonOptions& common, const std::vector<std::string>& services, std::string command) {
+int Run(const CommonOptions& common, const std::vector<std::string>& services,
+        std::string command) {
   host::Process::BlockSignals();
   config::Registry registry;
   const host::ProcessConfig config(registry);
@@ -31,9 +32,10 @@ int Run(const CommonOptions& common, const std::vector<std::string>& services, s
                                }};
   auto process = host::Process::Start(std::move(options), registry, config);
   if (!process.ok()) return Fail(process.status());
-  fmt::print("API     http://{}:{}\nadmin   http://127.0.0.1:{}/metrics\n", config.http.Get()->address,
-             (*process)->http_port(), (*process)->admin_port());
-  if ((*process)->grpc_port() != 0) fmt::print("gRPC    {}:{}\n", config.grpc.Get()->address, (*process)->grpc_port());
+  fmt::print("API     http://{}:{}\nadmin   http://127.0.0.1:{}/metrics\n",
+             config.http.Get()->address, (*process)->http_port(), (*process)->admin_port());
+  if ((*process)->grpc_port() != 0)
+    fmt::print("gRPC    {}:{}\n", config.grpc.Get()->address, (*process)->grpc_port());
   fmt::print("ready\n");
   std::fflush(stdout);
   (*process)->WaitForSignal();

@@ -1,4 +1,5 @@
-// The services that Starling has, in the order in which a process starts them. `starling new service` adds a line.
+// The services that Starling has, in the order in which a process starts them. `starling new
+// service` adds a line.
 #pragma once
 
 #include <memory>

@@ -7,17 +7,20 @@ namespace {
 
 class SessionAuthenticator final : public security::Authenticator {
  public:
-  explicit SessionAuthenticator(std::shared_ptr<profile::v1::Profile> profile) : profile_(std::move(profile)) {}
+  explicit SessionAuthenticator(std::shared_ptr<profile::v1::Profile> profile)
+      : profile_(std::move(profile)) {}
 
   bool Recognises(std::string_view token) const override { return security::IsSessionToken(token); }
 
-  Task<StatusOr<std::shared_ptr<const security::Identity>>> Authenticate(std::string_view token) override {
+  Task<StatusOr<std::shared_ptr<const security::Identity>>> Authenticate(
+      std::string_view token) override {
     const auto hash = security::HashToken(token);
     if (!hash) co_return Unauthenticated("the token is no session token");
     CallContext context = CallContext::ForService("edge", std::chrono::seconds(2));
     profile::v1::ResolveSessionRequest request;
     request.set_token_hash(std::string(hash->view()));
-    StatusOr<profile::v1::ResolvedSession> session = co_await profile_->ResolveSession(context, request);
+    StatusOr<profile::v1::ResolvedSession> session =
+        co_await profile_->ResolveSession(context, request);
     if (session.status().code() == StatusCode::kNotFound) {
       co_return Unauthenticated("the session is unknown or has expired; sign in again");
     }

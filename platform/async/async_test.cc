@@ -34,7 +34,11 @@ TEST(BlockingPool, RefusesAtItsBoundAndSaysWhenToRetry) {
   std::latch release(1);
   std::latch running(1);
   BlockingPool pool({.name = "tiny", .threads = 1, .queue_limit = 1});
-  ASSERT_TRUE(pool.Submit([&] { running.count_down(); release.wait(); }).ok());
+  ASSERT_TRUE(pool.Submit([&] {
+                    running.count_down();
+                    release.wait();
+                  })
+                  .ok());
   running.wait();
   ASSERT_TRUE(pool.Submit([] {}).ok());
   const Status refused = pool.Submit([] {});
@@ -70,15 +74,16 @@ TEST(BoundedQueue, WakesAConsumerThatWaitsOnAnotherThread) {
   Runtime runtime({.io_threads = 1});
   BoundedQueue<int> queue(1000);
   std::promise<int64_t> sum;
-  Spawn(runtime.executor(0), [](BoundedQueue<int>& queue, std::promise<int64_t>& sum) -> Task<void> {
-    int64_t total = 0;
-    while (true) {
-      const std::optional<int> value = co_await queue.Pop();
-      if (!value) break;
-      total += *value;
-    }
-    sum.set_value(total);
-  }(queue, sum));
+  Spawn(runtime.executor(0),
+        [](BoundedQueue<int>& queue, std::promise<int64_t>& sum) -> Task<void> {
+          int64_t total = 0;
+          while (true) {
+            const std::optional<int> value = co_await queue.Pop();
+            if (!value) break;
+            total += *value;
+          }
+          sum.set_value(total);
+        }(queue, sum));
   int64_t pushed = 0;
   for (int i = 0; i < 20'000; ++i) {
     if (queue.TryPush(i)) pushed += i;
@@ -91,7 +96,9 @@ TEST(Cancellation, RunsEachCallbackOnceAndAtOnceWhenLate) {
   CancellationSource source;
   int early = 0, late = 0, released = 0;
   auto a = source.token().OnCancel([&] { ++early; });
-  { auto b = source.token().OnCancel([&] { ++released; }); }
+  {
+    auto b = source.token().OnCancel([&] { ++released; });
+  }
   EXPECT_FALSE(source.token().IsCancelled());
   source.Cancel();
   source.Cancel();

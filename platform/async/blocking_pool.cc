@@ -25,8 +25,9 @@ Status BlockingPool::Submit(std::function<void()> f) {
     const std::lock_guard lock(mutex_);
     if (stopping_) return Unavailable("the {} pool is stopping", options_.name);
     if (queue_.size() >= options_.queue_limit) {
-      return Overloaded(fmt::format("the {} pool has {} calls waiting, its limit", options_.name, queue_.size()),
-                        std::chrono::seconds(1));
+      return Overloaded(
+          fmt::format("the {} pool has {} calls waiting, its limit", options_.name, queue_.size()),
+          std::chrono::seconds(1));
     }
     queue_.push_back(std::move(f));
   }

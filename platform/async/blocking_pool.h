@@ -1,10 +1,12 @@
 // The bounded pool for calls that block: SQLite, fsync, big scans, password hashes.
 //
-//   StatusOr<Rows> rows = co_await pool.Run([&]() -> StatusOr<Rows> { return connection.Query(...); });
+//   StatusOr<Rows> rows = co_await pool.Run([&]() -> StatusOr<Rows> { return connection.Query(...);
+//   });
 //
-// The function runs on one of the pool's threads; the coroutine goes on on its own executor. At the bound (queue_limit
-// waiting calls) Run fails at once with UNAVAILABLE, reason OVERLOADED and a retry delay: it never waits for room.
-// Thread-safe. A hop there and back costs about 10 us. Destruction runs what was accepted, then joins.
+// The function runs on one of the pool's threads; the coroutine goes on on its own executor. At the
+// bound (queue_limit waiting calls) Run fails at once with UNAVAILABLE, reason OVERLOADED and a
+// retry delay: it never waits for room. Thread-safe. A hop there and back costs about 10 us.
+// Destruction runs what was accepted, then joins.
 #pragma once
 
 #include <condition_variable>
@@ -24,7 +26,8 @@ namespace starling {
 class BlockingPool {
  public:
   struct Options {
-    std::string name = "blocking";  // thread name and error text; at most 12 characters show in top(1)
+    std::string name =
+        "blocking";  // thread name and error text; at most 12 characters show in top(1)
     int threads = 2;
     size_t queue_limit = 4096;
   };

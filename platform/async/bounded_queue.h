@@ -4,8 +4,9 @@
 //   if (!queue.TryPush(event)) { dropped.Increment(); }        // any thread, never waits
 //   while (std::optional<Event> event = co_await queue.Pop()) ...  // nullopt once closed and empty
 //
-// At the bound TryPush gives false and takes nothing: what then happens is the caller's choice, to be counted.
-// Thread-safe; several consumers may wait, first come first served. A push costs one uncontended lock.
+// At the bound TryPush gives false and takes nothing: what then happens is the caller's choice, to
+// be counted. Thread-safe; several consumers may wait, first come first served. A push costs one
+// uncontended lock.
 #pragma once
 
 #include <deque>

@@ -17,7 +17,8 @@ CancellationToken::Registration CancellationToken::OnCancel(std::function<void()
   return registration;
 }
 
-CancellationToken::Registration& CancellationToken::Registration::operator=(Registration&& other) noexcept {
+CancellationToken::Registration& CancellationToken::Registration::operator=(
+    Registration&& other) noexcept {
   if (this != &other) {
     Release();
     state_ = std::exchange(other.state_, nullptr);
@@ -42,8 +43,8 @@ void CancellationSource::Cancel() {
   std::unique_lock lock(state_->mutex);
   if (state_->cancelled.exchange(true)) return;
   state_->runner = std::this_thread::get_id();
-  // A registration may be released by a callback, its own or another's: so each is taken out before it runs, and its
-  // node stays in the list for Release to erase.
+  // A registration may be released by a callback, its own or another's: so each is taken out before
+  // it runs, and its node stays in the list for Release to erase.
   for (auto at = state_->callbacks.begin(); at != state_->callbacks.end();) {
     if (!*at) {
       ++at;

@@ -2,11 +2,12 @@
 //
 //   CancellationSource source;
 //   CancellationToken token = source.token();
-//   auto registration = token.OnCancel([&] { socket.close(); });   // runs at once when already cancelled
-//   source.Cancel();
+//   auto registration = token.OnCancel([&] { socket.close(); });   // runs at once when already
+//   cancelled source.Cancel();
 //
-// Thread-safe. A default token is never cancelled. IsCancelled costs one relaxed load. A callback runs on the thread
-// that cancels, at most once; destroying its Registration waits for one that runs on another thread.
+// Thread-safe. A default token is never cancelled. IsCancelled costs one relaxed load. A callback
+// runs on the thread that cancels, at most once; destroying its Registration waits for one that
+// runs on another thread.
 #pragma once
 
 #include <atomic>

@@ -12,8 +12,9 @@ Runtime::Runtime(Options options)
       blocking_({.name = "blocking",
                  .threads = options.blocking_threads,
                  .queue_limit = options.blocking_queue_limit}) {
-  const int count = options_.io_threads > 0 ? options_.io_threads
-                                            : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+  const int count = options_.io_threads > 0
+                        ? options_.io_threads
+                        : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   for (int i = 0; i < count; ++i) {
     contexts_.push_back(std::make_unique<boost::asio::io_context>(1));
     guards_.push_back(boost::asio::require(contexts_.back()->get_executor(),
@@ -35,7 +36,8 @@ void Runtime::Stop() {
 }
 
 Executor Runtime::NextExecutor() {
-  return executor(static_cast<int>(next_.fetch_add(1, std::memory_order_relaxed) % contexts_.size()));
+  return executor(
+      static_cast<int>(next_.fetch_add(1, std::memory_order_relaxed) % contexts_.size()));
 }
 
 void Runtime::RunContext(int index) {
@@ -43,7 +45,8 @@ void Runtime::RunContext(int index) {
 #ifdef STARLING_DEBUG
   while (!context.stopped()) {
     if (context.poll_one() == 0) {
-      // Nothing was ready: wait for one step; its own time cannot be told from the waiting, so it is not measured.
+      // Nothing was ready: wait for one step; its own time cannot be told from the waiting, so it
+      // is not measured.
       context.run_one();
       continue;
     }
@@ -51,9 +54,10 @@ void Runtime::RunContext(int index) {
     while (context.poll_one() > 0) {
       const Instant end = std::chrono::steady_clock::now();
       if (end - start > options_.slow_step) {
-        std::fprintf(stderr, "warning: io thread %d was blocked for %lld ms by one step\n", index,
-                     static_cast<long long>(
-                         std::chrono::duration_cast<std::chrono::milliseconds>(end - start).count()));
+        std::fprintf(
+            stderr, "warning: io thread %d was blocked for %lld ms by one step\n", index,
+            static_cast<long long>(
+                std::chrono::duration_cast<std::chrono::milliseconds>(end - start).count()));
       }
       start = end;
     }

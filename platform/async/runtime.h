@@ -1,12 +1,14 @@
-// The threads of a process: one io_context a core with one thread each, and the pool for what blocks.
+// The threads of a process: one io_context a core with one thread each, and the pool for what
+// blocks.
 //
 //   Runtime runtime({.io_threads = 2});
 //   Spawn(runtime.executor(0), Serve());
 //   StatusOr<int> answer = runtime.Block(Compute());   // from a thread that is not an io thread
 //   runtime.Stop();
 //
-// A request lives on one io thread from accept to answer. Nothing may block an io thread: a debug build measures each
-// step and says so on stderr when one takes longer than `slow_step`. Destruction stops and joins.
+// A request lives on one io thread from accept to answer. Nothing may block an io thread: a debug
+// build measures each step and says so on stderr when one takes longer than `slow_step`.
+// Destruction stops and joins.
 #pragma once
 
 #include <future>

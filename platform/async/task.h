@@ -1,4 +1,5 @@
-// Task<T>: what every coroutine in Starling returns, and the one bridge from callbacks to coroutines.
+// Task<T>: what every coroutine in Starling returns, and the one bridge from callbacks to
+// coroutines.
 //
 //   Task<StatusOr<int>> Answer(BlockingPool& pool) {
 //     co_await SleepFor(std::chrono::milliseconds(10));
@@ -7,9 +8,9 @@
 //   }
 //   int answer = RunSync(Answer(pool)).value();   // in a test or in main, never on an io thread
 //
-// A task is lazy: it runs when awaited, on its caller's thread, and stays there. It costs about 20 ns.
-// Bind a co_await's result to a local before using it inside ?:, an initialiser list or a call with other
-// temporaries: GCC 12 destroys temporaries there too early or twice.
+// A task is lazy: it runs when awaited, on its caller's thread, and stays there. It costs about 20
+// ns. Bind a co_await's result to a local before using it inside ?:, an initialiser list or a call
+// with other temporaries: GCC 12 destroys temporaries there too early or twice.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -28,8 +29,8 @@ template <typename T>
 using Task = boost::asio::awaitable<T>;
 using Executor = boost::asio::any_io_executor;
 
-// Resumes a suspended coroutine with a value: callable once, from any thread; the coroutine goes on on its own
-// executor. Destroyed without a call, it destroys the coroutine (as at shutdown).
+// Resumes a suspended coroutine with a value: callable once, from any thread; the coroutine goes on
+// on its own executor. Destroyed without a call, it destroys the coroutine (as at shutdown).
 template <typename T>
 class Completion {
  public:
@@ -49,7 +50,8 @@ class Completion {
 Task<void> SleepFor(Duration duration);
 Task<Executor> CurrentExecutor();
 
-// Starts a task on an executor and forgets it. An exception that leaves it ends the process: it is our bug.
+// Starts a task on an executor and forgets it. An exception that leaves it ends the process: it is
+// our bug.
 void Spawn(const Executor& executor, Task<void> task);
 void Spawn(const Executor& executor, std::function<Task<void>()> task);
 

@@ -1,8 +1,8 @@
 // The templates behind task.h.
 #pragma once
 
-#include <boost/asio/async_result.hpp>
 #include <boost/asio/associated_executor.hpp>
+#include <boost/asio/async_result.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
@@ -22,9 +22,10 @@ class HandlerState final : public Completion<T>::State {
                                       boost::asio::execution::outstanding_work.tracked)),
         handler_(std::move(handler)) {}
   void Complete(T value) override {
-    boost::asio::post(executor_, [handler = std::move(handler_), value = std::move(value)]() mutable {
-      std::move(handler)(std::move(value));
-    });
+    boost::asio::post(executor_,
+                      [handler = std::move(handler_), value = std::move(value)]() mutable {
+                        std::move(handler)(std::move(value));
+                      });
   }
 
  private:
@@ -36,7 +37,8 @@ class HandlerState final : public Completion<T>::State {
 
 }  // namespace async_internal
 
-// Suspends the calling coroutine, hands its Completion<T> to `start`, and gives what it is completed with.
+// Suspends the calling coroutine, hands its Completion<T> to `start`, and gives what it is
+// completed with.
 template <typename T, typename Start>
 Task<T> Suspend(Start start) {
   co_return co_await boost::asio::async_initiate<const boost::asio::use_awaitable_t<>, void(T)>(

@@ -18,9 +18,11 @@ TEST(Status, CarriesFieldsReasonAndDelayThroughAnnotation) {
   Status status = InvalidFields({{"product.price", "is missing"}, {"limit", "-1 is below 0"}});
   status = WithRetryAfter(WithReason(status, "BAD_SHAPE"), milliseconds(1500));
   status = Annotate(status, "catalog");
-  EXPECT_EQ(ToString(status), "INVALID_ARGUMENT: catalog: product.price: is missing; limit: -1 is below 0");
-  EXPECT_THAT(FieldViolations(status), testing::ElementsAre(FieldViolation{"product.price", "is missing"},
-                                                            FieldViolation{"limit", "-1 is below 0"}));
+  EXPECT_EQ(ToString(status),
+            "INVALID_ARGUMENT: catalog: product.price: is missing; limit: -1 is below 0");
+  EXPECT_THAT(FieldViolations(status),
+              testing::ElementsAre(FieldViolation{"product.price", "is missing"},
+                                   FieldViolation{"limit", "-1 is below 0"}));
   EXPECT_EQ(Reason(status), "BAD_SHAPE");
   EXPECT_EQ(RetryAfter(status), milliseconds(1500));
 }
@@ -41,9 +43,10 @@ TEST(Rfc3339, FormatsWithAsManyDigitsAsNeeded) {
 
 TEST(Rfc3339, ReadsOffsetsAndRefusesWhatIsNoTime) {
   EXPECT_EQ(ParseRfc3339("2026-01-02T05:04:05+02:00"), ParseRfc3339("2026-01-02T03:04:05Z"));
-  for (const char* bad : {"", "2026-01-02", "2026-13-02T03:04:05Z", "2026-02-30T03:04:05Z", "2026-01-02T24:04:05Z",
-                          "2026-01-02T03:04:05", "2026-01-02T03:04:05.Z", "2026-01-02 03:04:05Z",
-                          "2026-01-02T03:04:05.1234567890Z", "2026-01-02T03:04:05+2:00", "9999-01-01T00:00:00Z"}) {
+  for (const char* bad :
+       {"", "2026-01-02", "2026-13-02T03:04:05Z", "2026-02-30T03:04:05Z", "2026-01-02T24:04:05Z",
+        "2026-01-02T03:04:05", "2026-01-02T03:04:05.Z", "2026-01-02 03:04:05Z",
+        "2026-01-02T03:04:05.1234567890Z", "2026-01-02T03:04:05+2:00", "9999-01-01T00:00:00Z"}) {
     EXPECT_EQ(ParseRfc3339(bad), std::nullopt) << bad;
   }
 }

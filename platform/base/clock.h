@@ -4,8 +4,9 @@
 //   FakeClock clock(ParseRfc3339("2026-01-02T03:04:05Z").value());
 //   clock.Advance(std::chrono::hours(1));
 //
-// Wall time (TimePoint) is for what people and other machines see; monotonic time (Instant) is for deadlines and
-// durations, since wall clocks jump. All clocks are thread-safe. A read costs about 20 ns.
+// Wall time (TimePoint) is for what people and other machines see; monotonic time (Instant) is for
+// deadlines and durations, since wall clocks jump. All clocks are thread-safe. A read costs about
+// 20 ns.
 #pragma once
 
 #include <atomic>
@@ -48,14 +49,15 @@ class FakeClock final : public Clock {
   std::atomic<int64_t> monotonic_{1'000'000'000};
 };
 
-// RFC 3339 in UTC with as many of 0, 3, 6 or 9 fraction digits as needed: "2026-01-02T03:04:05.250Z" (the proto3
-// JSON form of Timestamp). Years 0001 to 9999.
+// RFC 3339 in UTC with as many of 0, 3, 6 or 9 fraction digits as needed:
+// "2026-01-02T03:04:05.250Z" (the proto3 JSON form of Timestamp). Years 0001 to 9999.
 std::string FormatRfc3339(TimePoint time);
 
 // Accepts any offset ("+02:00") and 0 to 9 fraction digits; nullopt for anything else.
 std::optional<TimePoint> ParseRfc3339(std::string_view text);
 
-// "250ms", "1.5s", "10m", "2h", "1d" <-> duration. Parse: nullopt when there is no unit or it does not fit.
+// "250ms", "1.5s", "10m", "2h", "1d" <-> duration. Parse: nullopt when there is no unit or it does
+// not fit.
 std::optional<Duration> ParseDuration(std::string_view text);
 std::string FormatDuration(Duration duration);
 

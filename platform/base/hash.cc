@@ -21,7 +21,8 @@ constexpr std::array<uint32_t, 256> kCrcTable = [] {
 }();
 
 uint32_t Crc32cPlain(std::string_view bytes, uint32_t crc) {
-  for (const char c : bytes) crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 255];
+  for (const char c : bytes)
+    crc = (crc >> 8) ^ kCrcTable[(crc ^ static_cast<unsigned char>(c)) & 255];
   return crc;
 }
 

@@ -1,7 +1,8 @@
 // Checksums and hashes whose values are stable across processes, machines and versions.
 //
-// Crc32c guards bytes on disk (RFC 3720, Castagnoli polynomial; about 10 GB/s with SSE4.2, a table elsewhere).
-// Hash64 spreads keys over partitions and makes ETags (about 1 ns for short keys). Neither resists an adversary.
+// Crc32c guards bytes on disk (RFC 3720, Castagnoli polynomial; about 10 GB/s with SSE4.2, a table
+// elsewhere). Hash64 spreads keys over partitions and makes ETags (about 1 ns for short keys).
+// Neither resists an adversary.
 #pragma once
 
 #include <cstdint>

@@ -64,9 +64,10 @@ uint64_t FastRandom() {
 }
 
 std::string NewId() {
-  const auto milliseconds = static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                                      std::chrono::system_clock::now().time_since_epoch())
-                                                      .count());
+  const auto milliseconds =
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                                std::chrono::system_clock::now().time_since_epoch())
+                                .count());
   const uint64_t high = (milliseconds << 16) | 0x7000 | (FastRandom() & 0xfff);
   const uint64_t low = (FastRandom() & 0x3fffffffffffffff) | 0x8000000000000000;
   std::string id(32, '0');

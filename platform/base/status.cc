@@ -11,7 +11,8 @@ constexpr std::string_view kViolationsUrl = "starling/field-violations";
 constexpr std::string_view kReasonUrl = "starling/reason";
 constexpr std::string_view kRetryAfterUrl = "starling/retry-after-ms";
 
-// A payload is a flat string: violations are field, US, description, RS (ASCII separators 0x1f and 0x1e).
+// A payload is a flat string: violations are field, US, description, RS (ASCII separators 0x1f and
+// 0x1e).
 constexpr char kUnitSeparator = '\x1f';
 constexpr char kRecordSeparator = '\x1e';
 
@@ -22,7 +23,8 @@ std::optional<std::string> Payload(const Status& status, std::string_view url) {
 }
 
 void SetPayload(Status& status, std::string_view url, std::string_view value) {
-  status.SetPayload({url.data(), url.size()}, absl::Cord(absl::string_view(value.data(), value.size())));
+  status.SetPayload({url.data(), url.size()},
+                    absl::Cord(absl::string_view(value.data(), value.size())));
 }
 
 }  // namespace
@@ -58,7 +60,8 @@ std::vector<FieldViolation> FieldViolations(const Status& status) {
     const std::string_view record = rest.substr(0, end);
     const size_t middle = record.find(kUnitSeparator);
     if (middle != std::string_view::npos) {
-      violations.push_back({std::string(record.substr(0, middle)), std::string(record.substr(middle + 1))});
+      violations.push_back(
+          {std::string(record.substr(0, middle)), std::string(record.substr(middle + 1))});
     }
     if (end == std::string_view::npos) break;
     rest.remove_prefix(end + 1);
@@ -92,9 +95,9 @@ Status Overloaded(std::string_view message, std::chrono::milliseconds retry_afte
 
 Status Annotate(const Status& status, std::string_view context) {
   if (status.ok()) return status;
-  Status annotated(status.code(), fmt::format("{}: {}", context,
-                                              std::string_view(status.message().data(),
-                                                               status.message().size())));
+  Status annotated(status.code(),
+                   fmt::format("{}: {}", context,
+                               std::string_view(status.message().data(), status.message().size())));
   status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
     annotated.SetPayload(url, payload);
   });

@@ -1,14 +1,16 @@
-// Status and StatusOr, as everything in Starling returns them, and how to make one that helps its reader.
+// Status and StatusOr, as everything in Starling returns them, and how to make one that helps its
+// reader.
 //
 //   if (page_size > 1000) {
-//     return InvalidField("page_size", "{} is above the limit of 1000; ask for less and page on", page_size);
+//     return InvalidField("page_size", "{} is above the limit of 1000; ask for less and page on",
+//     page_size);
 //   }
 //   STARLING_ASSIGN_OR_RETURN(Product product, Find(id));
 //   CO_RETURN_IF_ERROR(co_await store.Put(product));   // in a coroutine
 //
-// Codes are gRPC's (google.rpc.Code); platform/http/problem.h has the one mapping to HTTP. A status may carry
-// three things beside its message, which survive the gRPC and the HTTP edge: the fields that were wrong, a
-// machine-readable reason, and how long to wait before another try.
+// Codes are gRPC's (google.rpc.Code); platform/http/problem.h has the one mapping to HTTP. A status
+// may carry three things beside its message, which survive the gRPC and the HTTP edge: the fields
+// that were wrong, a machine-readable reason, and how long to wait before another try.
 //
 // Thread-safe as absl::Status is: const use from any thread.
 #pragma once
@@ -26,14 +28,14 @@
 
 namespace starling {
 
+using absl::OkStatus;
 using absl::Status;
 using absl::StatusCode;
 using absl::StatusOr;
-using absl::OkStatus;
 
-#define STARLING_STATUS_MAKER(Name, Code)                                             \
-  template <typename... Args>                                                         \
-  [[nodiscard]] Status Name(fmt::format_string<Args...> format, Args&&... args) {     \
+#define STARLING_STATUS_MAKER(Name, Code)                                              \
+  template <typename... Args>                                                          \
+  [[nodiscard]] Status Name(fmt::format_string<Args...> format, Args&&... args) {      \
     return Status(StatusCode::Code, fmt::format(format, std::forward<Args>(args)...)); \
   }
 STARLING_STATUS_MAKER(InvalidArgument, kInvalidArgument)
@@ -53,7 +55,8 @@ STARLING_STATUS_MAKER(Cancelled, kCancelled)
 STARLING_STATUS_MAKER(DeadlineExceeded, kDeadlineExceeded)
 #undef STARLING_STATUS_MAKER
 
-// One field of a request that was wrong. `field` is a path as the caller wrote it: "product.price.units".
+// One field of a request that was wrong. `field` is a path as the caller wrote it:
+// "product.price.units".
 struct FieldViolation {
   std::string field;
   std::string description;
@@ -75,20 +78,21 @@ template <typename... Args>
 // The fields named by a status; empty when it names none.
 [[nodiscard]] std::vector<FieldViolation> FieldViolations(const Status& status);
 
-// A reason that programs match on, UPPER_SNAKE_CASE (google.rpc.ErrorInfo.reason), where the code alone is too coarse.
+// A reason that programs match on, UPPER_SNAKE_CASE (google.rpc.ErrorInfo.reason), where the code
+// alone is too coarse.
 [[nodiscard]] Status WithReason(Status status, std::string_view reason);
 [[nodiscard]] std::string Reason(const Status& status);
 
 // Reasons known to the HTTP edge.
 namespace reason {
-inline constexpr std::string_view kEtagMismatch = "ETAG_MISMATCH";                          // 412
-inline constexpr std::string_view kIdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED";         // 422
-inline constexpr std::string_view kIdempotencyKeyInFlight = "IDEMPOTENCY_KEY_IN_FLIGHT";    // 409
-inline constexpr std::string_view kOverloaded = "OVERLOADED";                               // 503
-inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";                        // 429
-inline constexpr std::string_view kPayloadTooLarge = "PAYLOAD_TOO_LARGE";                   // 413
-inline constexpr std::string_view kUnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE";         // 415
-inline constexpr std::string_view kMethodNotAllowed = "METHOD_NOT_ALLOWED";                 // 405
+inline constexpr std::string_view kEtagMismatch = "ETAG_MISMATCH";                        // 412
+inline constexpr std::string_view kIdempotencyKeyReused = "IDEMPOTENCY_KEY_REUSED";       // 422
+inline constexpr std::string_view kIdempotencyKeyInFlight = "IDEMPOTENCY_KEY_IN_FLIGHT";  // 409
+inline constexpr std::string_view kOverloaded = "OVERLOADED";                             // 503
+inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";                      // 429
+inline constexpr std::string_view kPayloadTooLarge = "PAYLOAD_TOO_LARGE";                 // 413
+inline constexpr std::string_view kUnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE";       // 415
+inline constexpr std::string_view kMethodNotAllowed = "METHOD_NOT_ALLOWED";               // 405
 }  // namespace reason
 
 // When the caller may try again (google.rpc.RetryInfo, HTTP Retry-After).
@@ -109,12 +113,11 @@ inline constexpr std::string_view kMethodNotAllowed = "METHOD_NOT_ALLOWED";     
 #define STARLING_CONCAT_INNER(a, b) a##b
 #define STARLING_CONCAT(a, b) STARLING_CONCAT_INNER(a, b)
 
-#define STARLING_RETURN_IF_ERROR(expression)                     \
-  do {                                                           \
-    if (::absl::Status starling_status_ = (expression);          \
-        !starling_status_.ok()) {                                \
-      return starling_status_;                                   \
-    }                                                            \
+#define STARLING_RETURN_IF_ERROR(expression)                                      \
+  do {                                                                            \
+    if (::absl::Status starling_status_ = (expression); !starling_status_.ok()) { \
+      return starling_status_;                                                    \
+    }                                                                             \
   } while (false)
 
 #define STARLING_ASSIGN_OR_RETURN(target, expression) \

@@ -23,14 +23,16 @@ Task<void> Ready(const Readiness& readiness, Exchange& exchange) {
                          status.ok() ? "ready" : absl::StatusCodeToString(status.code()));
   }
   exchange.response.status = ready ? 200 : 503;
-  exchange.response.SetBody("application/json",
-                            fmt::format(R"({{"status":"{}","services":{{{}}}}})", ready ? "ready" : "not ready", parts));
+  exchange.response.SetBody(
+      "application/json",
+      fmt::format(R"({{"status":"{}","services":{{{}}}}})", ready ? "ready" : "not ready", parts));
   co_return;
 }
 
 Status AddHealth(http::Router& router, const Readiness& readiness) {
   STARLING_RETURN_IF_ERROR(router.Add(Verb::kGet, "/healthz", Alive));
-  return router.Add(Verb::kGet, "/readyz", [&readiness](Exchange& exchange) { return Ready(readiness, exchange); });
+  return router.Add(Verb::kGet, "/readyz",
+                    [&readiness](Exchange& exchange) { return Ready(readiness, exchange); });
 }
 
 // Answers with what `text` gives, anew each time.
@@ -43,39 +45,45 @@ http::Handler Text(std::string_view type, std::function<std::string()> text) {
 
 }  // namespace
 
-Status AddPublicRoutes(http::Router& router, const Readiness& readiness, const rpc::Registry& services,
-                       std::string_view version) {
+Status AddPublicRoutes(http::Router& router, const Readiness& readiness,
+                       const rpc::Registry& services, std::string_view version) {
   STARLING_RETURN_IF_ERROR(AddHealth(router, readiness));
   std::vector<const rpc::ServiceDescriptor*> descriptors;
   for (const rpc::Binding& binding : services.bindings()) descriptors.push_back(binding.descriptor);
   return router.Add(Verb::kGet, "/openapi.json",
-                    Text("application/json", [document = rpc::OpenApiDocument(descriptors, version)] { return document; }));
+                    Text("application/json", [document = rpc::OpenApiDocument(
+                                                  descriptors, version)] { return document; }));
 }
 
-Status AddAdminRoutes(http::Router& router, const Readiness& readiness, telemetry::Telemetry& telemetry,
-                      const config::Registry& config) {
+Status AddAdminRoutes(http::Router& router, const Readiness& readiness,
+                      telemetry::Telemetry& telemetry, const config::Registry& config) {
   STARLING_RETURN_IF_ERROR(AddHealth(router, readiness));
-  STARLING_RETURN_IF_ERROR(router.Add(Verb::kGet, "/metrics", Text("text/plain; version=0.0.4; charset=utf-8", [&] {
-                                        return telemetry.metrics().Expose();
-                                      })));
-  STARLING_RETURN_IF_ERROR(
-      router.Add(Verb::kGet, "/config", Text("text/yaml; charset=utf-8", [&] { return config.Show(); })));
+  STARLING_RETURN_IF_ERROR(router.Add(Verb::kGet, "/metrics",
+                                      Text("text/plain; version=0.0.4; charset=utf-8",
+                                           [&] { return telemetry.metrics().Expose(); })));
+  STARLING_RETURN_IF_ERROR(router.Add(
+      Verb::kGet, "/config", Text("text/yaml; charset=utf-8", [&] { return config.Show(); })));
   return router.Add(Verb::kGet, "/debug/spans", Text("application/json", [&] {
                       return telemetry::OtlpJson(telemetry.tracer().Recent(), "starling", "");
                     }));
 }
 
 void AddServerMetrics(telemetry::Metrics& metrics, const http::Server& server) {
-  const auto add = [&](std::string_view name, std::string_view help, uint64_t http::ServerStats::*field) {
-    metrics.AddCallback(name, help, {}, [&server, field] { return static_cast<double>(server.Stats().*field); });
+  const auto add = [&](std::string_view name, std::string_view help,
+                       uint64_t http::ServerStats::*field) {
+    metrics.AddCallback(name, help, {},
+                        [&server, field] { return static_cast<double>(server.Stats().*field); });
   };
   add("starling_http_connections", "Connections open now", &http::ServerStats::active_connections);
   add("starling_http_in_flight", "Requests being answered now", &http::ServerStats::in_flight);
   add("starling_http_requests_total", "Requests answered", &http::ServerStats::requests);
   add("starling_http_accepted_total", "Connections accepted", &http::ServerStats::accepted);
-  add("starling_http_rejected_connections_total", "Connections refused at the bound", &http::ServerStats::rejected_connections);
-  add("starling_http_rejected_requests_total", "Requests refused at the bound", &http::ServerStats::rejected_requests);
-  add("starling_http_malformed_total", "Requests that were no HTTP", &http::ServerStats::malformed_requests);
+  add("starling_http_rejected_connections_total", "Connections refused at the bound",
+      &http::ServerStats::rejected_connections);
+  add("starling_http_rejected_requests_total", "Requests refused at the bound",
+      &http::ServerStats::rejected_requests);
+  add("starling_http_malformed_total", "Requests that were no HTTP",
+      &http::ServerStats::malformed_requests);
   add("starling_http_timeouts_total", "Clients that were too slow", &http::ServerStats::timeouts);
 }
 

@@ -23,11 +23,11 @@ class Readiness {
 };
 
 // /healthz, /readyz, /openapi.json
-Status AddPublicRoutes(http::Router& router, const Readiness& readiness, const rpc::Registry& services,
-                       std::string_view version);
+Status AddPublicRoutes(http::Router& router, const Readiness& readiness,
+                       const rpc::Registry& services, std::string_view version);
 // /healthz, /readyz, /metrics, /config, /debug/spans
-Status AddAdminRoutes(http::Router& router, const Readiness& readiness, telemetry::Telemetry& telemetry,
-                      const config::Registry& config);
+Status AddAdminRoutes(http::Router& router, const Readiness& readiness,
+                      telemetry::Telemetry& telemetry, const config::Registry& config);
 void AddServerMetrics(telemetry::Metrics& metrics, const http::Server& server);
 
 }  // namespace starling::host

@@ -30,27 +30,31 @@ StatusOr<DataFolder> DataFolder::Open(const std::filesystem::path& root, std::st
   std::error_code error;
   std::filesystem::create_directories(root, error);
   if (error) {
-    return FailedPrecondition("the data folder {} cannot be made: {}; choose another with --data", root.string(),
-                              error.message());
+    return FailedPrecondition("the data folder {} cannot be made: {}; choose another with --data",
+                              root.string(), error.message());
   }
   const std::filesystem::path path = root / "LOCK";
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) {
-    return FailedPrecondition("the data folder {} cannot be written: {}; make it writable or choose another with --data",
-                              root.string(), ErrorText(errno));
+    return FailedPrecondition(
+        "the data folder {} cannot be written: {}; make it writable or choose another with --data",
+        root.string(), ErrorText(errno));
   }
   if (flock(file, LOCK_EX | LOCK_NB) != 0) {
     close(file);
-    return FailedPrecondition("the data folder {} is in use by {}; stop that process, or choose another with --data",
-                              root.string(), FirstLine(path));
+    return FailedPrecondition(
+        "the data folder {} is in use by {}; stop that process, or choose another with --data",
+        root.string(), FirstLine(path));
   }
-  const std::string line =
-      fmt::format("{}, process {}, since {}\n", holder, getpid(), FormatRfc3339(SystemClock().Now()));
-  if (ftruncate(file, 0) != 0 || pwrite(file, line.data(), line.size(), 0) != static_cast<ssize_t>(line.size())) {
+  const std::string line = fmt::format("{}, process {}, since {}\n", holder, getpid(),
+                                       FormatRfc3339(SystemClock().Now()));
+  if (ftruncate(file, 0) != 0 ||
+      pwrite(file, line.data(), line.size(), 0) != static_cast<ssize_t>(line.size())) {
     const int reason = errno;
     close(file);
-    return FailedPrecondition("the data folder {} cannot be written: {}; free space or choose another with --data",
-                              root.string(), ErrorText(reason));
+    return FailedPrecondition(
+        "the data folder {} cannot be written: {}; free space or choose another with --data",
+        root.string(), ErrorText(reason));
   }
   return DataFolder(root, file);
 }
@@ -75,7 +79,8 @@ StatusOr<std::filesystem::path> DataFolder::Path(std::string_view owner) const {
   std::filesystem::path path = root_ / std::string(owner);
   std::error_code error;
   std::filesystem::create_directories(path, error);
-  if (error) return FailedPrecondition("the folder {} cannot be made: {}", path.string(), error.message());
+  if (error)
+    return FailedPrecondition("the folder {} cannot be made: {}", path.string(), error.message());
   return path;
 }
 

@@ -3,8 +3,8 @@
 //   StatusOr<DataFolder> folder = DataFolder::Open("data", "starling up");
 //   folder->Path("catalog");   // data/catalog, made when absent
 //
-// The lock (flock on DATA/LOCK) ends with the process, however it ends; the file says who holds it. A second process is
-// refused with that. Not thread-safe to open; then read-only.
+// The lock (flock on DATA/LOCK) ends with the process, however it ends; the file says who holds it.
+// A second process is refused with that. Not thread-safe to open; then read-only.
 #pragma once
 
 #include <filesystem>
@@ -17,10 +17,11 @@ namespace starling::host {
 
 class DataFolder {
  public:
-  // Makes the folder when absent. FAILED_PRECONDITION when another process holds it (names it) or when it cannot be
-  // written (names the reason).
+  // Makes the folder when absent. FAILED_PRECONDITION when another process holds it (names it) or
+  // when it cannot be written (names the reason).
   static StatusOr<DataFolder> Open(const std::filesystem::path& root, std::string_view holder);
-  // Who holds a folder now: "starling up, process 4711, since 2026-01-02T03:04:05Z"; "" when nobody does.
+  // Who holds a folder now: "starling up, process 4711, since 2026-01-02T03:04:05Z"; "" when nobody
+  // does.
   static std::string Holder(const std::filesystem::path& root);
 
   DataFolder(DataFolder&& other) noexcept;

@@ -24,7 +24,9 @@ TEST_F(DataFolderTest, RefusesASecondProcessAndNamesTheFirst) {
   const pid_t child = fork();
   if (child == 0) {
     const auto second = DataFolder::Open(folder_, "starling serve");
-    const bool named = std::string(second.status().message()).find(fmt::format("process {}", getppid())) != std::string::npos;
+    const bool named =
+        std::string(second.status().message()).find(fmt::format("process {}", getppid())) !=
+        std::string::npos;
     _exit(second.status().code() == StatusCode::kFailedPrecondition && named ? 0 : 1);
   }
   int exit_code = 0;

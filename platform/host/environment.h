@@ -21,15 +21,22 @@ namespace starling::host {
 class Environment {
  public:
   Environment(Runtime& runtime, telemetry::Telemetry& telemetry, messaging::EventLog& events,
-              const rpc::Registry& registry, const DataFolder& data, const Clock& clock = SystemClock())
-      : runtime_(runtime), telemetry_(telemetry), events_(events), registry_(registry), data_(data), clock_(clock) {}
+              const rpc::Registry& registry, const DataFolder& data,
+              const Clock& clock = SystemClock())
+      : runtime_(runtime),
+        telemetry_(telemetry),
+        events_(events),
+        registry_(registry),
+        data_(data),
+        clock_(clock) {}
 
   Runtime& runtime() { return runtime_; }
   telemetry::Telemetry& telemetry() { return telemetry_; }
   messaging::EventLog& events() { return events_; }
   const Clock& clock() const { return clock_; }
 
-  // Another service, here or elsewhere; nullptr when this process cannot reach it. Ask in Start, not in Create.
+  // Another service, here or elsewhere; nullptr when this process cannot reach it. Ask in Start,
+  // not in Create.
   template <typename Service>
   std::shared_ptr<Service> Find() const {
     return registry_.Get<Service>();

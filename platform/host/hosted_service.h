@@ -7,8 +7,9 @@
 //     Status Start() override { outbox_->Start(); return OkStatus(); }
 //     void Stop() override { outbox_->Stop(); }
 //
-// Create opens what the service owns and may block; Start begins background work once every service was created; Stop
-// ends it, after the last call was answered. Both run on the main thread, in the list's order and in its reverse.
+// Create opens what the service owns and may block; Start begins background work once every service
+// was created; Stop ends it, after the last call was answered. Both run on the main thread, in the
+// list's order and in its reverse.
 #pragma once
 
 #include "platform/base/status.h"

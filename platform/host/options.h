@@ -1,4 +1,5 @@
-// The configuration of a process: what starling.yaml, STARLING_* and --set may say. `starling config show` prints it.
+// The configuration of a process: what starling.yaml, STARLING_* and --set may say. `starling
+// config show` prints it.
 #pragma once
 
 #include <map>
@@ -20,18 +21,34 @@ struct HttpConfig {
   Duration drain_limit = std::chrono::seconds(20);
   bool access_log = false;
   static void Describe(config::Fields<HttpConfig>& fields) {
-    fields.Add("address", &HttpConfig::address, "the address that the public API listens on").NeedsRestart();
-    fields.Add("port", &HttpConfig::port, "TCP port of the public API; admin and metrics are on the next one, loopback only; 0: any free ones")
+    fields.Add("address", &HttpConfig::address, "the address that the public API listens on")
+        .NeedsRestart();
+    fields
+        .Add("port", &HttpConfig::port,
+             "TCP port of the public API; admin and metrics are on the next one, loopback only; 0: "
+             "any free ones")
         .Range(0, 65533)
         .NeedsRestart();
-    fields.Add("idle_timeout", &HttpConfig::idle_timeout, "how long a connection may be quiet").NeedsRestart();
-    fields.Add("header_timeout", &HttpConfig::header_timeout, "how long a client may take to send a request's head").NeedsRestart();
-    fields.Add("body_timeout", &HttpConfig::body_timeout, "how long a client may take to send a request's body").NeedsRestart();
+    fields.Add("idle_timeout", &HttpConfig::idle_timeout, "how long a connection may be quiet")
+        .NeedsRestart();
+    fields
+        .Add("header_timeout", &HttpConfig::header_timeout,
+             "how long a client may take to send a request's head")
+        .NeedsRestart();
+    fields
+        .Add("body_timeout", &HttpConfig::body_timeout,
+             "how long a client may take to send a request's body")
+        .NeedsRestart();
     fields.Add("max_body", &HttpConfig::max_body, "the largest request body taken").NeedsRestart();
-    fields.Add("max_connections", &HttpConfig::max_connections, "connections open at once; more are answered 503")
+    fields
+        .Add("max_connections", &HttpConfig::max_connections,
+             "connections open at once; more are answered 503")
         .Range(1, 1'000'000)
         .NeedsRestart();
-    fields.Add("drain_limit", &HttpConfig::drain_limit, "how long a stopping process waits for requests in flight").NeedsRestart();
+    fields
+        .Add("drain_limit", &HttpConfig::drain_limit,
+             "how long a stopping process waits for requests in flight")
+        .NeedsRestart();
     fields.Add("access_log", &HttpConfig::access_log, "log a line for each request").NeedsRestart();
   }
 };
@@ -42,24 +59,32 @@ struct GrpcConfig {
   int port = 0;
   config::Secret cluster_key;
   static void Describe(config::Fields<GrpcConfig>& fields) {
-    fields.Add("enabled", &GrpcConfig::enabled, "serve gRPC too; `starling serve` always does").NeedsRestart();
+    fields.Add("enabled", &GrpcConfig::enabled, "serve gRPC too; `starling serve` always does")
+        .NeedsRestart();
     fields.Add("address", &GrpcConfig::address, "the address that gRPC listens on").NeedsRestart();
-    fields.Add("port", &GrpcConfig::port, "TCP port of gRPC; 0: http.port + 2").Range(0, 65535).NeedsRestart();
-    fields.Add("cluster_key", &GrpcConfig::cluster_key, "the secret by which processes of one cluster know each other").NeedsRestart();
+    fields.Add("port", &GrpcConfig::port, "TCP port of gRPC; 0: http.port + 2")
+        .Range(0, 65535)
+        .NeedsRestart();
+    fields
+        .Add("cluster_key", &GrpcConfig::cluster_key,
+             "the secret by which processes of one cluster know each other")
+        .NeedsRestart();
   }
 };
 
 struct PeerConfig {
   std::string address;
   static void Describe(config::Fields<PeerConfig>& fields) {
-    fields.Add("address", &PeerConfig::address, "where the service's gRPC is: 127.0.0.1:8082").NeedsRestart();
+    fields.Add("address", &PeerConfig::address, "where the service's gRPC is: 127.0.0.1:8082")
+        .NeedsRestart();
   }
 };
 
 struct PeersConfig {
   std::map<std::string, PeerConfig> services;
   static void Describe(config::Fields<PeersConfig>& fields) {
-    fields.Add("services", &PeersConfig::services, "services that other processes serve, by name").NeedsRestart();
+    fields.Add("services", &PeersConfig::services, "services that other processes serve, by name")
+        .NeedsRestart();
   }
 };
 
@@ -83,8 +108,14 @@ struct TracingConfig {
   double sampling_ratio = 0;
   std::string otlp_url;
   static void Describe(config::Fields<TracingConfig>& fields) {
-    fields.Add("sampling_ratio", &TracingConfig::sampling_ratio, "the part of new traces that is recorded, 0 to 1").Range(0.0, 1.0);
-    fields.Add("otlp_url", &TracingConfig::otlp_url, "where spans are sent: http://127.0.0.1:4318/v1/traces; empty: nowhere").NeedsRestart();
+    fields
+        .Add("sampling_ratio", &TracingConfig::sampling_ratio,
+             "the part of new traces that is recorded, 0 to 1")
+        .Range(0.0, 1.0);
+    fields
+        .Add("otlp_url", &TracingConfig::otlp_url,
+             "where spans are sent: http://127.0.0.1:4318/v1/traces; empty: nowhere")
+        .NeedsRestart();
   }
 };
 
@@ -92,15 +123,22 @@ struct RuntimeConfig {
   int io_threads = 0;
   int blocking_threads = 4;
   static void Describe(config::Fields<RuntimeConfig>& fields) {
-    fields.Add("io_threads", &RuntimeConfig::io_threads, "threads that serve requests; 0: one a core").Range(0, 256).NeedsRestart();
-    fields.Add("blocking_threads", &RuntimeConfig::blocking_threads, "threads for calls that block").Range(1, 256).NeedsRestart();
+    fields
+        .Add("io_threads", &RuntimeConfig::io_threads, "threads that serve requests; 0: one a core")
+        .Range(0, 256)
+        .NeedsRestart();
+    fields.Add("blocking_threads", &RuntimeConfig::blocking_threads, "threads for calls that block")
+        .Range(1, 256)
+        .NeedsRestart();
   }
 };
 
 struct MethodsConfig {
   std::map<std::string, Duration> deadlines;
   static void Describe(config::Fields<MethodsConfig>& fields) {
-    fields.Add("deadlines", &MethodsConfig::deadlines, "deadlines instead of the contracts', by service.Method: {catalog.GetProduct: 500ms}");
+    fields.Add(
+        "deadlines", &MethodsConfig::deadlines,
+        "deadlines instead of the contracts', by service.Method: {catalog.GetProduct: 500ms}");
   }
 };
 
@@ -109,9 +147,17 @@ struct MessagingConfig {
   Duration retain_for = std::chrono::hours(24 * 30);
   config::Bytes retain_bytes{8ull << 30};
   static void Describe(config::Fields<MessagingConfig>& fields) {
-    fields.Add("max_lag", &MessagingConfig::max_lag, "events that a consumer group may be behind before producers are refused").AtLeast(1).NeedsRestart();
-    fields.Add("retain_for", &MessagingConfig::retain_for, "how long events are kept that every group has read").NeedsRestart();
-    fields.Add("retain_bytes", &MessagingConfig::retain_bytes, "how much of them is kept, a topic").NeedsRestart();
+    fields
+        .Add("max_lag", &MessagingConfig::max_lag,
+             "events that a consumer group may be behind before producers are refused")
+        .AtLeast(1)
+        .NeedsRestart();
+    fields
+        .Add("retain_for", &MessagingConfig::retain_for,
+             "how long events are kept that every group has read")
+        .NeedsRestart();
+    fields.Add("retain_bytes", &MessagingConfig::retain_bytes, "how much of them is kept, a topic")
+        .NeedsRestart();
   }
 };
 

@@ -40,7 +40,8 @@ void ConfigureLog(const LogConfig& config) {
 // Members are destroyed in reverse: what stands on something comes after it.
 class Process::Core final : private Readiness {
  public:
-  Core(ProcessOptions options, config::Registry& registry, const ProcessConfig& config, DataFolder data)
+  Core(ProcessOptions options, config::Registry& registry, const ProcessConfig& config,
+       DataFolder data)
       : options_(std::move(options)),
         config_registry_(registry),
         config_(config),
@@ -55,17 +56,17 @@ class Process::Core final : private Readiness {
   Status Start() {
     STARLING_RETURN_IF_ERROR(CheckNames());
     const MessagingConfig messaging = *config_.messaging.Get();
-    STARLING_ASSIGN_OR_RETURN(
-        events_, messaging::OpenEmbeddedEventLog(data_.root() / "events",
-                                                 {.max_lag = static_cast<uint64_t>(messaging.max_lag),
-                                                  .retain_bytes = messaging.retain_bytes.count(),
-                                                  .retain_for = messaging.retain_for},
-                                                 runtime_, telemetry_));
+    STARLING_ASSIGN_OR_RETURN(events_, messaging::OpenEmbeddedEventLog(
+                                           data_.root() / "events",
+                                           {.max_lag = static_cast<uint64_t>(messaging.max_lag),
+                                            .retain_bytes = messaging.retain_bytes.count(),
+                                            .retain_for = messaging.retain_for},
+                                           runtime_, telemetry_));
     environment_ = std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_);
     STARLING_RETURN_IF_ERROR(OpenKeys());
     STARLING_ASSIGN_OR_RETURN(idempotency_database_, environment_->OpenDatabase("idempotency", {}));
-    STARLING_ASSIGN_OR_RETURN(idempotency_,
-                              rpc::OpenSqlIdempotencyStore(*idempotency_database_, environment_->clock(), {}));
+    STARLING_ASSIGN_OR_RETURN(idempotency_, rpc::OpenSqlIdempotencyStore(
+                                                *idempotency_database_, environment_->clock(), {}));
     STARLING_RETURN_IF_ERROR(BuildServices());
     STARLING_RETURN_IF_ERROR(StartExporter());
     STARLING_RETURN_IF_ERROR(StartHttp());
@@ -83,12 +84,14 @@ class Process::Core final : private Readiness {
     Status status;
     if (http_ != nullptr && http_port_ != 0) {
       if (const size_t cut = runtime_.Block(http_->Drain(limit)); cut > 0) {
-        status = DeadlineExceeded("{} requests did not end within {} and were cut", cut, FormatDuration(limit));
+        status = DeadlineExceeded("{} requests did not end within {} and were cut", cut,
+                                  FormatDuration(limit));
       }
     }
     if (grpc_ != nullptr) grpc_->Drain(limit);
     for (auto service = hosted_.rbegin(); service != hosted_.rend(); ++service) (*service)->Stop();
-    if (admin_ != nullptr && admin_port_ != 0) (void)runtime_.Block(admin_->Drain(std::chrono::seconds(1)));
+    if (admin_ != nullptr && admin_port_ != 0)
+      (void)runtime_.Block(admin_->Drain(std::chrono::seconds(1)));
     if (exporter_ != nullptr) runtime_.Block(exporter_->Stop(std::chrono::seconds(2)));
     changes_.clear();
     return status;
@@ -105,7 +108,8 @@ class Process::Core final : private Readiness {
   bool ready() const override { return ready_; }
   std::vector<std::pair<std::string, Status>> parts() const override {
     std::vector<std::pair<std::string, Status>> parts;
-    for (size_t i = 0; i < hosted_.size(); ++i) parts.emplace_back(hosted_names_[i], hosted_[i]->Health());
+    for (size_t i = 0; i < hosted_.size(); ++i)
+      parts.emplace_back(hosted_names_[i], hosted_[i]->Health());
     return parts;
   }
 
@@ -114,20 +118,22 @@ class Process::Core final : private Readiness {
     for (const ServiceEntry& entry : options_.known) names.emplace_back(entry.name);
     for (const std::string& name : options_.services) {
       if (std::find(names.begin(), names.end(), name) == names.end()) {
-        return InvalidArgument("there is no service '{}'{}; there are {}", name, DidYouMean(name, names),
-                               fmt::format("{}", fmt::join(names, ", ")));
+        return InvalidArgument("there is no service '{}'{}; there are {}", name,
+                               DidYouMean(name, names), fmt::format("{}", fmt::join(names, ", ")));
       }
     }
     for (const auto& [name, peer] : config_.peers.Get()->services) {
       if (std::find(names.begin(), names.end(), name) == names.end()) {
-        return InvalidArgument("peers.services.{}: there is no such service{}", name, DidYouMean(name, names));
+        return InvalidArgument("peers.services.{}: there is no such service{}", name,
+                               DidYouMean(name, names));
       }
     }
     return OkStatus();
   }
 
   Status OpenKeys() {
-    STARLING_ASSIGN_OR_RETURN(keys_database_, environment_->OpenDatabase("keys", security::KeyStoreMigrations()));
+    STARLING_ASSIGN_OR_RETURN(keys_database_,
+                              environment_->OpenDatabase("keys", security::KeyStoreMigrations()));
     STARLING_ASSIGN_OR_RETURN(keys_, RunSync(security::KeyStore::Open(*keys_database_)));
     STARLING_ASSIGN_OR_RETURN(const auto admin, RunSync(keys_->CreateFirstAdminKey()));
     if (admin && options_.on_admin_key) options_.on_admin_key(admin->token);
@@ -136,20 +142,25 @@ class Process::Core final : private Readiness {
   }
 
   bool Runs(std::string_view name) const {
-    if (options_.services.empty()) return !config_.peers.Get()->services.contains(std::string(name));
-    return std::find(options_.services.begin(), options_.services.end(), name) != options_.services.end();
+    if (options_.services.empty())
+      return !config_.peers.Get()->services.contains(std::string(name));
+    return std::find(options_.services.begin(), options_.services.end(), name) !=
+           options_.services.end();
   }
 
   Status BuildServices() {
     const auto peers = config_.peers.Get();
     for (const ServiceEntry& entry : options_.known) {
       if (Runs(entry.name)) {
-        STARLING_ASSIGN_OR_RETURN(auto service, entry.create(*environment_, services_, idempotency_.get()));
+        STARLING_ASSIGN_OR_RETURN(auto service,
+                                  entry.create(*environment_, services_, idempotency_.get()));
         hosted_.push_back(std::move(service));
         hosted_names_.emplace_back(entry.name);
-      } else if (const auto peer = peers->services.find(std::string(entry.name)); peer != peers->services.end()) {
-        entry.connect(services_, rpc::MakeGrpcChannel({.target = peer->second.address,
-                                                       .cluster_key = config_.grpc.Get()->cluster_key.Reveal()}));
+      } else if (const auto peer = peers->services.find(std::string(entry.name));
+                 peer != peers->services.end()) {
+        entry.connect(services_, rpc::MakeGrpcChannel(
+                                     {.target = peer->second.address,
+                                      .cluster_key = config_.grpc.Get()->cluster_key.Reveal()}));
       }
     }
     STARLING_RETURN_IF_ERROR(ApplyDeadlines(*config_.methods.Get()));
@@ -164,10 +175,12 @@ class Process::Core final : private Readiness {
   Status ApplyDeadlines(const MethodsConfig& methods) {
     for (const auto& [name, deadline] : methods.deadlines) {
       const size_t dot = name.find('.');
-      Status status = NotFound("there is no service of that name here; write it as catalog.GetProduct");
+      Status status =
+          NotFound("there is no service of that name here; write it as catalog.GetProduct");
       for (const rpc::Binding& binding : services_.bindings()) {
         if (dot == std::string::npos || binding.descriptor->name != name.substr(0, dot)) continue;
-        status = binding.local() ? binding.runtime->SetDeadline(name.substr(dot + 1), deadline) : OkStatus();
+        status = binding.local() ? binding.runtime->SetDeadline(name.substr(dot + 1), deadline)
+                                 : OkStatus();
       }
       STARLING_RETURN_IF_ERROR(Annotate(status, "methods.deadlines." + name));
     }
@@ -179,10 +192,13 @@ class Process::Core final : private Readiness {
     if (url.empty()) return OkStatus();
     client_ = std::make_unique<http::Client>(runtime_, http::Client::Options{});
     exporter_ = &telemetry_.ExportTo(
-        {.service_name = "starling", .version = options_.version}, [this, url](std::string body) -> Task<Status> {
-          http::ClientRequest request{.verb = http::Verb::kPost, .url = url, .headers = {}, .body = std::move(body)};
+        {.service_name = "starling", .version = options_.version},
+        [this, url](std::string body) -> Task<Status> {
+          http::ClientRequest request{
+              .verb = http::Verb::kPost, .url = url, .headers = {}, .body = std::move(body)};
           request.headers.Set("content-type", "application/json");
-          const StatusOr<http::ClientResponse> response = co_await client_->Send(std::move(request));
+          const StatusOr<http::ClientResponse> response =
+              co_await client_->Send(std::move(request));
           if (!response.ok()) co_return response.status();
           co_return http::StatusFromHttp(response->status, response->headers, response->body);
         });
@@ -206,7 +222,8 @@ class Process::Core final : private Readiness {
                                 .max_connections = static_cast<size_t>(config->max_connections)};
     if (config->access_log) {
       options.observer = [](const http::Exchange& exchange, Duration took) {
-        log::Info("access", "{} {} {}", exchange.request.verb_text, exchange.request.path, exchange.response.status)
+        log::Info("access", "{} {} {}", exchange.request.verb_text, exchange.request.path,
+                  exchange.response.status)
             .With("us", took / std::chrono::microseconds(1))
             .With("from", exchange.request.remote_address);
       };
@@ -226,7 +243,9 @@ class Process::Core final : private Readiness {
   Status StartGrpc() {
     const auto config = config_.grpc.Get();
     if (!options_.grpc && !config->enabled) return OkStatus();
-    const int port = config->port != 0 ? config->port : config_.http.Get()->port == 0 ? 0 : http_port_ + 2;
+    const int port = config->port != 0               ? config->port
+                     : config_.http.Get()->port == 0 ? 0
+                                                     : http_port_ + 2;
     grpc_ = std::make_unique<rpc::GrpcServer>(
         runtime_, services_,
         rpc::GrpcServer::Options{.address = fmt::format("{}:{}", config->address, port),
@@ -238,20 +257,25 @@ class Process::Core final : private Readiness {
 
   void StartWatching() {
     changes_.push_back(config_.log.OnChange([](const LogConfig& now) { ConfigureLog(now); }));
-    changes_.push_back(config_.tracing.OnChange(
-        [this](const TracingConfig& now) { telemetry_.tracer().SetSamplingRatio(now.sampling_ratio); }));
+    changes_.push_back(config_.tracing.OnChange([this](const TracingConfig& now) {
+      telemetry_.tracer().SetSamplingRatio(now.sampling_ratio);
+    }));
     changes_.push_back(config_.methods.OnChange([this](const MethodsConfig& now) {
-      if (const Status status = ApplyDeadlines(now); !status.ok()) log::Warning("config", "not applied").With(status);
+      if (const Status status = ApplyDeadlines(now); !status.ok())
+        log::Warning("config", "not applied").With(status);
     }));
     changes_.push_back(config_registry_.OnReload([](const StatusOr<config::Report>& report) {
       if (!report.ok()) {
-        log::Error("config", "the change was refused; the configuration stays as it was").With(report.status());
+        log::Error("config", "the change was refused; the configuration stays as it was")
+            .With(report.status());
         return;
       }
       for (const std::string& key : report->changed) log::Info("config", "{} has changed", key);
-      for (const std::string& key : report->needs_restart) log::Warning("config", "{} changes with a restart", key);
+      for (const std::string& key : report->needs_restart)
+        log::Warning("config", "{} changes with a restart", key);
     }));
-    Spawn(runtime_.NextExecutor(), config::Watch(config_registry_, runtime_.blocking(), stopping_.token()));
+    Spawn(runtime_.NextExecutor(),
+          config::Watch(config_registry_, runtime_.blocking(), stopping_.token()));
   }
 
   const ProcessOptions options_;
@@ -286,7 +310,8 @@ class Process::Core final : private Readiness {
 Process::Process(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Process::~Process() = default;
 
-StatusOr<std::unique_ptr<Process>> Process::Start(ProcessOptions options, config::Registry& registry,
+StatusOr<std::unique_ptr<Process>> Process::Start(ProcessOptions options,
+                                                  config::Registry& registry,
                                                   const ProcessConfig& config) {
   ConfigureLog(*config.log.Get());
   STARLING_ASSIGN_OR_RETURN(DataFolder data, DataFolder::Open(options.data, options.command));

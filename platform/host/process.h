@@ -1,15 +1,17 @@
 // A process: builds the services it runs, serves them over HTTP (and gRPC), drains, stops.
 //
-//   StatusOr<std::unique_ptr<Process>> process = Process::Start({.services = {"catalog"}, ...}, config);
+//   StatusOr<std::unique_ptr<Process>> process = Process::Start({.services = {"catalog"}, ...},
+//   config);
 //   (*process)->WaitForSignal();      // SIGTERM, SIGINT
 //   Status stopped = (*process)->Stop();
 //
-// Order of start: data folder, telemetry, threads, event log, keys, services (created, then started), HTTP, gRPC. A step
-// that fails undoes those before and says what to do. Stop goes backwards: no new connections, requests in flight are
-// answered (at most http.drain_limit), consumers and outboxes end, files close. Used by one thread.
+// Order of start: data folder, telemetry, threads, event log, keys, services (created, then
+// started), HTTP, gRPC. A step that fails undoes those before and says what to do. Stop goes
+// backwards: no new connections, requests in flight are answered (at most http.drain_limit),
+// consumers and outboxes end, files close. Used by one thread.
 //
-// Public port: the contracts' routes, /healthz, /readyz, /openapi.json. Admin port (the next one, loopback): /metrics,
-// /healthz, /readyz, /config, /debug/spans.
+// Public port: the contracts' routes, /healthz, /readyz, /openapi.json. Admin port (the next one,
+// loopback): /metrics, /healthz, /readyz, /config, /debug/spans.
 #pragma once
 
 #include <functional>
@@ -30,7 +32,8 @@ struct ServiceEntry {
   std::string_view name;
   const rpc::ServiceDescriptor* descriptor;
   // Makes the service and binds it.
-  StatusOr<std::shared_ptr<HostedService>> (*create)(Environment&, rpc::Registry&, rpc::IdempotencyStore*);
+  StatusOr<std::shared_ptr<HostedService>> (*create)(Environment&, rpc::Registry&,
+                                                     rpc::IdempotencyStore*);
   // Makes a client of the service in another process.
   void (*connect)(rpc::Registry&, std::shared_ptr<rpc::Channel>);
 };
@@ -41,7 +44,8 @@ ServiceEntry Serve() {
   return {Contract::Descriptor().name, &Contract::Descriptor(),
           [](Environment& environment, rpc::Registry& registry,
              rpc::IdempotencyStore* idempotency) -> StatusOr<std::shared_ptr<HostedService>> {
-            STARLING_ASSIGN_OR_RETURN(std::shared_ptr<Implementation> service, Implementation::Create(environment));
+            STARLING_ASSIGN_OR_RETURN(std::shared_ptr<Implementation> service,
+                                      Implementation::Create(environment));
             registry.AddLocal<Contract>(service, environment.telemetry(), idempotency, {});
             return std::shared_ptr<HostedService>(service);
           },
@@ -65,7 +69,8 @@ struct ProcessOptions {
 
 class Process {
  public:
-  static StatusOr<std::unique_ptr<Process>> Start(ProcessOptions options, config::Registry& registry,
+  static StatusOr<std::unique_ptr<Process>> Start(ProcessOptions options,
+                                                  config::Registry& registry,
                                                   const ProcessConfig& config);
   ~Process();
 

@@ -41,7 +41,6 @@ Connection::~Connection() {
 }
 
 Task<void> Connection::Run() {
-  const std::shared_ptr<Connection> self = shared_from_this();
   // A client that connects should also speak; after its first request it may pause for
   // idle_timeout.
   deadline_ = std::chrono::steady_clock::now() +

@@ -61,7 +61,7 @@ class Drain : public testing::Test {
 };
 
 TEST_F(Drain, LosesNoRequestOfBusyClients) {
-  const uint16_t port = Start();
+  const uint16_t port = Start({.drain_idle_grace = seconds(5)});
   constexpr int kClients = 8;
   std::latch warm(kClients);
   std::atomic<int> answered = 0;

@@ -203,7 +203,9 @@ void ServerThread::TakeConnection(Socket socket, const Tcp::endpoint& peer) {
   const uint64_t id = (static_cast<uint64_t>(index_) << 48) | ++next_connection_;
   const auto connection = std::make_shared<Connection>(shared_from_this(), std::move(socket),
                                                        peer.address().to_string(), id);
-  Spawn(context_.get_executor(), connection->Run());
+  // The task holds the connection from the start on, whenever it is first run.
+  Spawn(context_.get_executor(),
+        [](std::shared_ptr<Connection> held) -> Task<void> { co_await held->Run(); }(connection));
 }
 
 Task<void> ServerThread::Reject(Socket socket) {

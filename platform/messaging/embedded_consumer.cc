@@ -14,8 +14,10 @@ bool IsPassing(const Status& status) {
     case StatusCode::kUnavailable:
     case StatusCode::kDeadlineExceeded:
     case StatusCode::kResourceExhausted:
-    case StatusCode::kCancelled: return true;
-    default: return false;
+    case StatusCode::kCancelled:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -41,16 +43,18 @@ Task<void> EmbeddedConsumer::Run() {
   while (!stopping_) {
     const bool more = co_await topic_->WaitFor(cursor.sequence, stopping_);
     if (!more) co_return;
-    StatusOr<std::vector<Delivered>> batch =
-        co_await runtime_.blocking().Run([&] { return topic_->files().Read(cursor, options_.max_batch); });
+    StatusOr<std::vector<Delivered>> batch = co_await runtime_.blocking().Run(
+        [&] { return topic_->files().Read(cursor, options_.max_batch); });
     if (!batch.ok()) {
-      log::Error("messaging", "group {} cannot read topic {}", group_->name, topic_->name()).With(batch.status());
+      log::Error("messaging", "group {} cannot read topic {}", group_->name, topic_->name())
+          .With(batch.status());
       co_await Pause(10);
       continue;
     }
     const Status delivered = co_await Deliver(std::span(*batch));
     if (!delivered.ok()) co_return;
-    const Status committed = co_await runtime_.blocking().Run([&] { return group_->offset->Commit(cursor.sequence); });
+    const Status committed =
+        co_await runtime_.blocking().Run([&] { return group_->offset->Commit(cursor.sequence); });
     if (!committed.ok()) log::Warning("messaging", "a batch will come again").With(committed);
     group_->committed = cursor.sequence;
   }
@@ -76,8 +80,10 @@ Task<Status> EmbeddedConsumer::Deliver(std::span<Delivered> batch) {
   co_return OkStatus();
 }
 
-Task<Status> EmbeddedConsumer::SetAside(const Delivered& poisoned, const Status& why, int attempts) {
-  log::Warning("messaging", "group {} gave up on event {} of topic {}", group_->name, poisoned.event.id, topic_->name())
+Task<Status> EmbeddedConsumer::SetAside(const Delivered& poisoned, const Status& why,
+                                        int attempts) {
+  log::Warning("messaging", "group {} gave up on event {} of topic {}", group_->name,
+               poisoned.event.id, topic_->name())
       .With("attempts", attempts)
       .With(why);
   Event event = poisoned.event;
@@ -93,8 +99,11 @@ Task<Status> EmbeddedConsumer::SetAside(const Delivered& poisoned, const Status&
 }
 
 Task<void> EmbeddedConsumer::Pause(int attempt) {
-  const Duration longest = std::min<Duration>(options_.longest_pause, options_.first_pause * (1 << std::min(attempt, 16)));
-  Duration left = longest / 2 + Duration(static_cast<int64_t>(FastRandom() % static_cast<uint64_t>(longest.count() / 2 + 1)));
+  const Duration longest = std::min<Duration>(options_.longest_pause,
+                                              options_.first_pause * (1 << std::min(attempt, 16)));
+  Duration left =
+      longest / 2 +
+      Duration(static_cast<int64_t>(FastRandom() % static_cast<uint64_t>(longest.count() / 2 + 1)));
   // In steps, so that Stop need not wait for all of it.
   while (left > Duration(0) && !stopping_) {
     const Duration step = std::min<Duration>(left, std::chrono::milliseconds(20));

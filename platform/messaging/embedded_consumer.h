@@ -1,4 +1,5 @@
-// A subscription of the embedded log: reads, hands over, commits, and deals with what fails. Within messaging only.
+// A subscription of the embedded log: reads, hands over, commits, and deals with what fails. Within
+// messaging only.
 #pragma once
 
 #include <future>
@@ -9,10 +10,12 @@
 
 namespace starling::messaging {
 
-class EmbeddedConsumer final : public Subscription, public std::enable_shared_from_this<EmbeddedConsumer> {
+class EmbeddedConsumer final : public Subscription,
+                               public std::enable_shared_from_this<EmbeddedConsumer> {
  public:
   EmbeddedConsumer(EventLog& log, Runtime& runtime, std::shared_ptr<EmbeddedTopic> topic,
-                   std::shared_ptr<EmbeddedTopic::Group> group, ConsumerOptions options, EventLog::Handler handler)
+                   std::shared_ptr<EmbeddedTopic::Group> group, ConsumerOptions options,
+                   EventLog::Handler handler)
       : log_(log),
         runtime_(runtime),
         topic_(std::move(topic)),

@@ -21,7 +21,9 @@ constexpr Duration kRetainEvery = std::chrono::minutes(1);
 
 bool GoodName(std::string_view name) {
   return !name.empty() && name.size() <= 128 && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; });
+         std::all_of(name.begin(), name.end(), [](unsigned char c) {
+           return std::isalnum(c) || c == '-' || c == '_' || c == '.';
+         });
 }
 
 // A subscription keeps its consumer; dropping it stops the consumer.
@@ -43,9 +45,12 @@ class EmbeddedEventLog final : public EventLog {
         options_(options),
         runtime_(runtime),
         telemetry_(telemetry),
-        appended_(telemetry.metrics().AddCounter("starling_events_appended_total", "Events made durable")),
-        commits_(telemetry.metrics().AddCounter("starling_event_log_commits_total", "Group commits of the event log")),
-        refused_(telemetry.metrics().AddCounter("starling_events_refused_total", "Events refused, by a bound or a failure")) {}
+        appended_(telemetry.metrics().AddCounter("starling_events_appended_total",
+                                                 "Events made durable")),
+        commits_(telemetry.metrics().AddCounter("starling_event_log_commits_total",
+                                                "Group commits of the event log")),
+        refused_(telemetry.metrics().AddCounter("starling_events_refused_total",
+                                                "Events refused, by a bound or a failure")) {}
 
   ~EmbeddedEventLog() override {
     {
@@ -60,44 +65,54 @@ class EmbeddedEventLog final : public EventLog {
     std::error_code error;
     std::filesystem::create_directories(folder_, error);
     for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {
-      if (entry.is_directory()) STARLING_RETURN_IF_ERROR(Topic(entry.path().filename().string()).status());
+      if (entry.is_directory())
+        STARLING_RETURN_IF_ERROR(Topic(entry.path().filename().string()).status());
     }
-    if (error) return FailedPrecondition("{} cannot be opened: {}", folder_.string(), error.message());
+    if (error)
+      return FailedPrecondition("{} cannot be opened: {}", folder_.string(), error.message());
     writer_ = std::thread([this] { WriteLoop(); });
     pthread_setname_np(writer_.native_handle(), "event-log");
     return OkStatus();
   }
 
-  Task<StatusOr<std::vector<Position>>> AppendBatch(std::string topic_name, std::vector<Event> events) override {
+  Task<StatusOr<std::vector<Position>>> AppendBatch(std::string topic_name,
+                                                    std::vector<Event> events) override {
     if (events.size() > kMaxBatch) {
-      co_return InvalidArgument("a batch has {} events; at most {} are taken", events.size(), kMaxBatch);
+      co_return InvalidArgument("a batch has {} events; at most {} are taken", events.size(),
+                                kMaxBatch);
     }
     for (const Event& event : events) CO_RETURN_IF_ERROR(Validate(event));
     if (events.empty()) co_return std::vector<Position>();
     CO_ASSIGN_OR_RETURN(const std::shared_ptr<EmbeddedTopic> topic, co_await OpenTopic(topic_name));
     CO_RETURN_IF_ERROR(co_await MakeRoom(*topic));
-    StatusOr<std::vector<Position>> positions =
-        co_await Suspend<StatusOr<std::vector<Position>>>([&](Completion<StatusOr<std::vector<Position>>> done) {
+    StatusOr<std::vector<Position>> positions = co_await Suspend<StatusOr<std::vector<Position>>>(
+        [&](Completion<StatusOr<std::vector<Position>>> done) {
           Enqueue({topic, std::move(events), {}, std::move(done)});
         });
     co_return positions;
   }
 
-  StatusOr<std::unique_ptr<Subscription>> Subscribe(std::string_view topic_name, std::string_view group_name,
-                                                    ConsumerOptions options, Handler handler) override {
+  StatusOr<std::unique_ptr<Subscription>> Subscribe(std::string_view topic_name,
+                                                    std::string_view group_name,
+                                                    ConsumerOptions options,
+                                                    Handler handler) override {
     if (!GoodName(group_name)) {
-      return InvalidArgument("'{}' is no name for a consumer group: letters, digits, '-', '_' and '.'", group_name);
+      return InvalidArgument(
+          "'{}' is no name for a consumer group: letters, digits, '-', '_' and '.'", group_name);
     }
     STARLING_ASSIGN_OR_RETURN(const auto topic, Topic(std::string(topic_name)));
     STARLING_ASSIGN_OR_RETURN(const auto group, topic->OpenGroup(group_name));
     if (group->running.exchange(true)) {
-      return AlreadyExists("group '{}' reads topic '{}' already in this process", group_name, topic_name);
+      return AlreadyExists("group '{}' reads topic '{}' already in this process", group_name,
+                           topic_name);
     }
-    telemetry_.metrics().AddCallback("starling_consumer_lag", "Events a consumer group has yet to accept",
-                                     {{"topic", topic->name()}, {"group", group->name}}, [topic, group] {
-                                       return static_cast<double>(topic->files().end() - group->committed.load());
-                                     });
-    auto consumer = std::make_shared<EmbeddedConsumer>(*this, runtime_, topic, group, options, std::move(handler));
+    telemetry_.metrics().AddCallback(
+        "starling_consumer_lag", "Events a consumer group has yet to accept",
+        {{"topic", topic->name()}, {"group", group->name}}, [topic, group] {
+          return static_cast<double>(topic->files().end() - group->committed.load());
+        });
+    auto consumer = std::make_shared<EmbeddedConsumer>(*this, runtime_, topic, group, options,
+                                                       std::move(handler));
     consumer->Start();
     return std::make_unique<Handle>(std::move(consumer));
   }
@@ -109,7 +124,8 @@ class EmbeddedEventLog final : public EventLog {
     return topic->files().end() - group->committed.load();
   }
 
-  StatusOr<std::vector<Delivered>> Read(std::string_view topic_name, uint64_t offset, size_t limit) const override {
+  StatusOr<std::vector<Delivered>> Read(std::string_view topic_name, uint64_t offset,
+                                        size_t limit) const override {
     STARLING_ASSIGN_OR_RETURN(const auto topic, Known(topic_name));
     TopicFiles::Cursor cursor{.sequence = std::max<uint64_t>(offset, 1)};
     return topic->files().Read(cursor, limit);
@@ -135,12 +151,14 @@ class EmbeddedEventLog final : public EventLog {
     const std::lock_guard lock(topics_mutex_);
     if (const auto at = topics_.find(name); at != topics_.end()) return at->second;
     if (!GoodName(name)) {
-      return InvalidArgument("'{}' is no name for a topic: letters, digits, '-', '_' and '.'", name);
+      return InvalidArgument("'{}' is no name for a topic: letters, digits, '-', '_' and '.'",
+                             name);
     }
     const std::filesystem::path folder = folder_ / name;
-    STARLING_ASSIGN_OR_RETURN(auto files, TopicFiles::Open(folder, {.segment_bytes = options_.segment_bytes,
-                                                                    .retain_bytes = options_.retain_bytes,
-                                                                    .retain_for = options_.retain_for}));
+    STARLING_ASSIGN_OR_RETURN(auto files,
+                              TopicFiles::Open(folder, {.segment_bytes = options_.segment_bytes,
+                                                        .retain_bytes = options_.retain_bytes,
+                                                        .retain_for = options_.retain_for}));
     auto topic = std::make_shared<EmbeddedTopic>(name, folder, std::move(files));
     STARLING_RETURN_IF_ERROR(topic->LoadGroups());
     topics_.emplace(name, topic);
@@ -163,9 +181,10 @@ class EmbeddedEventLog final : public EventLog {
       if (lag < options_.max_lag) co_return OkStatus();
       if (std::chrono::steady_clock::now() >= until) {
         refused_.Add();
-        co_return Overloaded(fmt::format("topic '{}': group '{}' is {} events behind, its limit is {}", topic.name(),
-                                         slowest->name, lag, options_.max_lag),
-                             std::chrono::seconds(1));
+        co_return Overloaded(
+            fmt::format("topic '{}': group '{}' is {} events behind, its limit is {}", topic.name(),
+                        slowest->name, lag, options_.max_lag),
+            std::chrono::seconds(1));
       }
       co_await SleepFor(std::chrono::milliseconds(10));
     }
@@ -181,8 +200,9 @@ class EmbeddedEventLog final : public EventLog {
       }
     }
     refused_.Add(pending.events.size());
-    pending.done(Overloaded(fmt::format("the event log has {} appends waiting, its limit", options_.queue_limit),
-                            std::chrono::seconds(1)));
+    pending.done(Overloaded(
+        fmt::format("the event log has {} appends waiting, its limit", options_.queue_limit),
+        std::chrono::seconds(1)));
   }
 
   void WriteLoop() {
@@ -273,13 +293,15 @@ class EmbeddedEventLog final : public EventLog {
 Task<StatusOr<Position>> EventLog::Append(std::string topic, Event event) {
   std::vector<Event> events;
   events.push_back(std::move(event));
-  StatusOr<std::vector<Position>> positions = co_await AppendBatch(std::move(topic), std::move(events));
+  StatusOr<std::vector<Position>> positions =
+      co_await AppendBatch(std::move(topic), std::move(events));
   if (!positions.ok()) co_return positions.status();
   co_return positions->front();
 }
 
 StatusOr<std::unique_ptr<EventLog>> OpenEmbeddedEventLog(const std::filesystem::path& folder,
-                                                         EmbeddedEventLogOptions options, Runtime& runtime,
+                                                         EmbeddedEventLogOptions options,
+                                                         Runtime& runtime,
                                                          telemetry::Telemetry& telemetry) {
   auto log = std::make_unique<EmbeddedEventLog>(folder, options, runtime, telemetry);
   STARLING_RETURN_IF_ERROR(log->OpenAll());

@@ -1,10 +1,11 @@
-// The event log in the process itself, on files (topic_files.h): one writer thread with group commit.
+// The event log in the process itself, on files (topic_files.h): one writer thread with group
+// commit.
 //
 //   auto log = EmbeddedEventLog::Open("data/events", {}, runtime, telemetry);
 //
-// Appends that wait at the same time share one fdatasync a topic. At most `queue_limit` appends wait; beyond, they are
-// refused with OVERLOADED. Consumers run on the runtime's io threads and read through its blocking pool.
-// Must be destroyed after its subscriptions and before the runtime.
+// Appends that wait at the same time share one fdatasync a topic. At most `queue_limit` appends
+// wait; beyond, they are refused with OVERLOADED. Consumers run on the runtime's io threads and
+// read through its blocking pool. Must be destroyed after its subscriptions and before the runtime.
 #pragma once
 
 #include <filesystem>
@@ -28,7 +29,8 @@ struct EmbeddedEventLogOptions {
 
 // Reads every topic's last file; DATA_LOSS names a damaged one. Blocks.
 StatusOr<std::unique_ptr<EventLog>> OpenEmbeddedEventLog(const std::filesystem::path& folder,
-                                                         EmbeddedEventLogOptions options, Runtime& runtime,
+                                                         EmbeddedEventLogOptions options,
+                                                         Runtime& runtime,
                                                          telemetry::Telemetry& telemetry);
 
 }  // namespace starling::messaging

@@ -11,7 +11,8 @@ Status EmbeddedTopic::LoadGroups() {
       STARLING_RETURN_IF_ERROR(OpenGroup(entry.path().stem().string()).status());
     }
   }
-  return error ? Unavailable("{} cannot be listed: {}", folder_.string(), error.message()) : OkStatus();
+  return error ? Unavailable("{} cannot be listed: {}", folder_.string(), error.message())
+               : OkStatus();
 }
 
 StatusOr<std::shared_ptr<EmbeddedTopic::Group>> EmbeddedTopic::OpenGroup(std::string_view name) {
@@ -36,7 +37,8 @@ std::shared_ptr<EmbeddedTopic::Group> EmbeddedTopic::Slowest() const {
   const std::lock_guard lock(mutex_);
   std::shared_ptr<Group> slowest;
   for (const auto& [name, group] : groups_) {
-    if (group->running && (slowest == nullptr || group->committed < slowest->committed)) slowest = group;
+    if (group->running && (slowest == nullptr || group->committed < slowest->committed))
+      slowest = group;
   }
   return slowest;
 }

@@ -1,4 +1,5 @@
-// One topic of the embedded log: its files, and who waits for its next event. Within messaging only.
+// One topic of the embedded log: its files, and who waits for its next event. Within messaging
+// only.
 #pragma once
 
 #include <list>
@@ -17,7 +18,7 @@ class EmbeddedTopic {
  public:
   struct Group {
     std::string name;
-    std::unique_ptr<GroupOffset> offset;   // used by the subscription alone
+    std::unique_ptr<GroupOffset> offset;  // used by the subscription alone
     std::atomic<uint64_t> committed{1};
     std::atomic<bool> running{false};
   };

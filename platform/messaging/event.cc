@@ -15,15 +15,18 @@ Status Validate(const Event& event) {
                                     {"type", event.type}}) {
     if (value.empty()) return InvalidField(name, "is missing; every event has one");
   }
-  for (const auto& [name, value] :
-       {std::pair<std::string_view, std::string_view>{"id", event.id}, {"source", event.source}, {"type", event.type},
-        {"subject", event.subject}, {"partitionkey", event.partitionkey}}) {
+  for (const auto& [name, value] : {std::pair<std::string_view, std::string_view>{"id", event.id},
+                                    {"source", event.source},
+                                    {"type", event.type},
+                                    {"subject", event.subject},
+                                    {"partitionkey", event.partitionkey}}) {
     if (value.size() > kMaxAttribute) {
       return InvalidField(name, "has {} bytes; at most {} are taken", value.size(), kMaxAttribute);
     }
   }
   if (event.extensions.size() > kMaxExtensions) {
-    return InvalidField("extensions", "are {}; at most {} are taken", event.extensions.size(), kMaxExtensions);
+    return InvalidField("extensions", "are {}; at most {} are taken", event.extensions.size(),
+                        kMaxExtensions);
   }
   size_t size = event.data.size();
   for (const auto& [name, value] : event.extensions) size += name.size() + value.size();
@@ -36,8 +39,9 @@ Status Validate(const Event& event) {
 void AppendEvent(const Event& event, std::string& out) {
   wire::Append(kVersion, out);
   wire::Append(event.time.time_since_epoch().count(), out);
-  for (const std::string* text : {&event.id, &event.source, &event.type, &event.subject, &event.datacontenttype,
-                                  &event.partitionkey, &event.traceparent, &event.data}) {
+  for (const std::string* text :
+       {&event.id, &event.source, &event.type, &event.subject, &event.datacontenttype,
+        &event.partitionkey, &event.traceparent, &event.data}) {
     wire::AppendText(*text, out);
   }
   wire::Append(static_cast<uint16_t>(event.extensions.size()), out);
@@ -62,8 +66,9 @@ StatusOr<Event> DecodeEvent(std::string_view bytes) {
   }
   bool ok = wire::Take(bytes, time);
   event.time = TimePoint(Duration(time));
-  for (std::string* text : {&event.id, &event.source, &event.type, &event.subject, &event.datacontenttype,
-                            &event.partitionkey, &event.traceparent, &event.data}) {
+  for (std::string* text :
+       {&event.id, &event.source, &event.type, &event.subject, &event.datacontenttype,
+        &event.partitionkey, &event.traceparent, &event.data}) {
     ok = ok && wire::TakeText(bytes, *text);
   }
   uint16_t extensions = 0;

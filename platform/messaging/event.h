@@ -1,10 +1,12 @@
-// An event: something that happened, as CloudEvents 1.0 says it (https://github.com/cloudevents/spec).
+// An event: something that happened, as CloudEvents 1.0 says it
+// (https://github.com/cloudevents/spec).
 //
 //   Event event{.id = NewId(), .source = "/catalog", .type = "starling.catalog.product.put.v1"};
 //   event.partitionkey = product.product_id();   // events with one key keep their order
 //   event.data = changed.SerializeAsString();
 //
-// On disk and between processes an event is these bytes (integers little-endian; text is length:u32 bytes):
+// On disk and between processes an event is these bytes (integers little-endian; text is length:u32
+// bytes):
 //
 //   event     := version:u8 (1) time:i64 (ns since 1970)
 //                id source type subject datacontenttype partitionkey traceparent data (text each)
@@ -38,7 +40,8 @@ struct Event {
 
 inline constexpr size_t kMaxEventBytes = 1 << 20;
 
-// INVALID_ARGUMENT that names the attribute: required ones are there, the whole is at most kMaxEventBytes.
+// INVALID_ARGUMENT that names the attribute: required ones are there, the whole is at most
+// kMaxEventBytes.
 Status Validate(const Event& event);
 void AppendEvent(const Event& event, std::string& out);
 std::string EncodeEvent(const Event& event);

@@ -1,19 +1,25 @@
 // The event log: what services tell each other without waiting for one another.
 //
-//   StatusOr<Position> at = co_await log.Append("user-events", event);        // durable when it returns
-//   auto subscription = log.Subscribe("user-events", "profile", {}, [this](std::span<const Delivered> events) {
+//   StatusOr<Position> at = co_await log.Append("user-events", event);        // durable when it
+//   returns auto subscription = log.Subscribe("user-events", "profile", {}, [this](std::span<const
+//   Delivered> events) {
 //     return Consume(events);
 //   });
 //
-// Topics have partitions; events with one partition key keep their order, others need not. A group sees each event at
-// least once: it goes on after the last batch that its handler accepted, also after a crash. Consumers are therefore
-// idempotent (inbox.h).
+// Topics have partitions; events with one partition key keep their order, others need not. A group
+// sees each event at least once: it goes on after the last batch that its handler accepted, also
+// after a crash. Consumers are therefore idempotent (inbox.h).
 //
-//   handler fails             the batch comes again, event by event, after a growing, jittered pause (50 ms to 5 s)
-//   ... with UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED    for ever: it is not the event's fault
-//   ... otherwise, max_attempts times    the event goes to "<topic>.dead-letter", with what was wrong in its extensions
-//                             starlingerror, starlinggroup, starlingattempts; the group goes on with the next
-//   a group lags max_lag events    Append waits up to max_delay, then is refused with OVERLOADED that names the group
+//   handler fails             the batch comes again, event by event, after a growing, jittered
+//   pause (50 ms to 5 s)
+//   ... with UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED    for ever: it is not the
+//   event's fault
+//   ... otherwise, max_attempts times    the event goes to "<topic>.dead-letter", with what was
+//   wrong in its extensions
+//                             starlingerror, starlinggroup, starlingattempts; the group goes on
+//                             with the next
+//   a group lags max_lag events    Append waits up to max_delay, then is refused with OVERLOADED
+//   that names the group
 //
 // Thread-safe. Adapters: embedded (embedded_event_log.h).
 #pragma once
@@ -53,7 +59,8 @@ struct ConsumerOptions {
 class Subscription {
  public:
   virtual ~Subscription() = default;
-  // No handler is called after it returned; what the last one accepted is committed. Never call it on an io thread.
+  // No handler is called after it returned; what the last one accepted is committed. Never call it
+  // on an io thread.
   virtual void Stop() = 0;
 };
 
@@ -65,17 +72,21 @@ class EventLog {
   virtual ~EventLog() = default;
 
   // All of the events become durable, or none is acknowledged. At most 1,000 at once.
-  virtual Task<StatusOr<std::vector<Position>>> AppendBatch(std::string topic, std::vector<Event> events) = 0;
+  virtual Task<StatusOr<std::vector<Position>>> AppendBatch(std::string topic,
+                                                            std::vector<Event> events) = 0;
   Task<StatusOr<Position>> Append(std::string topic, Event event);
 
-  virtual StatusOr<std::unique_ptr<Subscription>> Subscribe(std::string_view topic, std::string_view group,
-                                                            ConsumerOptions options, Handler handler) = 0;
+  virtual StatusOr<std::unique_ptr<Subscription>> Subscribe(std::string_view topic,
+                                                            std::string_view group,
+                                                            ConsumerOptions options,
+                                                            Handler handler) = 0;
 
   // Events that the group has yet to accept; NOT_FOUND for a topic or group that never was.
   virtual StatusOr<uint64_t> Lag(std::string_view topic, std::string_view group) const = 0;
 
   // At most `limit` events from `offset` on, of all partitions, for tools. Blocks.
-  virtual StatusOr<std::vector<Delivered>> Read(std::string_view topic, uint64_t offset, size_t limit) const = 0;
+  virtual StatusOr<std::vector<Delivered>> Read(std::string_view topic, uint64_t offset,
+                                                size_t limit) const = 0;
 };
 
 }  // namespace starling::messaging

@@ -1,4 +1,5 @@
-// How fast events become durable, beside how fast the disk itself syncs, in one run: ./dev bench events
+// How fast events become durable, beside how fast the disk itself syncs, in one run: ./dev bench
+// events
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <unistd.h>
@@ -41,7 +42,8 @@ double Appends(EventLog& log, Runtime& runtime, int writers, size_t batch) {
   const Instant start = std::chrono::steady_clock::now();
   for (int w = 0; w < writers; ++w) {
     Spawn(runtime.NextExecutor(),
-          [](EventLog& log, size_t batch, Instant until, std::atomic<int64_t>& count, std::latch& done) -> Task<void> {
+          [](EventLog& log, size_t batch, Instant until, std::atomic<int64_t>& count,
+             std::latch& done) -> Task<void> {
             while (std::chrono::steady_clock::now() < until) {
               std::vector<Event> events;
               for (size_t i = 0; i < batch; ++i) events.push_back(Make());
@@ -52,7 +54,8 @@ double Appends(EventLog& log, Runtime& runtime, int writers, size_t batch) {
           }(log, batch, start + kTime, count, done));
   }
   done.wait();
-  return static_cast<double>(count) / std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  return static_cast<double>(count) /
+         std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
 int Main(int argc, char** argv) {
@@ -76,7 +79,8 @@ int Main(int argc, char** argv) {
     fmt::print("{:<44} {:>12.0f} {:>10.2f}\n", "the disk's raw write + fdatasync", raw, 1.0);
     fmt::print("{:<44} {:>12.0f} {:>10.2f}\n", "single events, 1 writer", one, one / raw);
     fmt::print("{:<44} {:>12.0f} {:>10.2f}\n", "single events, 64 writers", many, many / raw);
-    fmt::print("{:<44} {:>12.0f} {:>10.2f}\n", "batches of 1,000, 2 writers", batched, batched / raw);
+    fmt::print("{:<44} {:>12.0f} {:>10.2f}\n", "batches of 1,000, 2 writers", batched,
+               batched / raw);
   }
   std::filesystem::remove_all(folder);
   return 0;

@@ -40,7 +40,9 @@ class EventLogTest : public testing::Test {
     EXPECT_TRUE(log.ok()) << log.status();
     return log.ok() ? *std::move(log) : nullptr;
   }
-  Status Append(EventLog& log, Event event) { return runtime_.Block(log.Append("t", std::move(event))).status(); }
+  Status Append(EventLog& log, Event event) {
+    return runtime_.Block(log.Append("t", std::move(event))).status();
+  }
   static std::vector<std::string> Ids(const EventLog& log, const std::string& topic = "t") {
     std::vector<std::string> ids;
     const auto events = log.Read(topic, 1, 1'000'000);
@@ -96,7 +98,8 @@ TEST_F(EventLogTest, KeepsTheOrderOfEachKey) {
   ASSERT_TRUE(subscription.ok());
   for (int i = 0; i < 50; ++i) {
     std::vector<Event> batch;
-    for (int k = 0; k < 10; ++k) batch.push_back(Make(NewId(), "key-" + std::to_string(k), std::to_string(i)));
+    for (int k = 0; k < 10; ++k)
+      batch.push_back(Make(NewId(), "key-" + std::to_string(k), std::to_string(i)));
     ASSERT_TRUE(runtime_.Block(log->AppendBatch("t", batch)).ok());
   }
   std::map<std::string, std::vector<int>> by_key;
@@ -130,24 +133,25 @@ TEST_F(EventLogTest, AGroupGoesOnWhereItWasAndAnotherBeginsAtTheStart) {
   auto fresh = log->Subscribe("t", "h", {}, other.Handler());
   EXPECT_EQ(same.WaitFor(1).front().event.id, "b");
   EXPECT_EQ(other.WaitFor(2).front().event.id, "a");
-  EXPECT_EQ(log->Subscribe("t", "g", {}, same.Handler()).status().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(log->Subscribe("t", "g", {}, same.Handler()).status().code(),
+            StatusCode::kAlreadyExists);
 }
 
 TEST_F(EventLogTest, APoisonedEventGoesToTheDeadLettersAndKeepsNobodyBack) {
   auto log = Open();
   Collector collector, dead;
   std::atomic<int> tries{0};
-  auto subscription = log->Subscribe(
-      "t", "g", {.max_attempts = 3, .first_pause = std::chrono::microseconds(1)},
-      [&](std::span<const Delivered> events) -> Task<Status> {
-        for (const Delivered& event : events) {
-          if (event.event.id == "poison") {
-            ++tries;
-            co_return InvalidArgument("cannot be read");
-          }
-        }
-        co_return co_await collector.Handler()(events);
-      });
+  auto subscription =
+      log->Subscribe("t", "g", {.max_attempts = 3, .first_pause = std::chrono::microseconds(1)},
+                     [&](std::span<const Delivered> events) -> Task<Status> {
+                       for (const Delivered& event : events) {
+                         if (event.event.id == "poison") {
+                           ++tries;
+                           co_return InvalidArgument("cannot be read");
+                         }
+                       }
+                       co_return co_await collector.Handler()(events);
+                     });
   auto dead_letters = log->Subscribe("t.dead-letter", "g", {}, dead.Handler());
   std::vector<Event> batch = {Make("a"), Make("poison"), Make("b")};
   ASSERT_TRUE(runtime_.Block(log->AppendBatch("t", batch)).ok());
@@ -166,11 +170,12 @@ TEST_F(EventLogTest, AFailingDependencyIsWaitedFor) {
   auto log = Open();
   Collector collector;
   std::atomic<int> calls{0};
-  auto subscription = log->Subscribe("t", "g", {.max_attempts = 2, .first_pause = std::chrono::microseconds(1)},
-                                     [&](std::span<const Delivered> events) -> Task<Status> {
-                                       if (++calls < 8) co_return Unavailable("the database is away");
-                                       co_return co_await collector.Handler()(events);
-                                     });
+  auto subscription =
+      log->Subscribe("t", "g", {.max_attempts = 2, .first_pause = std::chrono::microseconds(1)},
+                     [&](std::span<const Delivered> events) -> Task<Status> {
+                       if (++calls < 8) co_return Unavailable("the database is away");
+                       co_return co_await collector.Handler()(events);
+                     });
   ASSERT_TRUE(Append(*log, Make("a")).ok());
   EXPECT_EQ(collector.WaitFor(1).size(), 1u);
 }
@@ -178,12 +183,11 @@ TEST_F(EventLogTest, AFailingDependencyIsWaitedFor) {
 TEST_F(EventLogTest, ASlowGroupSlowsThenRefusesItsProducer) {
   auto log = Open({.max_lag = 5, .max_delay = std::chrono::milliseconds(20)});
   std::atomic<bool> open{false};
-  auto subscription =
-      log->Subscribe("t", "slow", {.first_pause = std::chrono::microseconds(1)},
-                     [&](std::span<const Delivered>) -> Task<Status> {
-                       if (!open) co_return Unavailable("not yet");
-                       co_return OkStatus();
-                     });
+  auto subscription = log->Subscribe("t", "slow", {.first_pause = std::chrono::microseconds(1)},
+                                     [&](std::span<const Delivered>) -> Task<Status> {
+                                       if (!open) co_return Unavailable("not yet");
+                                       co_return OkStatus();
+                                     });
   Status status;
   int accepted = 0;
   for (; accepted < 100 && status.ok(); ++accepted) status = Append(*log, Make(NewId()));
@@ -240,7 +244,8 @@ TEST_F(EventLogTest, DamageBeforeLaterEventsIsRefusedAndNamed) {
 }
 
 TEST_F(EventLogTest, FilesRollAndOldOnesGoOnceEveryGroupReadThem) {
-  auto files = TopicFiles::Open(folder_, {.segment_bytes = 200, .retain_bytes = 1, .retain_for = std::chrono::hours(1)});
+  auto files = TopicFiles::Open(
+      folder_, {.segment_bytes = 200, .retain_bytes = 1, .retain_for = std::chrono::hours(1)});
   ASSERT_TRUE(files.ok());
   for (uint64_t i = 1; i <= 10; ++i) {
     std::string records;
@@ -319,7 +324,8 @@ TEST_F(EventLogTest, EveryAcknowledgedEventIsThereOnceAfterKill9) {
     }
     kill(child, SIGKILL);
     waitpid(child, nullptr, 0);
-    for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;) acknowledged.append(buffer, static_cast<size_t>(n));
+    for (ssize_t n; (n = read(ends[0], buffer, sizeof buffer)) > 0;)
+      acknowledged.append(buffer, static_cast<size_t>(n));
     close(ends[0]);
     auto log = Open();
     ASSERT_NE(log, nullptr);

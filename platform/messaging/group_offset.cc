@@ -15,10 +15,12 @@ namespace {
 constexpr size_t kSlot = 8 + 8 + 4;
 }
 
-StatusOr<std::unique_ptr<GroupOffset>> GroupOffset::Open(const std::filesystem::path& path, uint64_t start) {
+StatusOr<std::unique_ptr<GroupOffset>> GroupOffset::Open(const std::filesystem::path& path,
+                                                         uint64_t start) {
   const int file = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file < 0) {
-    return FailedPrecondition("{} cannot be opened: {}", path.string(), std::generic_category().message(errno));
+    return FailedPrecondition("{} cannot be opened: {}", path.string(),
+                              std::generic_category().message(errno));
   }
   auto group = std::unique_ptr<GroupOffset>(new GroupOffset(path, file));
   char bytes[2 * kSlot] = {};
@@ -56,7 +58,8 @@ Status GroupOffset::Commit(uint64_t offset) {
   wire::Append(Crc32c(slot), slot);
   const auto place = static_cast<off_t>((generation_ % 2) * kSlot);
   if (pwrite(file_, slot.data(), slot.size(), place) != static_cast<ssize_t>(slot.size())) {
-    return Unavailable("{} cannot be written: {}", path_.string(), std::generic_category().message(errno));
+    return Unavailable("{} cannot be written: {}", path_.string(),
+                       std::generic_category().message(errno));
   }
   ++generation_;
   offset_ = offset;

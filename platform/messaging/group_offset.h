@@ -2,8 +2,9 @@
 //
 //   file := slot slot        slot := generation:u64 offset:u64 checksum:u32
 //
-// The whole slot with the higher generation counts, so that a write cut by a crash loses one step, not the place: the
-// events since come again. Not synced: at worst more events come again. Not thread-safe.
+// The whole slot with the higher generation counts, so that a write cut by a crash loses one step,
+// not the place: the events since come again. Not synced: at worst more events come again. Not
+// thread-safe.
 #pragma once
 
 #include <filesystem>
@@ -16,7 +17,8 @@ namespace starling::messaging {
 class GroupOffset {
  public:
   // A group that never was begins at `start`.
-  static StatusOr<std::unique_ptr<GroupOffset>> Open(const std::filesystem::path& path, uint64_t start);
+  static StatusOr<std::unique_ptr<GroupOffset>> Open(const std::filesystem::path& path,
+                                                     uint64_t start);
   ~GroupOffset();
   // The first sequence that the group has yet to accept.
   uint64_t offset() const { return offset_; }

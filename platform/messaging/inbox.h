@@ -6,8 +6,8 @@
 //     return transaction.Execute("UPDATE ...");       // in the same transaction: both, or neither
 //   });
 //
-// Remembers the last `capacity` ids; older ones go, in steps. So capacity must be above what can come again after a
-// crash: the largest consumer lag.
+// Remembers the last `capacity` ids; older ones go, in steps. So capacity must be above what can
+// come again after a crash: the largest consumer lag.
 #pragma once
 
 #include <memory>
@@ -20,7 +20,8 @@ namespace starling::messaging {
 class Inbox {
  public:
   // Makes its table when absent. Blocks.
-  static StatusOr<std::unique_ptr<Inbox>> Open(sql::Database& database, int64_t capacity = 2'000'000);
+  static StatusOr<std::unique_ptr<Inbox>> Open(sql::Database& database,
+                                               int64_t capacity = 2'000'000);
   // Whether the event is new, which it then no longer is once the transaction commits.
   StatusOr<bool> FirstTime(sql::Transaction& transaction, std::string_view event_id);
 

@@ -104,7 +104,16 @@ struct Outbox::Relay {
     Duration pause = std::chrono::milliseconds(50);
     while (true) {
       const bool more = co_await Wait();
-      if (!more) co_return;
+      if (!more) {
+        // What was committed before the stop leaves with it, while the log takes it and for a
+        // moment only.
+        const Instant until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
+        while (std::chrono::steady_clock::now() < until) {
+          const StatusOr<int64_t> moved = co_await Move();
+          if (!moved.ok() || *moved == 0) break;
+        }
+        co_return;
+      }
       while (true) {
         const StatusOr<int64_t> moved = co_await Move();
         if (moved.ok()) {
@@ -123,14 +132,18 @@ struct Outbox::Relay {
 };
 
 Outbox::Outbox(sql::Database& database, EventLog& log, Runtime& runtime, Options options)
-    : options_(options), relay_(new Relay{database, log, runtime, options, backlog_, {}, true, false, {}, false, {}}) {}
+    : options_(options),
+      relay_(new Relay{database, log, runtime, options, backlog_, {}, true, false, {}, false, {}}) {
+}
 
-StatusOr<std::unique_ptr<Outbox>> Outbox::Open(sql::Database& database, EventLog& log, Runtime& runtime,
-                                               Options options) {
+StatusOr<std::unique_ptr<Outbox>> Outbox::Open(sql::Database& database, EventLog& log,
+                                               Runtime& runtime, Options options) {
   auto outbox = std::unique_ptr<Outbox>(new Outbox(database, log, runtime, options));
-  STARLING_RETURN_IF_ERROR(database.WriteSync([](sql::Transaction& transaction) { return transaction.Execute(kTable); }));
+  STARLING_RETURN_IF_ERROR(database.WriteSync(
+      [](sql::Transaction& transaction) { return transaction.Execute(kTable); }));
   STARLING_RETURN_IF_ERROR(database.ReadSync([&](sql::Connection& connection) {
-    return connection.Query("SELECT COUNT(*) FROM outbox", [&](const sql::Row& row) { outbox->backlog_ = row.Int(0); });
+    return connection.Query("SELECT COUNT(*) FROM outbox",
+                            [&](const sql::Row& row) { outbox->backlog_ = row.Int(0); });
   }));
   return outbox;
 }
@@ -140,11 +153,12 @@ Outbox::~Outbox() { Stop(); }
 Status Outbox::Add(sql::Transaction& transaction, std::string_view topic, const Event& event) {
   STARLING_RETURN_IF_ERROR(Validate(event));
   if (backlog_ >= options_.backlog_limit) {
-    return Overloaded(fmt::format("{} events wait in the outbox for the event log, its limit", backlog_.load()),
-                      std::chrono::seconds(2));
+    return Overloaded(
+        fmt::format("{} events wait in the outbox for the event log, its limit", backlog_.load()),
+        std::chrono::seconds(2));
   }
-  STARLING_RETURN_IF_ERROR(transaction.Execute("INSERT INTO outbox (topic, event) VALUES (?1, ?2)", topic,
-                                               sql::Blob{EncodeEvent(event)}));
+  STARLING_RETURN_IF_ERROR(transaction.Execute("INSERT INTO outbox (topic, event) VALUES (?1, ?2)",
+                                               topic, sql::Blob{EncodeEvent(event)}));
   transaction.OnCommit([this] {
     ++backlog_;
     relay_->Wake(false);

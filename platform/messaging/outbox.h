@@ -1,13 +1,15 @@
-// Outbox: a change of state and its event are one transaction; the event reaches the log after the commit, surely.
+// Outbox: a change of state and its event are one transaction; the event reaches the log after the
+// commit, surely.
 //
 //   Status status = co_await database.Write([&](sql::Transaction& transaction) -> Status {
 //     STARLING_RETURN_IF_ERROR(transaction.Execute("UPDATE ..."));
 //     return outbox.Add(transaction, "catalog", event);
 //   });
 //
-// A relay moves rows to the log in order and deletes them once they are durable there: at least once, so that a crash in
-// between repeats events, with their ids (inbox.h). While the log refuses, rows wait; beyond `backlog_limit` rows Add is
-// refused with OVERLOADED and the change with it. Source: Richardson, Microservices Patterns (2018), 3.3.7.
+// A relay moves rows to the log in order and deletes them once they are durable there: at least
+// once, so that a crash in between repeats events, with their ids (inbox.h). While the log refuses,
+// rows wait; beyond `backlog_limit` rows Add is refused with OVERLOADED and the change with it.
+// Source: Richardson, Microservices Patterns (2018), 3.3.7.
 #pragma once
 
 #include <atomic>
@@ -28,15 +30,16 @@ class Outbox {
     int64_t batch = 500;
   };
   // Makes its table in `database` when absent. All three must outlive it. Blocks.
-  static StatusOr<std::unique_ptr<Outbox>> Open(sql::Database& database, EventLog& log, Runtime& runtime,
-                                                Options options);
+  static StatusOr<std::unique_ptr<Outbox>> Open(sql::Database& database, EventLog& log,
+                                                Runtime& runtime, Options options);
   ~Outbox();
 
   Status Add(sql::Transaction& transaction, std::string_view topic, const Event& event);
 
   // Starts the relay, with what a crash left.
   void Start();
-  // Ends the relay after the batch that it works on. Never call it on an io thread.
+  // Moves what waits, for at most 2 s, and ends the relay; the rest goes at the next start. Never
+  // call it on an io thread.
   void Stop();
   // Rows that wait.
   int64_t backlog() const { return backlog_; }

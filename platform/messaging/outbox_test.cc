@@ -37,12 +37,13 @@ class OutboxTest : public testing::Test {
     std::mutex mutex;
     std::condition_variable changed;
     std::vector<std::string> ids;
-    auto subscription = log_->Subscribe("t", NewId(), {}, [&](std::span<const Delivered> events) -> Task<Status> {
-      const std::lock_guard lock(mutex);
-      for (const Delivered& event : events) ids.push_back(event.event.id);
-      changed.notify_all();
-      co_return OkStatus();
-    });
+    auto subscription =
+        log_->Subscribe("t", NewId(), {}, [&](std::span<const Delivered> events) -> Task<Status> {
+          const std::lock_guard lock(mutex);
+          for (const Delivered& event : events) ids.push_back(event.event.id);
+          changed.notify_all();
+          co_return OkStatus();
+        });
     std::unique_lock lock(mutex);
     changed.wait_for(lock, std::chrono::seconds(30), [&] { return ids.size() >= count; });
     lock.unlock();

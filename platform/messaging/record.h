@@ -22,9 +22,9 @@ void AppendRecord(uint64_t sequence, uint16_t partition, const Event& event, std
 // What stands at the front of `bytes`.
 struct RecordView {
   enum State {
-    kWhole,      // a record, `size` bytes with its header
-    kCut,        // the beginning of a record: more bytes are needed
-    kDamaged,    // no record
+    kWhole,    // a record, `size` bytes with its header
+    kCut,      // the beginning of a record: more bytes are needed
+    kDamaged,  // no record
   };
   State state = kDamaged;
   size_t size = 0;

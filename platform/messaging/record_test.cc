@@ -11,7 +11,11 @@ namespace {
 using testing::HasSubstr;
 
 Event Sample() {
-  Event event{.id = "e-1", .source = "/test", .type = "starling.test.v1", .subject = "s", .time = TimePoint(Duration(-5))};
+  Event event{.id = "e-1",
+              .source = "/test",
+              .type = "starling.test.v1",
+              .subject = "s",
+              .time = TimePoint(Duration(-5))};
   event.datacontenttype = "text/plain";
   event.partitionkey = "k";
   event.traceparent = "00-x";

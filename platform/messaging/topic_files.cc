@@ -19,10 +19,12 @@ constexpr size_t kReadBytes = 1 << 20;
 Status FileError(int error, const std::filesystem::path& path, std::string_view doing) {
   const std::string reason = std::generic_category().message(error);
   if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-    return ResourceExhausted("{}: the disk is full; free space and try again, nothing was acknowledged", path.string());
+    return ResourceExhausted(
+        "{}: the disk is full; free space and try again, nothing was acknowledged", path.string());
   }
   if (error == EACCES || error == EROFS || error == EPERM) {
-    return FailedPrecondition("{} cannot be {}: {}; make the folder writable", path.string(), doing, reason);
+    return FailedPrecondition("{} cannot be {}: {}; make the folder writable", path.string(), doing,
+                              reason);
   }
   return Unavailable("{} cannot be {}: {}; nothing was acknowledged", path.string(), doing, reason);
 }
@@ -35,11 +37,13 @@ Status SyncFolder(const std::filesystem::path& folder) {
   return failed == 0 ? OkStatus() : FileError(failed, folder, "synced");
 }
 
-StatusOr<std::string> ReadAt(int file, uint64_t position, size_t size, const std::filesystem::path& path) {
+StatusOr<std::string> ReadAt(int file, uint64_t position, size_t size,
+                             const std::filesystem::path& path) {
   std::string bytes(size, '\0');
   size_t have = 0;
   while (have < size) {
-    const ssize_t n = pread(file, bytes.data() + have, size - have, static_cast<off_t>(position + have));
+    const ssize_t n =
+        pread(file, bytes.data() + have, size - have, static_cast<off_t>(position + have));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return FileError(errno, path, "read");
     if (n == 0) break;
@@ -64,7 +68,8 @@ TopicFiles::Segment::~Segment() { close(file); }
 
 TopicFiles::~TopicFiles() = default;
 
-StatusOr<std::unique_ptr<TopicFiles>> TopicFiles::Open(const std::filesystem::path& folder, Options options) {
+StatusOr<std::unique_ptr<TopicFiles>> TopicFiles::Open(const std::filesystem::path& folder,
+                                                       Options options) {
   std::error_code error;
   std::filesystem::create_directories(folder, error);
   if (error) return FailedPrecondition("{} cannot be made: {}", folder.string(), error.message());
@@ -79,22 +84,27 @@ Status TopicFiles::Recover() {
     const std::string name = entry.path().filename().string();
     uint64_t first = 0;
     const auto [end, bad] = std::from_chars(name.data(), name.data() + name.size(), first);
-    if (entry.path().extension() != ".log" || bad != std::errc() || std::string_view(end) != ".log") continue;
+    if (entry.path().extension() != ".log" || bad != std::errc() || std::string_view(end) != ".log")
+      continue;
     const int file = open(entry.path().c_str(), O_RDWR | O_CLOEXEC);
     if (file < 0) return FileError(errno, entry.path(), "opened");
     struct stat status {};
     fstat(file, &status);
-    segments_.push_back(std::make_shared<Segment>(first, file, static_cast<uint64_t>(status.st_size), entry.path()));
+    segments_.push_back(std::make_shared<Segment>(
+        first, file, static_cast<uint64_t>(status.st_size), entry.path()));
   }
-  if (error) return FailedPrecondition("{} cannot be listed: {}", folder_.string(), error.message());
-  std::sort(segments_.begin(), segments_.end(), [](const auto& a, const auto& b) { return a->first < b->first; });
+  if (error)
+    return FailedPrecondition("{} cannot be listed: {}", folder_.string(), error.message());
+  std::sort(segments_.begin(), segments_.end(),
+            [](const auto& a, const auto& b) { return a->first < b->first; });
   if (segments_.empty()) return StartSegment(1);
 
   Segment& last = *segments_.back();
   uint64_t position = 0, next = last.first;
   std::string bytes;
   while (position < last.size) {
-    STARLING_ASSIGN_OR_RETURN(bytes, ReadAt(last.file, position, kReadBytes + kMaxPayload, last.path));
+    STARLING_ASSIGN_OR_RETURN(bytes,
+                              ReadAt(last.file, position, kReadBytes + kMaxPayload, last.path));
     std::string_view rest = bytes;
     RecordView record;
     while (!rest.empty()) {
@@ -105,14 +115,20 @@ Status TopicFiles::Recover() {
       ++next;
     }
     if (rest.empty()) continue;
-    if (record.state == RecordView::kCut && position + rest.size() < last.size && rest.size() < bytes.size()) continue;
-    // A record that a crash cut off stands at the very end; anything whole after the damage was acknowledged.
+    if (record.state == RecordView::kCut && position + rest.size() < last.size &&
+        rest.size() < bytes.size())
+      continue;
+    // A record that a crash cut off stands at the very end; anything whole after the damage was
+    // acknowledged.
     if (record.state == RecordView::kWhole || HasLaterRecord(rest, next)) {
-      return DataLoss("{} is damaged at byte {}: event {} of the topic is missing and later ones are there; restore the "
-                      "file from a backup, or move it away to lose its events",
-                      last.path.string(), position, next);
+      return DataLoss(
+          "{} is damaged at byte {}: event {} of the topic is missing and later ones are there; "
+          "restore the "
+          "file from a backup, or move it away to lose its events",
+          last.path.string(), position, next);
     }
-    if (ftruncate(last.file, static_cast<off_t>(position)) != 0) return FileError(errno, last.path, "cut");
+    if (ftruncate(last.file, static_cast<off_t>(position)) != 0)
+      return FileError(errno, last.path, "cut");
     if (fdatasync(last.file) != 0) return FileError(errno, last.path, "synced");
     last.size = position;
   }
@@ -150,7 +166,8 @@ Status TopicFiles::Write(std::string_view records, uint64_t count) {
       const int reason = errno;
       // Back to what is durable: later records must not stand after half a one.
       if (ftruncate(last.file, static_cast<off_t>(last.size)) != 0) {
-        broken_ = Unavailable("{} cannot be cut back after a failed write; restart the process", last.path.string());
+        broken_ = Unavailable("{} cannot be cut back after a failed write; restart the process",
+                              last.path.string());
       }
       written_bytes_ = last.size;
       written_end_ = end();
@@ -185,8 +202,9 @@ uint64_t TopicFiles::begin() const {
 
 std::shared_ptr<TopicFiles::Segment> TopicFiles::Find(uint64_t sequence) const {
   const std::lock_guard lock(mutex_);
-  auto after = std::upper_bound(segments_.begin(), segments_.end(), sequence,
-                                [](uint64_t value, const auto& segment) { return value < segment->first; });
+  auto after =
+      std::upper_bound(segments_.begin(), segments_.end(), sequence,
+                       [](uint64_t value, const auto& segment) { return value < segment->first; });
   return after == segments_.begin() ? segments_.front() : *std::prev(after);
 }
 
@@ -206,16 +224,20 @@ StatusOr<std::vector<Delivered>> TopicFiles::Read(Cursor& cursor, size_t limit) 
       const std::lock_guard lock(mutex_);
       size = segment->size;
     }
-    const size_t wanted = static_cast<size_t>(std::min<uint64_t>(size - cursor.position, kReadBytes + kMaxPayload));
-    STARLING_ASSIGN_OR_RETURN(const std::string bytes, ReadAt(segment->file, cursor.position, wanted, segment->path));
+    const size_t wanted =
+        static_cast<size_t>(std::min<uint64_t>(size - cursor.position, kReadBytes + kMaxPayload));
+    STARLING_ASSIGN_OR_RETURN(const std::string bytes,
+                              ReadAt(segment->file, cursor.position, wanted, segment->path));
     std::string_view rest = bytes;
     bool moved = false;
     while (!rest.empty() && events.size() < limit) {
       const RecordView record = ReadRecord(rest);
       if (record.state == RecordView::kCut && moved) break;
       if (record.state != RecordView::kWhole) {
-        return DataLoss("{} is damaged at byte {}; restore it from a backup, or move it away to lose its events",
-                        segment->path.string(), cursor.position);
+        return DataLoss(
+            "{} is damaged at byte {}; restore it from a backup, or move it away to lose its "
+            "events",
+            segment->path.string(), cursor.position);
       }
       moved = true;
       rest.remove_prefix(record.size);
@@ -227,8 +249,8 @@ StatusOr<std::vector<Delivered>> TopicFiles::Read(Cursor& cursor, size_t limit) 
       bytes_read += record.size;
     }
     if (!moved) {
-      return DataLoss("{} ends at byte {} before event {}; restore it from a backup", segment->path.string(),
-                      cursor.position, cursor.sequence);
+      return DataLoss("{} ends at byte {} before event {}; restore it from a backup",
+                      segment->path.string(), cursor.position, cursor.sequence);
     }
   }
   return events;

@@ -1,11 +1,12 @@
 // What travels with a call, in process or not: until when, for whom, as part of which trace.
 //
-//   CallContext context = CallContext::ForService("features", std::chrono::seconds(2));   // work nobody asked for
-//   StatusOr<Product> product = co_await catalog.GetProduct(context, request);
-//   if (context.Remaining() < std::chrono::milliseconds(5)) ...
+//   CallContext context = CallContext::ForService("features", std::chrono::seconds(2));   // work
+//   nobody asked for StatusOr<Product> product = co_await catalog.GetProduct(context, request); if
+//   (context.Remaining() < std::chrono::milliseconds(5)) ...
 //
-// A service passes the context that it was given to the calls it makes: the deadline only shrinks, the caller stays the
-// caller, the trace goes on. One context belongs to one call; it is not thread-safe.
+// A service passes the context that it was given to the calls it makes: the deadline only shrinks,
+// the caller stays the caller, the trace goes on. One context belongs to one call; it is not
+// thread-safe.
 #pragma once
 
 #include <algorithm>
@@ -26,7 +27,8 @@ class CallContext {
   CallContext(std::shared_ptr<const security::Identity> caller, Instant deadline)
       : deadline(deadline), caller(std::move(caller)) {}
 
-  // A call that a service makes for itself, as a consumer of events does. `service` must live as long as the context.
+  // A call that a service makes for itself, as a consumer of events does. `service` must live as
+  // long as the context.
   static CallContext ForService(std::string_view service, Duration timeout);
 
   Duration Remaining() const {
@@ -38,7 +40,8 @@ class CallContext {
   std::shared_ptr<const security::Identity> caller;
   telemetry::TraceContext trace;
   CancellationToken cancellation;
-  // Chosen by the outermost caller for a call that changes something; not passed on to the calls within.
+  // Chosen by the outermost caller for a call that changes something; not passed on to the calls
+  // within.
   std::string idempotency_key;
   // The service that makes this call, "" when it comes from outside. Services trust each other.
   std::string_view via_service;

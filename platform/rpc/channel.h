@@ -1,6 +1,8 @@
-// A way to another process: what a generated client needs of it. gRPC is the one there is (grpc_channel.h).
+// A way to another process: what a generated client needs of it. gRPC is the one there is
+// (grpc_channel.h).
 //
-// Thread-safe. A call ends at its context's deadline at the latest, and when the context is cancelled.
+// Thread-safe. A call ends at its context's deadline at the latest, and when the context is
+// cancelled.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -17,15 +19,15 @@ class Channel {
   virtual ~Channel() = default;
   virtual Task<StatusOr<std::string>> Call(const MethodDescriptor& method, CallContext& context,
                                            std::string request) = 0;
-  virtual Task<Status> CallStream(const MethodDescriptor& method, CallContext& context, std::string request,
-                                  ByteSink& sink) = 0;
+  virtual Task<Status> CallStream(const MethodDescriptor& method, CallContext& context,
+                                  std::string request, ByteSink& sink) = 0;
   // "127.0.0.1:9000", for errors and `doctor`.
   virtual std::string_view target() const = 0;
 };
 
 template <typename Response, typename Request>
-Task<StatusOr<Response>> CallRemote(Channel& channel, const MethodDescriptor& method, CallContext& context,
-                                    const Request& request) {
+Task<StatusOr<Response>> CallRemote(Channel& channel, const MethodDescriptor& method,
+                                    CallContext& context, const Request& request) {
   StatusOr<std::string> bytes = co_await channel.Call(method, context, request.SerializeAsString());
   if (!bytes.ok()) co_return std::move(bytes).status();
   Response response;
@@ -42,7 +44,8 @@ class DecodingSink final : public ByteSink {
   explicit DecodingSink(Stream<Response>& out) : out_(out) {}
   Task<Status> Write(std::string bytes) override {
     Response response;
-    if (!response.ParseFromString(bytes)) co_return Internal("an answer is not a {}", Response::descriptor()->full_name());
+    if (!response.ParseFromString(bytes))
+      co_return Internal("an answer is not a {}", Response::descriptor()->full_name());
     co_return co_await out_.Write(response);
   }
 

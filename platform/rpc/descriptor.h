@@ -1,8 +1,10 @@
-// What the generator knows of a service, as constant tables: its methods, who may call them, how they look over HTTP,
-// and the functions through which a gRPC server and the HTTP edge reach an implementation without knowing its types.
+// What the generator knows of a service, as constant tables: its methods, who may call them, how
+// they look over HTTP, and the functions through which a gRPC server and the HTTP edge reach an
+// implementation without knowing its types.
 //
-// Written by protoc-gen-starling into <contract>.binding.cc, one ServiceDescriptor a service; read by everything else
-// in platform/rpc. Immutable, lives as long as the process, free to read from any thread.
+// Written by protoc-gen-starling into <contract>.binding.cc, one ServiceDescriptor a service; read
+// by everything else in platform/rpc. Immutable, lives as long as the process, free to read from
+// any thread.
 #pragma once
 
 #include <span>
@@ -65,13 +67,14 @@ struct JsonOutput {
 
 // One google.api.http binding of a method.
 struct HttpRule {
-  std::string_view verb;      // "GET"
-  std::string_view path;      // "/v1/products/{product_id}"
-  std::string_view body;      // "", "*" or a field's name
+  std::string_view verb;  // "GET"
+  std::string_view path;  // "/v1/products/{product_id}"
+  std::string_view body;  // "", "*" or a field's name
   // Sets a field from the text of a path or query parameter.
-  Status (*merge_text)(std::string_view path, std::string_view text, google::protobuf::Message& request);
-  // Reads the body; a PATCH whose request has an update_mask that is empty gets the fields that the body names.
-  // nullptr: takes no body.
+  Status (*merge_text)(std::string_view path, std::string_view text,
+                       google::protobuf::Message& request);
+  // Reads the body; a PATCH whose request has an update_mask that is empty gets the fields that the
+  // body names. nullptr: takes no body.
   Status (*parse_body)(std::string_view json, google::protobuf::Message& request);
   // nullptr: knows no If-Match.
   void (*set_etag)(google::protobuf::Message& request, std::string_view etag);
@@ -79,7 +82,8 @@ struct HttpRule {
 
 struct MethodDescriptor {
   std::string_view name;       // "GetProduct"
-  std::string_view full_name;  // "starling.catalog.v1.Catalog/GetProduct", the span's name and the idempotency scope
+  std::string_view full_name;  // "starling.catalog.v1.Catalog/GetProduct", the span's name and the
+                               // idempotency scope
   std::string_view grpc_path;  // "/starling.catalog.v1.Catalog/GetProduct"
   AccessRule access;
   Idempotency idempotency = Idempotency::kUnknown;
@@ -92,13 +96,14 @@ struct MethodDescriptor {
   std::span<const std::string_view> openapi;  // one operation object a rule of `http`, as JSON
 
   // `service` points to the generated interface. One of each pair is set.
-  Task<StatusOr<std::string>> (*call_bytes)(void* service, CallContext& context, std::string_view request) = nullptr;
+  Task<StatusOr<std::string>> (*call_bytes)(void* service, CallContext& context,
+                                            std::string_view request) = nullptr;
   Task<Status> (*stream_bytes)(void* service, CallContext& context, std::string_view request,
                                ByteSink& sink) = nullptr;
-  Task<Status> (*call_json)(void* service, CallContext& context, const HttpRule& rule, const JsonInput& input,
-                            JsonOutput& output) = nullptr;
-  Task<Status> (*stream_json)(void* service, CallContext& context, const HttpRule& rule, const JsonInput& input,
-                              ByteSink& sink) = nullptr;
+  Task<Status> (*call_json)(void* service, CallContext& context, const HttpRule& rule,
+                            const JsonInput& input, JsonOutput& output) = nullptr;
+  Task<Status> (*stream_json)(void* service, CallContext& context, const HttpRule& rule,
+                              const JsonInput& input, ByteSink& sink) = nullptr;
 };
 
 struct OpenApiSchema {
@@ -107,8 +112,8 @@ struct OpenApiSchema {
 };
 
 struct ServiceDescriptor {
-  std::string_view name;        // "catalog": what `starling serve`, configuration and metrics call it
-  std::string_view full_name;   // "starling.catalog.v1.Catalog"
+  std::string_view name;  // "catalog": what `starling serve`, configuration and metrics call it
+  std::string_view full_name;  // "starling.catalog.v1.Catalog"
   std::string_view comment;
   std::span<const MethodDescriptor> methods;
   std::span<const OpenApiSchema> schemas;

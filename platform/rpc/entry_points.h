@@ -1,4 +1,5 @@
-// The templates behind the function pointers of a MethodDescriptor. Included by generated bindings alone.
+// The templates behind the function pointers of a MethodDescriptor. Included by generated bindings
+// alone.
 #pragma once
 
 #include <string>
@@ -14,21 +15,25 @@ namespace starling::rpc {
 
 template <typename Service, typename Request, typename Response, auto kMethod>
 struct UnaryEntry {
-  static Task<StatusOr<std::string>> Bytes(void* service, CallContext& context, std::string_view bytes) {
+  static Task<StatusOr<std::string>> Bytes(void* service, CallContext& context,
+                                           std::string_view bytes) {
     Request request;
     if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      co_return InvalidArgument("the request is not a serialised {}", Request::descriptor()->full_name());
+      co_return InvalidArgument("the request is not a serialised {}",
+                                Request::descriptor()->full_name());
     }
-    StatusOr<Response> response = co_await (static_cast<Service*>(service)->*kMethod)(context, request);
+    StatusOr<Response> response =
+        co_await (static_cast<Service*>(service)->*kMethod)(context, request);
     if (!response.ok()) co_return std::move(response).status();
     co_return response->SerializeAsString();
   }
 
-  static Task<Status> Json(void* service, CallContext& context, const HttpRule& rule, const JsonInput& input,
-                           JsonOutput& output) {
+  static Task<Status> Json(void* service, CallContext& context, const HttpRule& rule,
+                           const JsonInput& input, JsonOutput& output) {
     Request request;
     CO_RETURN_IF_ERROR(FillRequest(rule, input, request));
-    StatusOr<Response> response = co_await (static_cast<Service*>(service)->*kMethod)(context, request);
+    StatusOr<Response> response =
+        co_await (static_cast<Service*>(service)->*kMethod)(context, request);
     if (!response.ok()) co_return std::move(response).status();
     if constexpr (requires { response->etag(); }) output.etag = response->etag();
     if (Response::descriptor()->full_name() == "google.protobuf.Empty") {
@@ -45,7 +50,9 @@ struct StreamEntry {
   class BytesStream final : public Stream<Response> {
    public:
     explicit BytesStream(ByteSink& sink) : sink_(sink) {}
-    Task<Status> Write(const Response& message) override { return sink_.Write(message.SerializeAsString()); }
+    Task<Status> Write(const Response& message) override {
+      return sink_.Write(message.SerializeAsString());
+    }
 
    private:
     ByteSink& sink_;
@@ -65,17 +72,19 @@ struct StreamEntry {
     ByteSink& sink_;
   };
 
-  static Task<Status> Bytes(void* service, CallContext& context, std::string_view bytes, ByteSink& sink) {
+  static Task<Status> Bytes(void* service, CallContext& context, std::string_view bytes,
+                            ByteSink& sink) {
     Request request;
     if (!request.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
-      co_return InvalidArgument("the request is not a serialised {}", Request::descriptor()->full_name());
+      co_return InvalidArgument("the request is not a serialised {}",
+                                Request::descriptor()->full_name());
     }
     BytesStream stream(sink);
     co_return co_await (static_cast<Service*>(service)->*kMethod)(context, request, stream);
   }
 
-  static Task<Status> Json(void* service, CallContext& context, const HttpRule& rule, const JsonInput& input,
-                           ByteSink& sink) {
+  static Task<Status> Json(void* service, CallContext& context, const HttpRule& rule,
+                           const JsonInput& input, ByteSink& sink) {
     Request request;
     CO_RETURN_IF_ERROR(FillRequest(rule, input, request));
     JsonStream stream(sink);

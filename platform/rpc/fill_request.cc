@@ -13,10 +13,13 @@ std::string StringAt(const Message& message, std::string_view path) {
   const Message* at = &message;
   while (true) {
     const size_t dot = path.find('.');
-    const FieldDescriptor* field = at->GetDescriptor()->FindFieldByName(std::string(path.substr(0, dot)));
+    const FieldDescriptor* field =
+        at->GetDescriptor()->FindFieldByName(std::string(path.substr(0, dot)));
     if (field == nullptr || field->is_repeated()) return "";
     if (dot == std::string_view::npos) {
-      return field->cpp_type() == FieldDescriptor::CPPTYPE_STRING ? at->GetReflection()->GetString(*at, field) : "";
+      return field->cpp_type() == FieldDescriptor::CPPTYPE_STRING
+                 ? at->GetReflection()->GetString(*at, field)
+                 : "";
     }
     if (field->cpp_type() != FieldDescriptor::CPPTYPE_MESSAGE) return "";
     at = &at->GetReflection()->GetMessage(*at, field);
@@ -37,20 +40,23 @@ Status FillRequest(const HttpRule& rule, const JsonInput& input, Message& reques
   if (rule.parse_body != nullptr) {
     STARLING_RETURN_IF_ERROR(rule.parse_body(input.body, request));
   } else if (!input.body.empty()) {
-    return InvalidArgument("{} {} takes no body; {} bytes were sent", rule.verb, rule.path, input.body.size());
+    return InvalidArgument("{} {} takes no body; {} bytes were sent", rule.verb, rule.path,
+                           input.body.size());
   }
   for (const JsonInput::Field& field : input.path) {
     if (!rule.body.empty()) {
       const std::string given = StringAt(request, field.name);
       if (!given.empty() && given != field.value) {
-        return InvalidField(field.name, "is '{}' in the body and '{}' in the path; leave it out of the body", given,
-                            field.value);
+        return InvalidField(field.name,
+                            "is '{}' in the body and '{}' in the path; leave it out of the body",
+                            given, field.value);
       }
     }
     STARLING_RETURN_IF_ERROR(rule.merge_text(field.name, field.value, request));
   }
   if (!input.if_match.empty() && input.if_match != "*") {
-    if (rule.set_etag == nullptr) return InvalidField("If-Match", "{} {} knows no entity tags", rule.verb, rule.path);
+    if (rule.set_etag == nullptr)
+      return InvalidField("If-Match", "{} {} knows no entity tags", rule.verb, rule.path);
     rule.set_etag(request, input.if_match);
   }
   return OkStatus();

@@ -27,12 +27,14 @@ std::string ToString(const grpc::ByteBuffer& buffer) {
 
 using Message = std::optional<std::string>;
 
-// Reads a stream one message at a time, only when the coroutine asks: a slow reader slows the server.
+// Reads a stream one message at a time, only when the coroutine asks: a slow reader slows the
+// server.
 class StreamReactor final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
  public:
   explicit StreamReactor(const std::string& request) : request_(ToBuffer(request)) {}
 
-  void Start(grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer>& stub, const std::string& path) {
+  void Start(grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer>& stub,
+             const std::string& path) {
     stub.PrepareBidiStreamingCall(&context, path, {}, this);
     StartWriteLast(&request_, {});
     AddHold();  // between two reads nothing else keeps the call
@@ -85,9 +87,11 @@ class StreamReactor final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
 
 class GrpcChannel final : public Channel {
  public:
-  explicit GrpcChannel(GrpcChannelOptions options) : options_(std::move(options)), stub_(MakeChannel(options_)) {}
+  explicit GrpcChannel(GrpcChannelOptions options)
+      : options_(std::move(options)), stub_(MakeChannel(options_)) {}
 
-  Task<StatusOr<std::string>> Call(const MethodDescriptor& method, CallContext& context, std::string request) override {
+  Task<StatusOr<std::string>> Call(const MethodDescriptor& method, CallContext& context,
+                                   std::string request) override {
     CO_RETURN_IF_ERROR(CheckDeadline(method, context));
     struct State {
       grpc::ClientContext context;
@@ -99,7 +103,8 @@ class GrpcChannel final : public Channel {
     const auto on_cancel = context.cancellation.OnCancel([state] { state->context.TryCancel(); });
     const Status status = co_await Suspend<Status>([&](Completion<Status> completion) {
       auto shared = std::make_shared<Completion<Status>>(std::move(completion));
-      stub_.UnaryCall(&state->context, std::string(method.grpc_path), {}, &state->request, &state->response,
+      stub_.UnaryCall(&state->context, std::string(method.grpc_path), {}, &state->request,
+                      &state->response,
                       [state, shared](const grpc::Status& status) { (*shared)(FromGrpc(status)); });
     });
     if (!status.ok()) co_return Explain(status);
@@ -111,7 +116,8 @@ class GrpcChannel final : public Channel {
     CO_RETURN_IF_ERROR(CheckDeadline(method, context));
     const auto reactor = std::make_shared<StreamReactor>(request);
     Describe(context, reactor->context);
-    const auto on_cancel = context.cancellation.OnCancel([reactor] { reactor->context.TryCancel(); });
+    const auto on_cancel =
+        context.cancellation.OnCancel([reactor] { reactor->context.TryCancel(); });
     reactor->Start(stub_, std::string(method.grpc_path));
     Status written;
     while (true) {
@@ -154,7 +160,8 @@ class GrpcChannel final : public Channel {
       to.AddMetadata(metadata::kCallerService, std::string(from.via_service));
       to.AddMetadata(metadata::kIdentity, security::SerializeIdentity(*from.caller));
     }
-    if (!from.idempotency_key.empty()) to.AddMetadata(metadata::kIdempotencyKey, from.idempotency_key);
+    if (!from.idempotency_key.empty())
+      to.AddMetadata(metadata::kIdempotencyKey, from.idempotency_key);
   }
 
   Status Explain(const Status& status) const {

@@ -55,8 +55,9 @@ class GrpcServer::Core final : public grpc::CallbackGenericService {
     builder.RegisterCallbackGenericService(this);
     server_ = builder.BuildAndStart();
     if (server_ == nullptr || port == 0) {
-      return Unavailable("gRPC cannot listen on {}; is another process there? choose another grpc.port",
-                         options_.address);
+      return Unavailable(
+          "gRPC cannot listen on {}; is another process there? choose another grpc.port",
+          options_.address);
     }
     return port;
   }
@@ -68,7 +69,8 @@ class GrpcServer::Core final : public grpc::CallbackGenericService {
     server_ = nullptr;
   }
 
-  grpc::ServerGenericBidiReactor* CreateReactor(grpc::GenericCallbackServerContext* context) override;
+  grpc::ServerGenericBidiReactor* CreateReactor(
+      grpc::GenericCallbackServerContext* context) override;
 
  private:
   class Call;
@@ -81,8 +83,8 @@ class GrpcServer::Core final : public grpc::CallbackGenericService {
   std::unique_ptr<grpc::Server> server_;
 };
 
-// One call, from its first byte to OnDone, which deletes it. gRPC calls OnDone only after Finish, and Finish is the
-// coroutine's last act, so neither outlives the other.
+// One call, from its first byte to OnDone, which deletes it. gRPC calls OnDone only after Finish,
+// and Finish is the coroutine's last act, so neither outlives the other.
 class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, public ByteSink {
  public:
   Call(Core& core, grpc::GenericCallbackServerContext& context) : core_(core), context_(context) {
@@ -131,14 +133,17 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
   Task<StatusOr<std::shared_ptr<const security::Identity>>> Caller(std::string_view& via_service) {
     const std::string cluster_key = Metadata(context_, metadata::kClusterKey);
     if (!cluster_key.empty()) {
-      if (core_.options_.cluster_key.empty() || !security::ConstantTimeEqual(cluster_key, core_.options_.cluster_key)) {
-        co_return Unauthenticated("the cluster key is not this process'; give both the same rpc.cluster_key");
+      if (core_.options_.cluster_key.empty() ||
+          !security::ConstantTimeEqual(cluster_key, core_.options_.cluster_key)) {
+        co_return Unauthenticated(
+            "the cluster key is not this process'; give both the same rpc.cluster_key");
       }
       via_service = Metadata(context_, metadata::kCallerService).empty() ? "" : "remote";
       co_return security::ParseIdentity(Metadata(context_, metadata::kIdentity));
     }
     std::string credentials = Metadata(context_, metadata::kAuthorization);
-    if (credentials.empty() || core_.options_.authenticator == nullptr) co_return security::Anonymous();
+    if (credentials.empty() || core_.options_.authenticator == nullptr)
+      co_return security::Anonymous();
     if (credentials.starts_with("Bearer ")) credentials.erase(0, 7);
     co_return co_await core_.options_.authenticator->Authenticate(credentials);
   }
@@ -154,7 +159,8 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
     context.via_service = via_service;
     context.cancellation = cancellation_.token();
     context.idempotency_key = Metadata(context_, metadata::kIdempotencyKey);
-    if (const auto trace = telemetry::TraceContext::Parse(Metadata(context_, metadata::kTraceparent))) {
+    if (const auto trace =
+            telemetry::TraceContext::Parse(Metadata(context_, metadata::kTraceparent))) {
       context.trace = *trace;
     }
     grpc::Slice slice;
@@ -164,11 +170,13 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
     }
     const std::string_view request(reinterpret_cast<const char*>(slice.begin()), slice.size());
     if (route_.method->server_streaming) {
-      const Status status = co_await route_.method->stream_bytes(route_.service, context, request, *this);
+      const Status status =
+          co_await route_.method->stream_bytes(route_.service, context, request, *this);
       Finish(ToGrpc(status));
       co_return;
     }
-    const StatusOr<std::string> response = co_await route_.method->call_bytes(route_.service, context, request);
+    const StatusOr<std::string> response =
+        co_await route_.method->call_bytes(route_.service, context, request);
     if (!response.ok()) {
       Finish(ToGrpc(response.status()));
       co_return;
@@ -187,7 +195,8 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
   CancellationSource cancellation_;
 };
 
-grpc::ServerGenericBidiReactor* GrpcServer::Core::CreateReactor(grpc::GenericCallbackServerContext* context) {
+grpc::ServerGenericBidiReactor* GrpcServer::Core::CreateReactor(
+    grpc::GenericCallbackServerContext* context) {
   return new Call(*this, *context);
 }
 

@@ -1,12 +1,14 @@
-// Serves the local services of a registry over gRPC, without generated gRPC code: one generic handler for all methods.
+// Serves the local services of a registry over gRPC, without generated gRPC code: one generic
+// handler for all methods.
 //
-//   GrpcServer server(runtime, registry, {.address = "127.0.0.1:0", .cluster_key = key, .authenticator = &auth});
-//   StatusOr<int> port = server.Start();
+//   GrpcServer server(runtime, registry, {.address = "127.0.0.1:0", .cluster_key = key,
+//   .authenticator = &auth}); StatusOr<int> port = server.Start();
 //   server.Drain(std::chrono::seconds(10));
 //
-// A call runs on one of the runtime's io threads through the in-process binding, so every rule holds here as it does in
-// process. Messages above max_message_bytes are refused with RESOURCE_EXHAUSTED; calls above max_in_flight with
-// UNAVAILABLE. Thread-safe. Destruction drains for one second.
+// A call runs on one of the runtime's io threads through the in-process binding, so every rule
+// holds here as it does in process. Messages above max_message_bytes are refused with
+// RESOURCE_EXHAUSTED; calls above max_in_flight with UNAVAILABLE. Thread-safe. Destruction drains
+// for one second.
 #pragma once
 
 #include <memory>

@@ -42,7 +42,8 @@ Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return OkStatus();
   Status result(static_cast<StatusCode>(status.error_code()), status.error_message());
   google::rpc::Status details;
-  if (status.error_details().empty() || !details.ParseFromString(status.error_details())) return result;
+  if (status.error_details().empty() || !details.ParseFromString(status.error_details()))
+    return result;
   for (const auto& detail : details.details()) {
     google::rpc::BadRequest bad_request;
     google::rpc::ErrorInfo info;

@@ -1,5 +1,6 @@
-// Status on the wire of gRPC and back: code, message, and the details as google.rpc.Status in `grpc-status-details-bin`
-// (BadRequest for fields, ErrorInfo for the reason, RetryInfo for the delay), as Google's APIs send them.
+// Status on the wire of gRPC and back: code, message, and the details as google.rpc.Status in
+// `grpc-status-details-bin` (BadRequest for fields, ErrorInfo for the reason, RetryInfo for the
+// delay), as Google's APIs send them.
 #pragma once
 
 #include <grpcpp/support/status.h>

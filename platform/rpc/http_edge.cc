@@ -16,9 +16,11 @@ struct Route {
   void* service;
 };
 
-// What a call works on. Shared by the handler and the call's coroutine, since at the deadline the handler ends first.
+// What a call works on. Shared by the handler and the call's coroutine, since at the deadline the
+// handler ends first.
 struct PendingCall {
-  PendingCall(std::shared_ptr<const security::Identity> caller, Instant deadline) : context(std::move(caller), deadline) {}
+  PendingCall(std::shared_ptr<const security::Identity> caller, Instant deadline)
+      : context(std::move(caller), deadline) {}
   CallContext context;
   CancellationSource cancellation;
   std::string body;
@@ -43,7 +45,8 @@ struct PendingCall {
 // The entity tag inside `"..."` or `W/"..."`.
 std::string_view Untagged(std::string_view tag) {
   if (tag.starts_with("W/")) tag.remove_prefix(2);
-  if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"') tag = tag.substr(1, tag.size() - 2);
+  if (tag.size() >= 2 && tag.front() == '"' && tag.back() == '"')
+    tag = tag.substr(1, tag.size() - 2);
   return tag;
 }
 
@@ -60,13 +63,15 @@ bool NamesTag(std::string_view list, std::string_view etag) {
   return false;
 }
 
-Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(const Route& route, const http::Request& request) {
+Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(const Route& route,
+                                                                   const http::Request& request) {
   const auto header = request.headers.Find("authorization");
   if (!header) co_return security::Anonymous();
   if (header->size() < 8 || !http::EqualsIgnoreCase(header->substr(0, 7), "bearer ")) {
     co_return Unauthenticated("Authorization must be `Bearer TOKEN`");
   }
-  if (route.options.authenticator == nullptr) co_return Unauthenticated("this process takes no credentials");
+  if (route.options.authenticator == nullptr)
+    co_return Unauthenticated("this process takes no credentials");
   co_return co_await route.options.authenticator->Authenticate(header->substr(7));
 }
 
@@ -75,7 +80,8 @@ StatusOr<Instant> DeadlineOf(const http::Request& request) {
   if (!header) return Instant::max();
   const auto timeout = ParseDuration(*header);
   if (!timeout || *timeout <= Duration(0)) {
-    return InvalidField("X-Request-Timeout", "'{}' is no duration above 0; write it as 250ms or 2s", *header);
+    return InvalidField("X-Request-Timeout", "'{}' is no duration above 0; write it as 250ms or 2s",
+                        *header);
   }
   return std::chrono::steady_clock::now() + *timeout;
 }
@@ -86,7 +92,8 @@ Status CheckContentType(const http::Request& request) {
   if (!header) return OkStatus();
   std::string_view type = header->substr(0, header->find(';'));
   while (!type.empty() && type.back() == ' ') type.remove_suffix(1);
-  if (http::EqualsIgnoreCase(type, "application/json") || http::EqualsIgnoreCase(type, "application/merge-patch+json")) {
+  if (http::EqualsIgnoreCase(type, "application/json") ||
+      http::EqualsIgnoreCase(type, "application/merge-patch+json")) {
     return OkStatus();
   }
   return WithReason(InvalidField("Content-Type", "'{}' is not taken; send application/json", type),
@@ -95,13 +102,15 @@ Status CheckContentType(const http::Request& request) {
 
 Task<void> RunCall(const Route& route, std::shared_ptr<PendingCall> call) {
   const JsonInput input = call->Input();
-  call->status = co_await route.method->call_json(route.service, call->context, *route.rule, input, call->output);
+  call->status = co_await route.method->call_json(route.service, call->context, *route.rule, input,
+                                                  call->output);
   call->done = true;
   if (call->waiter) call->waiter(true);
 }
 
 // Waits for the call or its deadline; whether it is done.
-Task<bool> WaitForCall(PendingCall& call, http::Exchange& exchange, Instant deadline, std::shared_ptr<PendingCall> shared) {
+Task<bool> WaitForCall(PendingCall& call, http::Exchange& exchange, Instant deadline,
+                       std::shared_ptr<PendingCall> shared) {
   const auto gone = exchange.cancellation().OnCancel([shared] { shared->cancellation.Cancel(); });
   const Executor executor = co_await CurrentExecutor();
   const auto timer = std::make_shared<boost::asio::steady_timer>(executor, deadline);
@@ -120,7 +129,8 @@ void WriteAnswer(const Route& route, PendingCall& call, http::Exchange& exchange
   response.status = route.method->http_status;
   const bool reads = route.method->idempotency == Idempotency::kNoSideEffects;
   if (call.output.empty) return;
-  if (call.output.etag.empty() && reads) call.output.etag = fmt::format("{:016x}", Hash64(call.output.body));
+  if (call.output.etag.empty() && reads)
+    call.output.etag = fmt::format("{:016x}", Hash64(call.output.body));
   if (!call.output.etag.empty()) {
     const auto none_match = exchange.request.headers.Find("if-none-match");
     if (reads && none_match && NamesTag(*none_match, call.output.etag)) response.status = 304;
@@ -133,7 +143,9 @@ void WriteAnswer(const Route& route, PendingCall& call, http::Exchange& exchange
   }
   if (reads) {
     if (route.method->cache_for > Duration(0)) {
-      response.headers.Add("cache-control", fmt::format("private, max-age={}", route.method->cache_for / std::chrono::seconds(1)));
+      response.headers.Add(
+          "cache-control",
+          fmt::format("private, max-age={}", route.method->cache_for / std::chrono::seconds(1)));
     } else {
       response.headers.Add("cache-control", "no-cache");
     }
@@ -145,10 +157,13 @@ void WriteAnswer(const Route& route, PendingCall& call, http::Exchange& exchange
 
 class LineSink final : public ByteSink {
  public:
-  LineSink(http::Exchange& exchange, const CallContext& context) : exchange_(exchange), context_(context) {}
+  LineSink(http::Exchange& exchange, const CallContext& context)
+      : exchange_(exchange), context_(context) {}
   Task<Status> Write(std::string line) override {
-    if (context_.Remaining() == Duration(0)) co_return DeadlineExceeded("the stream took longer than its deadline");
-    if (!exchange_.streaming()) exchange_.response.headers.Set("content-type", "application/x-ndjson");
+    if (context_.Remaining() == Duration(0))
+      co_return DeadlineExceeded("the stream took longer than its deadline");
+    if (!exchange_.streaming())
+      exchange_.response.headers.Set("content-type", "application/x-ndjson");
     co_return co_await exchange_.StartStream().Write(line);
   }
 
@@ -177,10 +192,12 @@ Task<Status> Prepare(const Route& route, http::Exchange& exchange, PendingCall& 
 
 Task<Status> Stream(const Route& route, http::Exchange& exchange, PendingCall& call) {
   const auto gone = exchange.cancellation().OnCancel([&call] { call.cancellation.Cancel(); });
-  call.context.deadline = std::min(call.context.deadline, std::chrono::steady_clock::now() + route.method->deadline);
+  call.context.deadline =
+      std::min(call.context.deadline, std::chrono::steady_clock::now() + route.method->deadline);
   LineSink sink(exchange, call.context);
   const JsonInput input = call.Input();
-  const Status status = co_await route.method->stream_json(route.service, call.context, *route.rule, input, sink);
+  const Status status =
+      co_await route.method->stream_json(route.service, call.context, *route.rule, input, sink);
   if (status.ok() && !exchange.streaming()) {
     exchange.response.headers.Set("content-type", "application/x-ndjson");  // of nothing
   } else if (!status.ok() && exchange.streaming()) {
@@ -189,7 +206,8 @@ Task<Status> Stream(const Route& route, http::Exchange& exchange, PendingCall& c
   co_return status;
 }
 
-Task<Status> CallUnary(const Route& route, http::Exchange& exchange, const std::shared_ptr<PendingCall>& call) {
+Task<Status> CallUnary(const Route& route, http::Exchange& exchange,
+                       const std::shared_ptr<PendingCall>& call) {
   const Instant deadline =
       std::min(call->context.deadline, std::chrono::steady_clock::now() + route.method->deadline);
   const Executor executor = co_await CurrentExecutor();
@@ -199,9 +217,10 @@ Task<Status> CallUnary(const Route& route, http::Exchange& exchange, const std::
     const bool done = co_await WaitForCall(*call, exchange, deadline, call);
     if (!done && !call->done) {
       call->cancellation.Cancel();
-      co_return DeadlineExceeded("{} did not answer within {}", route.method->name,
-                                 FormatDuration(std::chrono::duration_cast<std::chrono::milliseconds>(
-                                     deadline - exchange.request.received)));
+      co_return DeadlineExceeded(
+          "{} did not answer within {}", route.method->name,
+          FormatDuration(std::chrono::duration_cast<std::chrono::milliseconds>(
+              deadline - exchange.request.received)));
     }
   }
   if (call->status.ok()) WriteAnswer(route, *call, exchange);
@@ -214,7 +233,8 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
   if (const auto header = request.headers.Find("traceparent")) {
     parent = telemetry::TraceContext::Parse(*header).value_or(telemetry::TraceContext());
   }
-  telemetry::Span span = route.options.telemetry->tracer().Start(route.rule->path, telemetry::Span::kServer, parent);
+  telemetry::Span span =
+      route.options.telemetry->tracer().Start(route.rule->path, telemetry::Span::kServer, parent);
   const auto call = std::make_shared<PendingCall>(security::Anonymous(), Instant::max());
   call->context.trace = span.context();
   Status status = co_await Prepare(route, exchange, *call);
@@ -242,7 +262,8 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
 
 StatusOr<http::Verb> VerbOf(const HttpRule& rule) {
   const http::Verb verb = http::ParseVerb(rule.verb);
-  if (verb == http::Verb::kOther) return Internal("{} {} has an unknown verb", rule.verb, rule.path);
+  if (verb == http::Verb::kOther)
+    return Internal("{} {} has an unknown verb", rule.verb, rule.path);
   return verb;
 }
 

@@ -4,11 +4,12 @@
 //   http::Router router;
 //   STARLING_RETURN_IF_ERROR(edge.AddRoutes(registry, router));
 //
-// For each request: trace (W3C traceparent, or a new one), caller (Authorization: Bearer), deadline (the method's, or a
-// shorter one in `X-Request-Timeout: 250ms`), idempotency key, If-Match; then the call; then the answer as JSON with an
-// ETag, 304 when If-None-Match names it, or a problem document. A call that is not done at its deadline is answered with
-// 504 and cancelled; it ends in the background. A stream is NDJSON, cut when it fails midway.
-// Handlers are thread-safe; the edge, the registry and what the options name must outlive the router. About 2 us a call.
+// For each request: trace (W3C traceparent, or a new one), caller (Authorization: Bearer), deadline
+// (the method's, or a shorter one in `X-Request-Timeout: 250ms`), idempotency key, If-Match; then
+// the call; then the answer as JSON with an ETag, 304 when If-None-Match names it, or a problem
+// document. A call that is not done at its deadline is answered with 504 and cancelled; it ends in
+// the background. A stream is NDJSON, cut when it fails midway. Handlers are thread-safe; the edge,
+// the registry and what the options name must outlive the router. About 2 us a call.
 #pragma once
 
 #include "platform/http/router.h"

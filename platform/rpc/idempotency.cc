@@ -21,7 +21,8 @@ Status CheckIdempotencyKey(std::string_view key) {
   }
   for (const char c : key) {
     if (c < 0x21 || c > 0x7e) {
-      return InvalidField("Idempotency-Key", "has the byte 0x{:02x}; use printable ASCII without spaces",
+      return InvalidField("Idempotency-Key",
+                          "has the byte 0x{:02x}; use printable ASCII without spaces",
                           static_cast<unsigned char>(c));
     }
   }
@@ -37,9 +38,12 @@ bool IsFinal(const Status& status) {
     case StatusCode::kPermissionDenied:
     case StatusCode::kFailedPrecondition:
     case StatusCode::kOutOfRange:
-    case StatusCode::kUnimplemented: return true;
-    case StatusCode::kAborted: return Reason(status) == reason::kEtagMismatch;
-    default: return false;
+    case StatusCode::kUnimplemented:
+      return true;
+    case StatusCode::kAborted:
+      return Reason(status) == reason::kEtagMismatch;
+    default:
+      return false;
   }
 }
 

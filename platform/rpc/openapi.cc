@@ -6,7 +6,8 @@
 namespace starling::rpc {
 namespace {
 
-constexpr std::string_view kProblem = R"({"type":"object","description":"RFC 9457 problem details.","properties":{
+constexpr std::string_view kProblem =
+    R"({"type":"object","description":"RFC 9457 problem details.","properties":{
 "type":{"type":"string","description":"A URI that names the kind of problem."},
 "title":{"type":"string"},
 "status":{"type":"integer","description":"The HTTP status."},
@@ -18,7 +19,8 @@ constexpr std::string_view kProblem = R"({"type":"object","description":"RFC 945
 
 std::string WithoutNewlines(std::string_view text) {
   std::string line;
-  std::copy_if(text.begin(), text.end(), std::back_inserter(line), [](char c) { return c != '\n'; });
+  std::copy_if(text.begin(), text.end(), std::back_inserter(line),
+               [](char c) { return c != '\n'; });
   return line;
 }
 
@@ -36,13 +38,15 @@ std::string OpenApiPath(std::string_view path) {
 
 std::string Lower(std::string_view text) {
   std::string lower(text);
-  std::transform(lower.begin(), lower.end(), lower.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(lower.begin(), lower.end(), lower.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return lower;
 }
 
 }  // namespace
 
-std::string OpenApiDocument(std::span<const ServiceDescriptor* const> services, std::string_view version) {
+std::string OpenApiDocument(std::span<const ServiceDescriptor* const> services,
+                            std::string_view version) {
   std::map<std::string, std::map<std::string, std::string_view>> paths;
   std::map<std::string_view, std::string_view> schemas;
   std::string tags;
@@ -53,7 +57,8 @@ std::string OpenApiDocument(std::span<const ServiceDescriptor* const> services, 
       if (c == '"' || c == '\\') comment += '\\';
       comment += c;
     }
-    tags += fmt::format(R"({}{{"name":"{}","description":"{}"}})", tags.empty() ? "" : ",", name, comment);
+    tags += fmt::format(R"({}{{"name":"{}","description":"{}"}})", tags.empty() ? "" : ",", name,
+                        comment);
     for (const MethodDescriptor& method : service->methods) {
       for (size_t i = 0; i < method.http.size(); ++i) {
         paths[OpenApiPath(method.http[i].path)][Lower(method.http[i].verb)] = method.openapi[i];
@@ -77,7 +82,8 @@ std::string OpenApiDocument(std::span<const ServiceDescriptor* const> services, 
     comma = ",";
   }
   document += R"(},"components":{"securitySchemes":{"bearer":{"type":"http","scheme":"bearer"}},)";
-  document += R"("responses":{"Problem":{"description":"What went wrong.","content":{"application/problem+json":)";
+  document +=
+      R"("responses":{"Problem":{"description":"What went wrong.","content":{"application/problem+json":)";
   document += R"({"schema":{"$ref":"#/components/schemas/Problem"}}}}},"schemas":{"Problem":)";
   document += WithoutNewlines(kProblem);
   for (const auto& [name, json] : schemas) document += fmt::format(R"(,"{}":{})", name, json);

@@ -2,7 +2,8 @@
 //
 //   registry.AddLocal<Catalog>(std::make_shared<CatalogService>(...), telemetry, idempotency, {});
 //   registry.AddRemote<Profile>(channel);
-//   std::shared_ptr<Catalog> catalog = registry.Get<Catalog>();   // nullptr when nobody serves it here
+//   std::shared_ptr<Catalog> catalog = registry.Get<Catalog>();   // nullptr when nobody serves it
+//   here
 //
 // Filled at start, before anything is served; then read from any thread.
 #pragma once
@@ -27,9 +28,11 @@ struct Binding {
 class Registry {
  public:
   template <typename Service>
-  std::shared_ptr<Service> AddLocal(std::shared_ptr<Service> implementation, telemetry::Telemetry& telemetry,
-                                    IdempotencyStore* idempotency, ServiceRuntime::Options options) {
-    auto runtime = std::make_unique<ServiceRuntime>(Service::Descriptor(), telemetry, idempotency, options);
+  std::shared_ptr<Service> AddLocal(std::shared_ptr<Service> implementation,
+                                    telemetry::Telemetry& telemetry, IdempotencyStore* idempotency,
+                                    ServiceRuntime::Options options) {
+    auto runtime =
+        std::make_unique<ServiceRuntime>(Service::Descriptor(), telemetry, idempotency, options);
     std::shared_ptr<Service> bound = Service::Bind(std::move(implementation), *runtime);
     bindings_.push_back({&Service::Descriptor(), bound, std::move(runtime)});
     return bound;
@@ -45,7 +48,8 @@ class Registry {
   template <typename Service>
   std::shared_ptr<Service> Get() const {
     for (const Binding& binding : bindings_) {
-      if (binding.descriptor == &Service::Descriptor()) return std::static_pointer_cast<Service>(binding.service);
+      if (binding.descriptor == &Service::Descriptor())
+        return std::static_pointer_cast<Service>(binding.service);
     }
     return nullptr;
   }

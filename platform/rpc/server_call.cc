@@ -32,10 +32,12 @@ Status ServiceRuntime::SetDeadline(std::string_view name, Duration deadline) {
     }
     names.emplace_back(method.descriptor->name);
   }
-  return NotFound("service {} has no method '{}'{}", descriptor_.name, name, DidYouMean(name, names));
+  return NotFound("service {} has no method '{}'{}", descriptor_.name, name,
+                  DidYouMean(name, names));
 }
 
-Status CheckAccess(const MethodDescriptor& method, const CallContext& context, std::string_view owner) {
+Status CheckAccess(const MethodDescriptor& method, const CallContext& context,
+                   std::string_view owner) {
   const AccessRule& rule = method.access;
   if (rule.anyone || !context.via_service.empty()) return OkStatus();
   const security::Identity& caller = *context.caller;
@@ -48,10 +50,11 @@ Status CheckAccess(const MethodDescriptor& method, const CallContext& context, s
     return Unauthenticated("{} needs credentials; send `Authorization: Bearer TOKEN`", method.name);
   }
   // To other users the resource does not exist: nobody learns who is a user.
-  if (!rule.owner.empty() && !user.empty()) return NotFound("{} '{}' was not found", rule.owner, owner);
+  if (!rule.owner.empty() && !user.empty())
+    return NotFound("{} '{}' was not found", rule.owner, owner);
   if (!rule.scope.empty()) {
-    return PermissionDenied("{} needs the scope {}, which {} does not hold", method.name, rule.scope,
-                            security::IdentityName(caller));
+    return PermissionDenied("{} needs the scope {}, which {} does not hold", method.name,
+                            rule.scope, security::IdentityName(caller));
   }
   return PermissionDenied("{} is not for {}", method.name, security::IdentityName(caller));
 }
@@ -61,9 +64,10 @@ ServerCall::ServerCall(MethodRuntime& method, const CallContext& caller, std::st
       start_(std::chrono::steady_clock::now()),
       context_(caller.caller, caller.deadline),
       idempotency_key_(caller.idempotency_key),
-      span_(method.tracer->StartAt(method.descriptor->full_name, telemetry::Span::kServer, caller.trace, start_)) {
-  context_.deadline =
-      std::min(caller.deadline, start_ + Duration(method.deadline_ns.load(std::memory_order_relaxed)));
+      span_(method.tracer->StartAt(method.descriptor->full_name, telemetry::Span::kServer,
+                                   caller.trace, start_)) {
+  context_.deadline = std::min(
+      caller.deadline, start_ + Duration(method.deadline_ns.load(std::memory_order_relaxed)));
   context_.trace = span_.context();
   context_.cancellation = caller.cancellation;
   context_.via_service = method.service;
@@ -77,15 +81,17 @@ ServerCall::ServerCall(MethodRuntime& method, const CallContext& caller, std::st
     counted_ = true;
     if (method_.in_flight.fetch_add(1, std::memory_order_relaxed) >=
         method_.max_in_flight.load(std::memory_order_relaxed)) {
-      admission_ = Overloaded(fmt::format("{} has {} calls in flight, its limit", method.descriptor->name,
-                                          method_.max_in_flight.load()),
+      admission_ = Overloaded(fmt::format("{} has {} calls in flight, its limit",
+                                          method.descriptor->name, method_.max_in_flight.load()),
                               std::chrono::seconds(1));
     }
   }
 }
 
 ServerCall::~ServerCall() {
-  if (!recorded_) Record(Status(StatusCode::kCancelled, "the call was dropped"), std::chrono::steady_clock::now());
+  if (!recorded_)
+    Record(Status(StatusCode::kCancelled, "the call was dropped"),
+           std::chrono::steady_clock::now());
 }
 
 Status ServerCall::refusal() {

@@ -1,12 +1,14 @@
-// What holds for every call of every service, whichever way it came: access rule, bound, deadline, span, metrics.
+// What holds for every call of every service, whichever way it came: access rule, bound, deadline,
+// span, metrics.
 //
 //   ServerCall call(runtime_.method(4), context, request.user_id());
 //   if (!call.admitted()) co_return call.refusal();
 //   StatusOr<Product> response = co_await implementation_->GetProduct(call.context(), request);
 //   co_return call.Finish(std::move(response));
 //
-// The generator writes those lines into each in-process binding; the gRPC server and the HTTP edge call that binding, so
-// the rules are applied once. The whole costs about 150 ns. One object a call; not thread-safe.
+// The generator writes those lines into each in-process binding; the gRPC server and the HTTP edge
+// call that binding, so the rules are applied once. The whole costs about 150 ns. One object a
+// call; not thread-safe.
 #pragma once
 
 #include <atomic>
@@ -45,8 +47,8 @@ class ServiceRuntime {
   struct Options {
     int max_in_flight = 10'000;  // a method, where its contract does not say
   };
-  ServiceRuntime(const ServiceDescriptor& descriptor, telemetry::Telemetry& telemetry, IdempotencyStore* idempotency,
-                 Options options);
+  ServiceRuntime(const ServiceDescriptor& descriptor, telemetry::Telemetry& telemetry,
+                 IdempotencyStore* idempotency, Options options);
   ~ServiceRuntime();
 
   MethodRuntime& method(int index) { return methods_[index]; }
@@ -60,8 +62,10 @@ class ServiceRuntime {
   std::vector<MethodRuntime> methods_;
 };
 
-// Whether `caller` may call. `owner` is the value of the request's owner field, "" when the rule names none.
-Status CheckAccess(const MethodDescriptor& method, const CallContext& context, std::string_view owner);
+// Whether `caller` may call. `owner` is the value of the request's owner field, "" when the rule
+// names none.
+Status CheckAccess(const MethodDescriptor& method, const CallContext& context,
+                   std::string_view owner);
 
 class ServerCall {
  public:

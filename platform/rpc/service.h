@@ -1,5 +1,5 @@
-// What a generated service header stands on: the types in its signatures. A service's author includes the generated
-// header and needs nothing else of platform/rpc.
+// What a generated service header stands on: the types in its signatures. A service's author
+// includes the generated header and needs nothing else of platform/rpc.
 #pragma once
 
 #include <memory>

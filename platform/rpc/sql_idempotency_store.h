@@ -15,7 +15,8 @@ struct IdempotencyOptions {
 };
 
 // `database` must outlive it; `clock` says when a key is old. Blocks.
-StatusOr<std::unique_ptr<IdempotencyStore>> OpenSqlIdempotencyStore(sql::Database& database, const Clock& clock,
+StatusOr<std::unique_ptr<IdempotencyStore>> OpenSqlIdempotencyStore(sql::Database& database,
+                                                                    const Clock& clock,
                                                                     IdempotencyOptions options);
 
 }  // namespace starling::rpc

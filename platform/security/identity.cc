@@ -5,9 +5,9 @@
 namespace starling::security {
 namespace {
 
-// Layout: version 1 (1 byte), kind (1), then subject, on_behalf_of, session and the scopes' text, each as
-// its length (4 bytes, the machine's order: all our processes run on one kind of machine) and its
-// bytes, then the end (8 bytes, nanoseconds since 1970, kNever for none).
+// Layout: version 1 (1 byte), kind (1), then subject, on_behalf_of, session and the scopes' text,
+// each as its length (4 bytes, the machine's order: all our processes run on one kind of machine)
+// and its bytes, then the end (8 bytes, nanoseconds since 1970, kNever for none).
 constexpr char kVersion = 1;
 constexpr int64_t kNever = INT64_MIN;
 constexpr size_t kMaxText = 8192;
@@ -98,8 +98,7 @@ StatusOr<std::shared_ptr<const Identity>> ParseIdentity(std::string_view bytes) 
   if (!Take(bytes, version) || version != kVersion || !Take(bytes, kind) || kind < 0 ||
       kind > Identity::kService || !TakeText(bytes, identity.subject) ||
       !TakeText(bytes, identity.on_behalf_of) || !TakeText(bytes, identity.session) ||
-      !TakeText(bytes, scopes) ||
-      !Take(bytes, expires_at) || !bytes.empty()) {
+      !TakeText(bytes, scopes) || !Take(bytes, expires_at) || !bytes.empty()) {
     return InvalidArgument(
         "the caller's identity is damaged; expected what SerializeIdentity of this version wrote");
   }

@@ -32,7 +32,8 @@ struct Identity {
   ScopeSet scopes;
   // The user for whom a key was made; "" for a key of the operator.
   std::string on_behalf_of;
-  // SHA-256 of the session token that proved a user, 32 bytes; "" for other credentials. Signing out ends that session.
+  // SHA-256 of the session token that proved a user, 32 bytes; "" for other credentials. Signing
+  // out ends that session.
   std::string session;
   // When the credential ends; none when it does not.
   std::optional<TimePoint> expires_at;

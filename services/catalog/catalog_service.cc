@@ -16,19 +16,23 @@ constexpr int kDefaultPage = 100;
 constexpr int kMaxPage = 1'000;
 constexpr int kMaxBatch = 1'000;
 
-Status Missing(std::string_view product_id) { return NotFound("product '{}' is not in the catalogue", product_id); }
+Status Missing(std::string_view product_id) {
+  return NotFound("product '{}' is not in the catalogue", product_id);
+}
 
 // OK when the caller named no state or the one that is.
 Status CheckEtag(const v1::Product& product, std::string_view etag) {
   if (etag.empty() || etag == product.etag()) return OkStatus();
-  return WithReason(Aborted("product '{}' has changed: its ETag is \"{}\", not \"{}\"; read it again",
-                            product.product_id(), product.etag(), etag),
-                    reason::kEtagMismatch);
+  return WithReason(
+      Aborted("product '{}' has changed: its ETag is \"{}\", not \"{}\"; read it again",
+              product.product_id(), product.etag(), etag),
+      reason::kEtagMismatch);
 }
 
 bool Passes(const v1::Product& product, const v1::ListProductsRequest& filter) {
   if (!filter.brand().empty() && product.brand() != filter.brand()) return false;
-  if (filter.availability() != v1::AVAILABILITY_UNSPECIFIED && product.availability() != filter.availability()) {
+  if (filter.availability() != v1::AVAILABILITY_UNSPECIFIED &&
+      product.availability() != filter.availability()) {
     return false;
   }
   return filter.category().empty() ||
@@ -45,13 +49,14 @@ bool HasFilter(const v1::ListProductsRequest& request) {
 StatusOr<std::string> AfterOf(std::string_view page_token) {
   std::string after;
   if (!Base64UrlDecode(page_token, after)) {
-    return InvalidField("page_token", "'{}' was not given by this list; begin without one", page_token);
+    return InvalidField("page_token", "'{}' was not given by this list; begin without one",
+                        page_token);
   }
   return after;
 }
 
-v1::ListProductsResponse Page(const Catalogue& catalogue, const v1::ListProductsRequest& request, std::string_view after,
-                              int size) {
+v1::ListProductsResponse Page(const Catalogue& catalogue, const v1::ListProductsRequest& request,
+                              std::string_view after, int size) {
   v1::ListProductsResponse page;
   const bool filtered = HasFilter(request);
   bool more = false;
@@ -64,7 +69,8 @@ v1::ListProductsResponse Page(const Catalogue& catalogue, const v1::ListProducts
     *page.add_products() = product;
     return true;
   });
-  if (more) page.set_next_page_token(Base64UrlEncode(page.products(page.products_size() - 1).product_id()));
+  if (more)
+    page.set_next_page_token(Base64UrlEncode(page.products(page.products_size() - 1).product_id()));
   int total = static_cast<int>(catalogue.size());
   if (filtered) {
     total = 0;
@@ -82,12 +88,14 @@ v1::ListProductsResponse Page(const Catalogue& catalogue, const v1::ListProducts
 StatusOr<std::shared_ptr<CatalogService>> CatalogService::Create(host::Environment& environment) {
   STARLING_ASSIGN_OR_RETURN(auto database, environment.OpenDatabase("catalog", kMigrations));
   STARLING_ASSIGN_OR_RETURN(auto outbox, environment.OpenOutbox(*database));
-  auto service = std::make_shared<CatalogService>(std::move(database), std::move(outbox), environment);
+  auto service =
+      std::make_shared<CatalogService>(std::move(database), std::move(outbox), environment);
   STARLING_RETURN_IF_ERROR(service->Load());
   return service;
 }
 
-CatalogService::CatalogService(std::unique_ptr<sql::Database> database, std::unique_ptr<messaging::Outbox> outbox,
+CatalogService::CatalogService(std::unique_ptr<sql::Database> database,
+                               std::unique_ptr<messaging::Outbox> outbox,
                                host::Environment& environment)
     : environment_(environment), database_(std::move(database)), outbox_(std::move(outbox)) {}
 
@@ -97,16 +105,20 @@ Status CatalogService::Load() {
   STARLING_RETURN_IF_ERROR(database_->ReadSync([&](sql::Connection& connection) -> Status {
     STARLING_RETURN_IF_ERROR(connection.Query("SELECT sequence FROM catalogue WHERE id = 1",
                                               [&](const sql::Row& row) { sequence = row.Int(0); }));
-    return connection.Query("SELECT product_id, data FROM products ORDER BY product_id", [&](const sql::Row& row) -> Status {
-      auto product = std::make_shared<v1::Product>();
-      const std::string_view data = row.Bytes(1);
-      if (!product->ParseFromArray(data.data(), static_cast<int>(data.size()))) {
-        return DataLoss("the row of product '{}' is damaged; restore the catalogue's database from a backup",
-                        row.Text(0));
-      }
-      products.emplace_hint(products.end(), std::string(row.Text(0)), std::move(product));
-      return OkStatus();
-    });
+    return connection.Query(
+        "SELECT product_id, data FROM products ORDER BY product_id",
+        [&](const sql::Row& row) -> Status {
+          auto product = std::make_shared<v1::Product>();
+          const std::string_view data = row.Bytes(1);
+          if (!product->ParseFromArray(data.data(), static_cast<int>(data.size()))) {
+            return DataLoss(
+                "the row of product '{}' is damaged; restore the catalogue's database from a "
+                "backup",
+                row.Text(0));
+          }
+          products.emplace_hint(products.end(), std::string(row.Text(0)), std::move(product));
+          return OkStatus();
+        });
   }));
   snapshot_.store(std::make_shared<const Catalogue>(Catalogue().With(products, sequence)));
   return OkStatus();
@@ -119,7 +131,8 @@ Status CatalogService::Start() {
 
 void CatalogService::Stop() { outbox_->Stop(); }
 
-// `change(ProductChanges&)` runs in one transaction; what it changed is published once that is durable.
+// `change(ProductChanges&)` runs in one transaction; what it changed is published once that is
+// durable.
 template <typename Result, typename Change>
 Task<StatusOr<Result>> CatalogService::Write(CallContext& context, Change change) {
   const std::string traceparent = context.trace.ToTraceparent();
@@ -138,29 +151,33 @@ Task<StatusOr<Result>> CatalogService::Write(CallContext& context, Change change
 Task<StatusOr<v1::Product>> CatalogService::CreateProduct(CallContext& context,
                                                           const v1::CreateProductRequest& request) {
   CO_RETURN_IF_ERROR(CheckProduct(request.product()));
-  co_return co_await Write<v1::Product>(context, [&](ProductChanges& changes) -> StatusOr<v1::Product> {
-    STARLING_ASSIGN_OR_RETURN(const auto old, changes.Find(request.product().product_id()));
-    if (old) {
-      return AlreadyExists("product '{}' exists already; change it with PUT or PATCH", old->product_id());
-    }
-    return changes.Put(request.product(), old);
-  });
+  co_return co_await Write<v1::Product>(
+      context, [&](ProductChanges& changes) -> StatusOr<v1::Product> {
+        STARLING_ASSIGN_OR_RETURN(const auto old, changes.Find(request.product().product_id()));
+        if (old) {
+          return AlreadyExists("product '{}' exists already; change it with PUT or PATCH",
+                               old->product_id());
+        }
+        return changes.Put(request.product(), old);
+      });
 }
 
-Task<StatusOr<v1::Product>> CatalogService::PutProduct(CallContext& context, const v1::PutProductRequest& request) {
+Task<StatusOr<v1::Product>> CatalogService::PutProduct(CallContext& context,
+                                                       const v1::PutProductRequest& request) {
   CO_RETURN_IF_ERROR(CheckProduct(request.product()));
-  co_return co_await Write<v1::Product>(context, [&](ProductChanges& changes) -> StatusOr<v1::Product> {
-    STARLING_ASSIGN_OR_RETURN(const auto old, changes.Find(request.product().product_id()));
-    const std::string& etag = request.product().etag();
-    if (!old && !etag.empty()) {
-      return WithReason(Aborted("product '{}' does not exist, so it has no ETag \"{}\"",
-                                request.product().product_id(), etag),
-                        reason::kEtagMismatch);
-    }
-    if (old) STARLING_RETURN_IF_ERROR(CheckEtag(*old, etag));
-    if (old && SameContent(*old, request.product())) return *old;
-    return changes.Put(request.product(), old);
-  });
+  co_return co_await Write<v1::Product>(
+      context, [&](ProductChanges& changes) -> StatusOr<v1::Product> {
+        STARLING_ASSIGN_OR_RETURN(const auto old, changes.Find(request.product().product_id()));
+        const std::string& etag = request.product().etag();
+        if (!old && !etag.empty()) {
+          return WithReason(Aborted("product '{}' does not exist, so it has no ETag \"{}\"",
+                                    request.product().product_id(), etag),
+                            reason::kEtagMismatch);
+        }
+        if (old) STARLING_RETURN_IF_ERROR(CheckEtag(*old, etag));
+        if (old && SameContent(*old, request.product())) return *old;
+        return changes.Put(request.product(), old);
+      });
 }
 
 Task<StatusOr<v1::Product>> CatalogService::UpdateProduct(CallContext& context,
@@ -169,20 +186,21 @@ Task<StatusOr<v1::Product>> CatalogService::UpdateProduct(CallContext& context,
   if (request.update_mask().paths().empty()) {
     co_return InvalidField("update_mask", "names no field; name those to change, or '*' for all");
   }
-  co_return co_await Write<v1::Product>(context, [&](ProductChanges& changes) -> StatusOr<v1::Product> {
-    STARLING_ASSIGN_OR_RETURN(const auto old, changes.Find(request.product().product_id()));
-    if (!old) return Missing(request.product().product_id());
-    STARLING_RETURN_IF_ERROR(CheckEtag(*old, request.product().etag()));
-    v1::Product product = *old;
-    STARLING_RETURN_IF_ERROR(ApplyMask(request.product(), request.update_mask(), product));
-    STARLING_RETURN_IF_ERROR(CheckProduct(product));
-    if (SameContent(*old, product)) return *old;
-    return changes.Put(std::move(product), old);
-  });
+  co_return co_await Write<v1::Product>(
+      context, [&](ProductChanges& changes) -> StatusOr<v1::Product> {
+        STARLING_ASSIGN_OR_RETURN(const auto old, changes.Find(request.product().product_id()));
+        if (!old) return Missing(request.product().product_id());
+        STARLING_RETURN_IF_ERROR(CheckEtag(*old, request.product().etag()));
+        v1::Product product = *old;
+        STARLING_RETURN_IF_ERROR(ApplyMask(request.product(), request.update_mask(), product));
+        STARLING_RETURN_IF_ERROR(CheckProduct(product));
+        if (SameContent(*old, product)) return *old;
+        return changes.Put(std::move(product), old);
+      });
 }
 
-Task<StatusOr<google::protobuf::Empty>> CatalogService::DeleteProduct(CallContext& context,
-                                                                      const v1::DeleteProductRequest& request) {
+Task<StatusOr<google::protobuf::Empty>> CatalogService::DeleteProduct(
+    CallContext& context, const v1::DeleteProductRequest& request) {
   using google::protobuf::Empty;
   CO_RETURN_IF_ERROR(CheckProductId(request.product_id(), "product_id"));
   co_return co_await Write<Empty>(context, [&](ProductChanges& changes) -> StatusOr<Empty> {
@@ -194,15 +212,16 @@ Task<StatusOr<google::protobuf::Empty>> CatalogService::DeleteProduct(CallContex
   });
 }
 
-Task<StatusOr<v1::Product>> CatalogService::GetProduct(CallContext&, const v1::GetProductRequest& request) {
+Task<StatusOr<v1::Product>> CatalogService::GetProduct(CallContext&,
+                                                       const v1::GetProductRequest& request) {
   const auto catalogue = snapshot_.load();
   const v1::Product* product = catalogue->Find(request.product_id());
   if (product == nullptr) co_return Missing(request.product_id());
   co_return *product;
 }
 
-Task<StatusOr<v1::ListProductsResponse>> CatalogService::ListProducts(CallContext&,
-                                                                      const v1::ListProductsRequest& request) {
+Task<StatusOr<v1::ListProductsResponse>> CatalogService::ListProducts(
+    CallContext&, const v1::ListProductsRequest& request) {
   if (request.page_size() < 0 || request.page_size() > kMaxPage) {
     co_return InvalidField("page_size", "{} is outside 0 to {}", request.page_size(), kMaxPage);
   }
@@ -211,15 +230,17 @@ Task<StatusOr<v1::ListProductsResponse>> CatalogService::ListProducts(CallContex
   const auto catalogue = snapshot_.load();
   if (!HasFilter(request)) co_return Page(*catalogue, request, after, size);
   // A filter looks at every product: too long for an io thread.
-  co_return co_await environment_.runtime().blocking().Run([&]() -> StatusOr<v1::ListProductsResponse> {
-    return Page(*catalogue, request, after, size);
-  });
+  co_return co_await environment_.runtime().blocking().Run(
+      [&]() -> StatusOr<v1::ListProductsResponse> {
+        return Page(*catalogue, request, after, size);
+      });
 }
 
 Task<StatusOr<v1::BatchGetProductsResponse>> CatalogService::BatchGetProducts(
     CallContext&, const v1::BatchGetProductsRequest& request) {
   if (request.product_ids_size() > kMaxBatch) {
-    co_return InvalidField("product_ids", "has {} ids; at most {} are taken", request.product_ids_size(), kMaxBatch);
+    co_return InvalidField("product_ids", "has {} ids; at most {} are taken",
+                           request.product_ids_size(), kMaxBatch);
   }
   const auto catalogue = snapshot_.load();
   v1::BatchGetProductsResponse response;
@@ -237,12 +258,14 @@ Task<StatusOr<v1::BatchUpsertProductsResponse>> CatalogService::BatchUpsertProdu
     CallContext& context, const v1::BatchUpsertProductsRequest& request) {
   using Response = v1::BatchUpsertProductsResponse;
   if (request.products_size() > kMaxBatch) {
-    co_return InvalidField("products", "has {} products; at most {} are taken", request.products_size(), kMaxBatch);
+    co_return InvalidField("products", "has {} products; at most {} are taken",
+                           request.products_size(), kMaxBatch);
   }
   std::vector<FieldViolation> violations;
   std::set<std::string_view> ids;
   for (int i = 0; i < request.products_size(); ++i) {
-    for (FieldViolation& violation : ProductViolations(request.products(i), fmt::format("products[{}].", i))) {
+    for (FieldViolation& violation :
+         ProductViolations(request.products(i), fmt::format("products[{}].", i))) {
       violations.push_back(std::move(violation));
     }
     if (!ids.insert(request.products(i).product_id()).second) {

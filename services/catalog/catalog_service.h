@@ -1,9 +1,10 @@
 // The product catalogue: what is sold, at what price, and whether it can be bought now.
 //
-// Owns the table `products`. Reads answer from an immutable snapshot in memory and never touch the disk. A change is one
-// transaction with its event (topic "catalog": starling.catalog.product.put.v1 or .deleted.v1, data ProductChanged, key
-// the product's id); the snapshot is swapped once the transaction is durable and before the caller hears of it, so that
-// a caller reads its own writes.
+// Owns the table `products`. Reads answer from an immutable snapshot in memory and never touch the
+// disk. A change is one transaction with its event (topic "catalog":
+// starling.catalog.product.put.v1 or .deleted.v1, data ProductChanged, key the product's id); the
+// snapshot is swapped once the transaction is durable and before the caller hears of it, so that a
+// caller reads its own writes.
 #pragma once
 
 #include <memory>
@@ -25,16 +26,20 @@ class CatalogService final : public v1::Catalog, public host::HostedService {
   CatalogService(std::unique_ptr<sql::Database> database, std::unique_ptr<messaging::Outbox> outbox,
                  host::Environment& environment);
 
-  Task<StatusOr<v1::Product>> CreateProduct(CallContext& context, const v1::CreateProductRequest& request) override;
-  Task<StatusOr<v1::Product>> PutProduct(CallContext& context, const v1::PutProductRequest& request) override;
-  Task<StatusOr<v1::Product>> UpdateProduct(CallContext& context, const v1::UpdateProductRequest& request) override;
-  Task<StatusOr<google::protobuf::Empty>> DeleteProduct(CallContext& context,
-                                                        const v1::DeleteProductRequest& request) override;
-  Task<StatusOr<v1::Product>> GetProduct(CallContext& context, const v1::GetProductRequest& request) override;
-  Task<StatusOr<v1::ListProductsResponse>> ListProducts(CallContext& context,
-                                                        const v1::ListProductsRequest& request) override;
-  Task<StatusOr<v1::BatchGetProductsResponse>> BatchGetProducts(CallContext& context,
-                                                                const v1::BatchGetProductsRequest& request) override;
+  Task<StatusOr<v1::Product>> CreateProduct(CallContext& context,
+                                            const v1::CreateProductRequest& request) override;
+  Task<StatusOr<v1::Product>> PutProduct(CallContext& context,
+                                         const v1::PutProductRequest& request) override;
+  Task<StatusOr<v1::Product>> UpdateProduct(CallContext& context,
+                                            const v1::UpdateProductRequest& request) override;
+  Task<StatusOr<google::protobuf::Empty>> DeleteProduct(
+      CallContext& context, const v1::DeleteProductRequest& request) override;
+  Task<StatusOr<v1::Product>> GetProduct(CallContext& context,
+                                         const v1::GetProductRequest& request) override;
+  Task<StatusOr<v1::ListProductsResponse>> ListProducts(
+      CallContext& context, const v1::ListProductsRequest& request) override;
+  Task<StatusOr<v1::BatchGetProductsResponse>> BatchGetProducts(
+      CallContext& context, const v1::BatchGetProductsRequest& request) override;
   Task<StatusOr<v1::BatchUpsertProductsResponse>> BatchUpsertProducts(
       CallContext& context, const v1::BatchUpsertProductsRequest& request) override;
   Task<Status> ExportProducts(CallContext& context, const v1::ExportProductsRequest& request,

@@ -1,11 +1,12 @@
 // One state of the product catalogue, immutable: what every read answers from.
 //
-//   auto next = std::make_shared<const Catalogue>(catalogue->With({{"p-1", product}, {"p-2", nullptr}}, 18));
-//   const Product* product = next->Find("p-1");
+//   auto next = std::make_shared<const Catalogue>(catalogue->With({{"p-1", product}, {"p-2",
+//   nullptr}}, 18)); const Product* product = next->Find("p-1");
 //
-// Products in the order of their ids, in chunks of at most 256 that states share: a change copies the list of chunks
-// and the chunks that it touches. Find: O(log n), about 200 ns at 100,000 products. With: O(n / 256 + changes * 256),
-// about 5 us for one change at 100,000. Safe to read from any thread.
+// Products in the order of their ids, in chunks of at most 256 that states share: a change copies
+// the list of chunks and the chunks that it touches. Find: O(log n), about 200 ns at 100,000
+// products. With: O(n / 256 + changes * 256), about 5 us for one change at 100,000. Safe to read
+// from any thread.
 #pragma once
 
 #include <map>

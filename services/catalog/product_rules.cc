@@ -20,16 +20,19 @@ constexpr size_t kMaxAttributes = 64;
 constexpr int kMaxNanos = 999'999'999;
 
 bool HasControl(std::string_view text) {
-  return std::any_of(text.begin(), text.end(), [](unsigned char c) { return c < 0x20 || c == 0x7f; });
+  return std::any_of(text.begin(), text.end(),
+                     [](unsigned char c) { return c < 0x20 || c == 0x7f; });
 }
 
 // Code points of UTF-8 text.
 size_t Characters(std::string_view text) {
-  return static_cast<size_t>(std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+  return static_cast<size_t>(
+      std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 bool SetByCatalogue(std::string_view field) {
-  return field == "product_id" || field == "create_time" || field == "update_time" || field == "etag";
+  return field == "product_id" || field == "create_time" || field == "update_time" ||
+         field == "etag";
 }
 
 class Violations {
@@ -59,7 +62,8 @@ void CheckPrice(const v1::Money& price, Violations& violations) {
   if (price.units() < 0 || price.nanos() < 0) {
     violations.Add(price.units() < 0 ? "price.units" : "price.nanos", "is below 0");
   }
-  if (price.nanos() > kMaxNanos) violations.Add("price.nanos", "{} is above {}", price.nanos(), kMaxNanos);
+  if (price.nanos() > kMaxNanos)
+    violations.Add("price.nanos", "{} is above {}", price.nanos(), kMaxNanos);
 }
 
 }  // namespace
@@ -84,7 +88,8 @@ std::vector<FieldViolation> ProductViolations(const v1::Product& product, std::s
   violations.CheckLength("brand", product.brand(), kMaxShort);
   violations.CheckLength("image_url", product.image_url(), kMaxUrl);
   if (product.categories_size() > kMaxCategories) {
-    violations.Add("categories", "has {} entries; at most {} are taken", product.categories_size(), kMaxCategories);
+    violations.Add("categories", "has {} entries; at most {} are taken", product.categories_size(),
+                   kMaxCategories);
   }
   for (int i = 0; i < product.categories_size(); ++i) {
     const std::string field = fmt::format("categories[{}]", i);
@@ -93,10 +98,12 @@ std::vector<FieldViolation> ProductViolations(const v1::Product& product, std::s
   }
   if (product.has_price()) CheckPrice(product.price(), violations);
   if (!v1::Availability_IsValid(product.availability())) {
-    violations.Add("availability", "{} is no Availability", static_cast<int>(product.availability()));
+    violations.Add("availability", "{} is no Availability",
+                   static_cast<int>(product.availability()));
   }
   if (product.attributes().size() > kMaxAttributes) {
-    violations.Add("attributes", "has {} entries; at most {} are taken", product.attributes().size(), kMaxAttributes);
+    violations.Add("attributes", "has {} entries; at most {} are taken",
+                   product.attributes().size(), kMaxAttributes);
   }
   for (const auto& [name, value] : product.attributes()) {
     if (name.empty()) violations.Add("attributes", "has an entry without a name");
@@ -110,22 +117,24 @@ Status CheckProduct(const v1::Product& product, std::string_view prefix) {
   return violations.empty() ? OkStatus() : InvalidFields(std::move(violations));
 }
 
-Status ApplyMask(const v1::Product& from, const google::protobuf::FieldMask& mask, v1::Product& to) {
+Status ApplyMask(const v1::Product& from, const google::protobuf::FieldMask& mask,
+                 v1::Product& to) {
   const google::protobuf::Descriptor& type = *v1::Product::descriptor();
   std::vector<std::string> names;
   for (int i = 0; i < type.field_count(); ++i) {
     if (!SetByCatalogue(type.field(i)->name())) names.push_back(type.field(i)->name());
   }
   std::vector<std::string> paths(mask.paths().begin(), mask.paths().end());
-  // What only the catalogue sets may stand in the body (a product that was read, changed and sent back).
+  // What only the catalogue sets may stand in the body (a product that was read, changed and sent
+  // back).
   std::erase_if(paths, [](const std::string& path) { return SetByCatalogue(path); });
   if (std::find(paths.begin(), paths.end(), "*") != paths.end()) paths = names;
   v1::Product selected = from;
   const google::protobuf::Reflection& reflection = *selected.GetReflection();
   for (const std::string& path : paths) {
     if (std::find(names.begin(), names.end(), path) == names.end()) {
-      return InvalidField("update_mask", "'{}' is no field of a product that can be changed{}", path,
-                          DidYouMean(path, names));
+      return InvalidField("update_mask", "'{}' is no field of a product that can be changed{}",
+                          path, DidYouMean(path, names));
     }
     const google::protobuf::FieldDescriptor* field = type.FindFieldByName(path);
     reflection.ClearField(&to, field);

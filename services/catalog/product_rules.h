@@ -10,15 +10,16 @@
 
 namespace starling::catalog {
 
-// Every rule that a product breaks, as fields below `prefix` ("" or "products[3]."). The limits stand in catalog.proto.
+// Every rule that a product breaks, as fields below `prefix` ("" or "products[3]."). The limits
+// stand in catalog.proto.
 std::vector<FieldViolation> ProductViolations(const v1::Product& product, std::string_view prefix);
 
 // OK, or INVALID_ARGUMENT that names every field.
 Status CheckProduct(const v1::Product& product, std::string_view prefix = "");
 Status CheckProductId(std::string_view product_id, std::string_view field);
 
-// Copies the fields that `paths` names from one product to another. "*" is every field. INVALID_ARGUMENT for a name that
-// is no field, or one that only the catalogue sets.
+// Copies the fields that `paths` names from one product to another. "*" is every field.
+// INVALID_ARGUMENT for a name that is no field, or one that only the catalogue sets.
 Status ApplyMask(const v1::Product& from, const google::protobuf::FieldMask& mask, v1::Product& to);
 
 // Whether two products say the same, whatever the catalogue set in them.

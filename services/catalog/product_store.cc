@@ -28,7 +28,8 @@ StatusOr<std::optional<v1::Product>> ProductChanges::Find(std::string_view produ
   return found;
 }
 
-StatusOr<v1::Product> ProductChanges::Put(v1::Product product, const std::optional<v1::Product>& old) {
+StatusOr<v1::Product> ProductChanges::Put(v1::Product product,
+                                          const std::optional<v1::Product>& old) {
   STARLING_RETURN_IF_ERROR(NextSequence());
   SetTime(now_, product.mutable_update_time());
   if (old) {
@@ -37,10 +38,11 @@ StatusOr<v1::Product> ProductChanges::Put(v1::Product product, const std::option
     SetTime(now_, product.mutable_create_time());
   }
   product.set_etag(fmt::format("{:x}", sequence_));
-  STARLING_RETURN_IF_ERROR(transaction_.Execute(
-      "INSERT INTO products (product_id, data) VALUES (?1, ?2) ON CONFLICT (product_id) DO UPDATE SET data = "
-      "excluded.data",
-      product.product_id(), sql::Blob{product.SerializeAsString()}));
+  STARLING_RETURN_IF_ERROR(
+      transaction_.Execute("INSERT INTO products (product_id, data) VALUES (?1, ?2) ON CONFLICT "
+                           "(product_id) DO UPDATE SET data = "
+                           "excluded.data",
+                           product.product_id(), sql::Blob{product.SerializeAsString()}));
   STARLING_RETURN_IF_ERROR(Announce("starling.catalog.product.put.v1", product));
   changes_[product.product_id()] = std::make_shared<const v1::Product>(product);
   return product;
@@ -48,7 +50,8 @@ StatusOr<v1::Product> ProductChanges::Put(v1::Product product, const std::option
 
 Status ProductChanges::Remove(std::string_view product_id) {
   STARLING_RETURN_IF_ERROR(NextSequence());
-  STARLING_RETURN_IF_ERROR(transaction_.Execute("DELETE FROM products WHERE product_id = ?1", product_id));
+  STARLING_RETURN_IF_ERROR(
+      transaction_.Execute("DELETE FROM products WHERE product_id = ?1", product_id));
   v1::Product gone;
   gone.set_product_id(std::string(product_id));
   STARLING_RETURN_IF_ERROR(Announce("starling.catalog.product.deleted.v1", gone));
@@ -57,7 +60,8 @@ Status ProductChanges::Remove(std::string_view product_id) {
 }
 
 Status ProductChanges::NextSequence() {
-  STARLING_RETURN_IF_ERROR(transaction_.Execute("UPDATE catalogue SET sequence = sequence + 1 WHERE id = 1"));
+  STARLING_RETURN_IF_ERROR(
+      transaction_.Execute("UPDATE catalogue SET sequence = sequence + 1 WHERE id = 1"));
   return transaction_.Query("SELECT sequence FROM catalogue WHERE id = 1",
                             [this](const sql::Row& row) { sequence_ = row.Int(0); });
 }

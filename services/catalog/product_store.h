@@ -1,4 +1,5 @@
-// The durable side of the catalogue: products and their events, within one transaction. Used on the writer's thread.
+// The durable side of the catalogue: products and their events, within one transaction. Used on the
+// writer's thread.
 #pragma once
 
 #include <memory>
@@ -13,10 +14,12 @@
 
 namespace starling::catalog {
 
-// One transaction's changes. Each change takes the next sequence number, writes its row and its event.
+// One transaction's changes. Each change takes the next sequence number, writes its row and its
+// event.
 class ProductChanges {
  public:
-  ProductChanges(sql::Transaction& transaction, messaging::Outbox& outbox, TimePoint now, std::string_view traceparent)
+  ProductChanges(sql::Transaction& transaction, messaging::Outbox& outbox, TimePoint now,
+                 std::string_view traceparent)
       : transaction_(transaction), outbox_(outbox), now_(now), traceparent_(traceparent) {}
 
   StatusOr<std::optional<v1::Product>> Find(std::string_view product_id);

@@ -13,29 +13,37 @@ constexpr int kMaxEvents = 1'000;
 constexpr size_t kMaxId = 128;
 constexpr size_t kMaxProperties = 32;
 constexpr Duration kMaxAhead = std::chrono::minutes(1);
-const std::vector<std::string> kTypes = {"view", "click", "cart", "purchase", "rate", "impression", "custom"};
+const std::vector<std::string> kTypes = {"view", "click",      "cart",  "purchase",
+                                         "rate", "impression", "custom"};
 
 // Every rule that event `i` breaks.
-void Check(const v1::UserEvent& event, int i, TimePoint now, std::vector<FieldViolation>& violations) {
+void Check(const v1::UserEvent& event, int i, TimePoint now,
+           std::vector<FieldViolation>& violations) {
   const auto add = [&](std::string_view field, std::string description) {
     violations.push_back({fmt::format("events[{}].{}", i, field), std::move(description)});
   };
-  for (const auto& [field, value] : {std::pair<std::string_view, const std::string&>{"event_id", event.event_id()},
-                                     {"user_id", event.user_id()},
-                                     {"product_id", event.product_id()}}) {
-    if (value.size() > kMaxId) add(field, fmt::format("has {} bytes; at most {} are taken", value.size(), kMaxId));
+  for (const auto& [field, value] :
+       {std::pair<std::string_view, const std::string&>{"event_id", event.event_id()},
+        {"user_id", event.user_id()},
+        {"product_id", event.product_id()}}) {
+    if (value.size() > kMaxId)
+      add(field, fmt::format("has {} bytes; at most {} are taken", value.size(), kMaxId));
   }
   if (std::find(kTypes.begin(), kTypes.end(), event.type()) == kTypes.end()) {
-    add("type", event.type().empty() ? "is missing"
-                                     : fmt::format("'{}' is unknown{}; there are view, click, cart, purchase, rate, "
-                                                   "impression and custom",
-                                                   event.type(), DidYouMean(event.type(), kTypes)));
+    add("type", event.type().empty()
+                    ? "is missing"
+                    : fmt::format("'{}' is unknown{}; there are view, click, cart, purchase, rate, "
+                                  "impression and custom",
+                                  event.type(), DidYouMean(event.type(), kTypes)));
   }
   if (event.product_id().empty() && event.type() != "custom") add("product_id", "is missing");
-  if (!std::isfinite(event.quantity()) || event.quantity() < 0) add("quantity", fmt::format("{} is below 0 or no number", event.quantity()));
-  if (!std::isfinite(event.price()) || event.price() < 0) add("price", fmt::format("{} is below 0 or no number", event.price()));
+  if (!std::isfinite(event.quantity()) || event.quantity() < 0)
+    add("quantity", fmt::format("{} is below 0 or no number", event.quantity()));
+  if (!std::isfinite(event.price()) || event.price() < 0)
+    add("price", fmt::format("{} is below 0 or no number", event.price()));
   if (event.properties().size() > kMaxProperties) {
-    add("properties", fmt::format("has {} entries; at most {} are taken", event.properties().size(), kMaxProperties));
+    add("properties", fmt::format("has {} entries; at most {} are taken", event.properties().size(),
+                                  kMaxProperties));
   }
   if (event.has_occurred_at()) {
     const int64_t seconds = event.occurred_at().seconds();
@@ -49,15 +57,17 @@ void Check(const v1::UserEvent& event, int i, TimePoint now, std::vector<FieldVi
 
 }  // namespace
 
-StatusOr<std::shared_ptr<IngestionService>> IngestionService::Create(host::Environment& environment) {
+StatusOr<std::shared_ptr<IngestionService>> IngestionService::Create(
+    host::Environment& environment) {
   return std::make_shared<IngestionService>(environment);
 }
 
-Task<StatusOr<v1::WriteEventsResponse>> IngestionService::WriteEvents(CallContext& context,
-                                                                      const v1::WriteEventsRequest& request) {
+Task<StatusOr<v1::WriteEventsResponse>> IngestionService::WriteEvents(
+    CallContext& context, const v1::WriteEventsRequest& request) {
   if (request.events_size() == 0) co_return InvalidField("events", "is empty");
   if (request.events_size() > kMaxEvents) {
-    co_return InvalidField("events", "has {} events; at most {} are taken", request.events_size(), kMaxEvents);
+    co_return InvalidField("events", "has {} events; at most {} are taken", request.events_size(),
+                           kMaxEvents);
   }
   const TimePoint now = environment_.clock().Now();
   const bool own_only = context.caller->kind == security::Identity::kUser;
@@ -75,7 +85,8 @@ Task<StatusOr<v1::WriteEventsResponse>> IngestionService::WriteEvents(CallContex
     if (event.quantity() == 0) event.set_quantity(1);
     if (!event.has_occurred_at()) {
       event.mutable_occurred_at()->set_seconds(now.time_since_epoch() / std::chrono::seconds(1));
-      event.mutable_occurred_at()->set_nanos(static_cast<int32_t>(now.time_since_epoch().count() % 1'000'000'000));
+      event.mutable_occurred_at()->set_nanos(
+          static_cast<int32_t>(now.time_since_epoch().count() % 1'000'000'000));
     }
     response.add_event_ids(event.event_id());
     messaging::Event& out = events.emplace_back();
@@ -90,7 +101,8 @@ Task<StatusOr<v1::WriteEventsResponse>> IngestionService::WriteEvents(CallContex
     out.data = event.SerializeAsString();
   }
   if (!violations.empty()) co_return InvalidFields(std::move(violations));
-  const auto appended = co_await environment_.events().AppendBatch("user-events", std::move(events));
+  const auto appended =
+      co_await environment_.events().AppendBatch("user-events", std::move(events));
   if (!appended.ok()) co_return appended.status();
   response.set_accepted(response.event_ids_size());
   co_return response;

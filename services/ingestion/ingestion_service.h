@@ -1,5 +1,6 @@
-// The way in for what users do: checks events and appends them to the topic "user-events" of the event log, keyed by
-// user (by event for nobody's). Keeps no state: an event that comes again is told apart by its consumers (inbox).
+// The way in for what users do: checks events and appends them to the topic "user-events" of the
+// event log, keyed by user (by event for nobody's). Keeps no state: an event that comes again is
+// told apart by its consumers (inbox).
 #pragma once
 
 #include <memory>
@@ -15,8 +16,8 @@ class IngestionService final : public v1::Ingestion, public host::HostedService 
   static StatusOr<std::shared_ptr<IngestionService>> Create(host::Environment& environment);
   explicit IngestionService(host::Environment& environment) : environment_(environment) {}
 
-  Task<StatusOr<v1::WriteEventsResponse>> WriteEvents(CallContext& context,
-                                                      const v1::WriteEventsRequest& request) override;
+  Task<StatusOr<v1::WriteEventsResponse>> WriteEvents(
+      CallContext& context, const v1::WriteEventsRequest& request) override;
 
  private:
   host::Environment& environment_;

@@ -24,7 +24,9 @@ void SetTime(int64_t nanoseconds, google::protobuf::Timestamp* out) {
   out->set_seconds(nanoseconds / 1'000'000'000);
   out->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
 }
-void SetTime(TimePoint time, google::protobuf::Timestamp* out) { SetTime(time.time_since_epoch().count(), out); }
+void SetTime(TimePoint time, google::protobuf::Timestamp* out) {
+  SetTime(time.time_since_epoch().count(), out);
+}
 
 Status NoSuchUser(std::string_view user_id) { return NotFound("there is no user '{}'", user_id); }
 
@@ -33,7 +35,8 @@ struct StoredUser {
   int64_t revision = 0;
 };
 
-StatusOr<std::optional<StoredUser>> FindUser(sql::Connection& connection, std::string_view user_id) {
+StatusOr<std::optional<StoredUser>> FindUser(sql::Connection& connection,
+                                             std::string_view user_id) {
   return connection.QueryOne(
       "SELECT revision, data FROM users WHERE user_id = ?1",
       [&](const sql::Row& row) -> StatusOr<StoredUser> {
@@ -51,7 +54,8 @@ StatusOr<std::optional<StoredUser>> FindUser(sql::Connection& connection, std::s
 StatusOr<std::string> AfterOf(std::string_view page_token) {
   std::string after;
   if (!Base64UrlDecode(page_token, after)) {
-    return InvalidField("page_token", "'{}' was not given by this list; begin without one", page_token);
+    return InvalidField("page_token", "'{}' was not given by this list; begin without one",
+                        page_token);
   }
   return after;
 }
@@ -61,14 +65,19 @@ StatusOr<std::string> AfterOf(std::string_view page_token) {
 StatusOr<std::shared_ptr<ProfileService>> ProfileService::Create(host::Environment& environment) {
   STARLING_ASSIGN_OR_RETURN(auto database, environment.OpenDatabase("profile", kMigrations));
   STARLING_ASSIGN_OR_RETURN(auto inbox, messaging::Inbox::Open(*database));
-  auto service = std::make_shared<ProfileService>(std::move(database), std::move(inbox), environment);
+  auto service =
+      std::make_shared<ProfileService>(std::move(database), std::move(inbox), environment);
   STARLING_RETURN_IF_ERROR(service->LoadSessions());
   return service;
 }
 
-ProfileService::ProfileService(std::unique_ptr<sql::Database> database, std::unique_ptr<messaging::Inbox> inbox,
+ProfileService::ProfileService(std::unique_ptr<sql::Database> database,
+                               std::unique_ptr<messaging::Inbox> inbox,
                                host::Environment& environment)
-    : environment_(environment), database_(std::move(database)), inbox_(std::move(inbox)), sessions_(kMaxSessions) {}
+    : environment_(environment),
+      database_(std::move(database)),
+      inbox_(std::move(inbox)),
+      sessions_(kMaxSessions) {}
 
 Status ProfileService::LoadSessions() {
   const int64_t now = environment_.clock().Now().time_since_epoch().count();
@@ -76,19 +85,21 @@ Status ProfileService::LoadSessions() {
     return transaction.Execute("DELETE FROM sessions WHERE expires_at <= ?1", now);
   }));
   return database_->ReadSync([&](sql::Connection& connection) {
-    return connection.Query("SELECT token_hash, user_id, expires_at FROM sessions", [&](const sql::Row& row) {
-      if (const auto hash = security::TokenHash::FromBytes(row.Bytes(0))) {
-        sessions_.Add(*hash, {std::string(row.Text(1)), TimePoint(Duration(row.Int(2)))});
-      }
-    });
+    return connection.Query(
+        "SELECT token_hash, user_id, expires_at FROM sessions", [&](const sql::Row& row) {
+          if (const auto hash = security::TokenHash::FromBytes(row.Bytes(0))) {
+            sessions_.Add(*hash, {std::string(row.Text(1)), TimePoint(Duration(row.Int(2)))});
+          }
+        });
   });
 }
 
 Status ProfileService::Start() {
-  STARLING_ASSIGN_OR_RETURN(subscription_, environment_.events().Subscribe(
-                                               kTopic, "profile", {}, [this](std::span<const messaging::Delivered> events) {
-                                                 return Consume(events);
-                                               }));
+  STARLING_ASSIGN_OR_RETURN(
+      subscription_,
+      environment_.events().Subscribe(
+          kTopic, "profile", {},
+          [this](std::span<const messaging::Delivered> events) { return Consume(events); }));
   return OkStatus();
 }
 
@@ -96,14 +107,15 @@ void ProfileService::Stop() { subscription_.reset(); }
 
 Task<StatusOr<v1::User>> ProfileService::GetUser(CallContext&, const v1::GetUserRequest& request) {
   CO_RETURN_IF_ERROR(CheckUserId(request.user_id(), "user_id"));
-  StatusOr<std::optional<StoredUser>> found =
-      co_await database_->Read([&](sql::Connection& connection) { return FindUser(connection, request.user_id()); });
+  StatusOr<std::optional<StoredUser>> found = co_await database_->Read(
+      [&](sql::Connection& connection) { return FindUser(connection, request.user_id()); });
   if (!found.ok()) co_return found.status();
   if (!found->has_value()) co_return NoSuchUser(request.user_id());
   co_return (*std::move(found))->user;
 }
 
-Task<StatusOr<v1::User>> ProfileService::UpdateUser(CallContext&, const v1::UpdateUserRequest& request) {
+Task<StatusOr<v1::User>> ProfileService::UpdateUser(CallContext&,
+                                                    const v1::UpdateUserRequest& request) {
   CO_RETURN_IF_ERROR(CheckUserId(request.user().user_id(), "user_id"));
   const TimePoint now = environment_.clock().Now();
   co_return co_await database_->Write([&](sql::Transaction& transaction) -> StatusOr<v1::User> {
@@ -112,8 +124,10 @@ Task<StatusOr<v1::User>> ProfileService::UpdateUser(CallContext&, const v1::Upda
     const std::string& etag = request.user().etag();
     const std::string current = old ? old->user.etag() : "";
     if (!etag.empty() && etag != current) {
-      return WithReason(Aborted("user '{}' has changed: its ETag is \"{}\", not \"{}\"; read it again", user_id, current, etag),
-                        reason::kEtagMismatch);
+      return WithReason(
+          Aborted("user '{}' has changed: its ETag is \"{}\", not \"{}\"; read it again", user_id,
+                  current, etag),
+          reason::kEtagMismatch);
     }
     v1::User user;
     if (old) {
@@ -127,82 +141,95 @@ Task<StatusOr<v1::User>> ProfileService::UpdateUser(CallContext&, const v1::Upda
     const int64_t revision = old ? old->revision + 1 : 1;
     SetTime(now, user.mutable_update_time());
     user.set_etag(fmt::format("{:x}", revision));
-    STARLING_RETURN_IF_ERROR(transaction.Execute(
-        "INSERT INTO users (user_id, revision, data) VALUES (?1, ?2, ?3) ON CONFLICT (user_id) DO UPDATE SET revision = "
-        "excluded.revision, data = excluded.data",
-        user_id, revision, sql::Blob{user.SerializeAsString()}));
+    STARLING_RETURN_IF_ERROR(
+        transaction.Execute("INSERT INTO users (user_id, revision, data) VALUES (?1, ?2, ?3) ON "
+                            "CONFLICT (user_id) DO UPDATE SET revision = "
+                            "excluded.revision, data = excluded.data",
+                            user_id, revision, sql::Blob{user.SerializeAsString()}));
     return user;
   });
 }
 
-Task<StatusOr<Empty>> ProfileService::DeleteUser(CallContext&, const v1::DeleteUserRequest& request) {
+Task<StatusOr<Empty>> ProfileService::DeleteUser(CallContext&,
+                                                 const v1::DeleteUserRequest& request) {
   CO_RETURN_IF_ERROR(CheckUserId(request.user_id(), "user_id"));
   co_return co_await database_->Write([&](sql::Transaction& transaction) -> StatusOr<Empty> {
     const std::string& user_id = request.user_id();
     STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM users WHERE user_id = ?1", user_id));
     const bool existed = transaction.changes() > 0;
-    STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM passwords WHERE user_id = ?1", user_id));
-    STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sessions WHERE user_id = ?1", user_id));
-    STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM history WHERE user_id = ?1", user_id));
+    STARLING_RETURN_IF_ERROR(
+        transaction.Execute("DELETE FROM passwords WHERE user_id = ?1", user_id));
+    STARLING_RETURN_IF_ERROR(
+        transaction.Execute("DELETE FROM sessions WHERE user_id = ?1", user_id));
+    STARLING_RETURN_IF_ERROR(
+        transaction.Execute("DELETE FROM history WHERE user_id = ?1", user_id));
     transaction.OnCommit([this, user_id] { sessions_.RemoveUser(user_id); });
     if (!existed && transaction.changes() == 0) return NoSuchUser(user_id);
     return Empty();
   });
 }
 
-Task<StatusOr<v1::ListUsersResponse>> ProfileService::ListUsers(CallContext&, const v1::ListUsersRequest& request) {
+Task<StatusOr<v1::ListUsersResponse>> ProfileService::ListUsers(
+    CallContext&, const v1::ListUsersRequest& request) {
   if (request.page_size() < 0 || request.page_size() > kMaxPage) {
     co_return InvalidField("page_size", "{} is outside 0 to {}", request.page_size(), kMaxPage);
   }
   CO_ASSIGN_OR_RETURN(const std::string after, AfterOf(request.page_token()));
   const int size = request.page_size() == 0 ? kDefaultPage : request.page_size();
-  co_return co_await database_->Read([&](sql::Connection& connection) -> StatusOr<v1::ListUsersResponse> {
-    v1::ListUsersResponse page;
-    bool more = false;
-    STARLING_RETURN_IF_ERROR(connection.Query(
-        "SELECT data FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2",
-        [&](const sql::Row& row) -> Status {
-          if (page.users_size() == size) {
-            more = true;
-            return OkStatus();
-          }
-          const std::string_view data = row.Bytes(0);
-          if (!page.add_users()->ParseFromArray(data.data(), static_cast<int>(data.size()))) {
-            return DataLoss("a user's row is damaged; restore the users' database from a backup");
-          }
-          return OkStatus();
-        },
-        after, size + 1));
-    if (more) page.set_next_page_token(Base64UrlEncode(page.users(size - 1).user_id()));
-    return page;
-  });
+  co_return co_await database_->Read(
+      [&](sql::Connection& connection) -> StatusOr<v1::ListUsersResponse> {
+        v1::ListUsersResponse page;
+        bool more = false;
+        STARLING_RETURN_IF_ERROR(connection.Query(
+            "SELECT data FROM users WHERE user_id > ?1 ORDER BY user_id LIMIT ?2",
+            [&](const sql::Row& row) -> Status {
+              if (page.users_size() == size) {
+                more = true;
+                return OkStatus();
+              }
+              const std::string_view data = row.Bytes(0);
+              if (!page.add_users()->ParseFromArray(data.data(), static_cast<int>(data.size()))) {
+                return DataLoss(
+                    "a user's row is damaged; restore the users' database from a backup");
+              }
+              return OkStatus();
+            },
+            after, size + 1));
+        if (more) page.set_next_page_token(Base64UrlEncode(page.users(size - 1).user_id()));
+        return page;
+      });
 }
 
-Task<StatusOr<Empty>> ProfileService::SetPassword(CallContext&, const v1::SetPasswordRequest& request) {
+Task<StatusOr<Empty>> ProfileService::SetPassword(CallContext&,
+                                                  const v1::SetPasswordRequest& request) {
   CO_RETURN_IF_ERROR(CheckUserId(request.user_id(), "user_id"));
-  StatusOr<std::string> encoded =
-      co_await environment_.runtime().blocking().Run([&] { return passwords_.Hash(request.password()); });
+  StatusOr<std::string> encoded = co_await environment_.runtime().blocking().Run(
+      [&] { return passwords_.Hash(request.password()); });
   if (!encoded.ok()) co_return encoded.status();
   co_return co_await database_->Write([&](sql::Transaction& transaction) -> StatusOr<Empty> {
     STARLING_ASSIGN_OR_RETURN(const auto user, FindUser(transaction, request.user_id()));
     if (!user) return NoSuchUser(request.user_id());
-    STARLING_RETURN_IF_ERROR(transaction.Execute(
-        "INSERT INTO passwords (user_id, encoded) VALUES (?1, ?2) ON CONFLICT (user_id) DO UPDATE SET encoded = "
-        "excluded.encoded",
-        request.user_id(), *encoded));
-    STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sessions WHERE user_id = ?1", request.user_id()));
+    STARLING_RETURN_IF_ERROR(
+        transaction.Execute("INSERT INTO passwords (user_id, encoded) VALUES (?1, ?2) ON CONFLICT "
+                            "(user_id) DO UPDATE SET encoded = "
+                            "excluded.encoded",
+                            request.user_id(), *encoded));
+    STARLING_RETURN_IF_ERROR(
+        transaction.Execute("DELETE FROM sessions WHERE user_id = ?1", request.user_id()));
     transaction.OnCommit([this, user_id = request.user_id()] { sessions_.RemoveUser(user_id); });
     return Empty();
   });
 }
 
-Task<StatusOr<v1::GetHistoryResponse>> ProfileService::GetHistory(CallContext&, const v1::GetHistoryRequest& request) {
+Task<StatusOr<v1::GetHistoryResponse>> ProfileService::GetHistory(
+    CallContext&, const v1::GetHistoryRequest& request) {
   CO_RETURN_IF_ERROR(CheckUserId(request.user_id(), "user_id"));
   if (request.limit() < 0 || request.limit() > kHistory) {
     co_return InvalidField("limit", "{} is outside 0 to {}", request.limit(), kHistory);
   }
   const int limit = request.limit() == 0 ? kDefaultHistory : request.limit();
-  co_return co_await database_->Read([&](sql::Connection& connection) -> StatusOr<v1::GetHistoryResponse> {
+  co_return co_await database_->Read([&](sql::Connection& connection)
+                                         -> StatusOr<v1::GetHistoryResponse> {
     v1::GetHistoryResponse response;
     STARLING_RETURN_IF_ERROR(connection.Query(
         "SELECT event_id, type, product_id, occurred_at, quantity FROM history WHERE user_id = ?1 "
@@ -220,14 +247,16 @@ Task<StatusOr<v1::GetHistoryResponse>> ProfileService::GetHistory(CallContext&, 
   });
 }
 
-Task<StatusOr<v1::Session>> ProfileService::CreateSession(CallContext&, const v1::CreateSessionRequest& request) {
+Task<StatusOr<v1::Session>> ProfileService::CreateSession(CallContext&,
+                                                          const v1::CreateSessionRequest& request) {
   CO_RETURN_IF_ERROR(CheckUserId(request.user_id(), "user_id"));
   CO_RETURN_IF_ERROR(sessions_.CheckRoom());
-  StatusOr<std::optional<std::string>> encoded = co_await database_->Read([&](sql::Connection& connection) {
-    return connection.QueryOne(
-        "SELECT encoded FROM passwords WHERE user_id = ?1", [](const sql::Row& row) { return std::string(row.Text(0)); },
-        request.user_id());
-  });
+  StatusOr<std::optional<std::string>> encoded =
+      co_await database_->Read([&](sql::Connection& connection) {
+        return connection.QueryOne(
+            "SELECT encoded FROM passwords WHERE user_id = ?1",
+            [](const sql::Row& row) { return std::string(row.Text(0)); }, request.user_id());
+      });
   if (!encoded.ok()) co_return encoded.status();
   // An unknown user costs as much as a known one: nobody learns by the clock who is a user.
   StatusOr<security::PasswordCheck> check = co_await environment_.runtime().blocking().Run([&] {
@@ -240,8 +269,8 @@ Task<StatusOr<v1::Session>> ProfileService::CreateSession(CallContext&, const v1
   const TimePoint now = environment_.clock().Now();
   const TimePoint end = now + kSessionLife;
   const Status stored = co_await database_->Write([&](sql::Transaction& transaction) -> Status {
-    STARLING_RETURN_IF_ERROR(
-        transaction.Execute("DELETE FROM sessions WHERE expires_at <= ?1", now.time_since_epoch().count()));
+    STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sessions WHERE expires_at <= ?1",
+                                                 now.time_since_epoch().count()));
     STARLING_RETURN_IF_ERROR(transaction.Execute(
         "INSERT INTO sessions (token_hash, user_id, expires_at) VALUES (?1, ?2, ?3)",
         sql::BlobView{token.hash.view()}, request.user_id(), end.time_since_epoch().count()));
@@ -261,19 +290,23 @@ Task<StatusOr<v1::Session>> ProfileService::CreateSession(CallContext&, const v1
 Task<StatusOr<Empty>> ProfileService::DeleteCurrentSession(CallContext& context,
                                                            const v1::DeleteCurrentSessionRequest&) {
   const auto hash = security::TokenHash::FromBytes(context.caller->session);
-  if (!hash) co_return FailedPrecondition("the call was not made with a session; only sessions can be signed out");
+  if (!hash)
+    co_return FailedPrecondition(
+        "the call was not made with a session; only sessions can be signed out");
   co_return co_await database_->Write([&](sql::Transaction& transaction) -> StatusOr<Empty> {
-    STARLING_RETURN_IF_ERROR(
-        transaction.Execute("DELETE FROM sessions WHERE token_hash = ?1", sql::BlobView{hash->view()}));
+    STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sessions WHERE token_hash = ?1",
+                                                 sql::BlobView{hash->view()}));
     transaction.OnCommit([this, hash] { sessions_.Remove(*hash); });
     return Empty();
   });
 }
 
-Task<StatusOr<v1::ResolvedSession>> ProfileService::ResolveSession(CallContext&,
-                                                                   const v1::ResolveSessionRequest& request) {
+Task<StatusOr<v1::ResolvedSession>> ProfileService::ResolveSession(
+    CallContext&, const v1::ResolveSessionRequest& request) {
   const auto hash = security::TokenHash::FromBytes(request.token_hash());
-  if (!hash) co_return InvalidField("token_hash", "has {} bytes; a SHA-256 has 32", request.token_hash().size());
+  if (!hash)
+    co_return InvalidField("token_hash", "has {} bytes; a SHA-256 has 32",
+                           request.token_hash().size());
   const auto session = sessions_.Find(*hash, environment_.clock().Now());
   if (!session) co_return NotFound("the session is unknown or has expired; sign in again");
   v1::ResolvedSession resolved;
@@ -293,11 +326,13 @@ Task<Status> ProfileService::Consume(std::span<const messaging::Delivered> event
       if (event.user_id().empty()) continue;  // nobody's history
       STARLING_ASSIGN_OR_RETURN(const bool first, inbox_->FirstTime(transaction, event.event_id()));
       if (!first) continue;
-      const int64_t at = event.occurred_at().seconds() * 1'000'000'000 + event.occurred_at().nanos();
+      const int64_t at =
+          event.occurred_at().seconds() * 1'000'000'000 + event.occurred_at().nanos();
       STARLING_RETURN_IF_ERROR(transaction.Execute(
           "INSERT INTO history (user_id, event_id, type, product_id, occurred_at, quantity) "
           "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (event_id) DO NOTHING",
-          event.user_id(), event.event_id(), event.type(), event.product_id(), at, event.quantity()));
+          event.user_id(), event.event_id(), event.type(), event.product_id(), at,
+          event.quantity()));
       STARLING_RETURN_IF_ERROR(transaction.Execute(
           "DELETE FROM history WHERE sequence IN (SELECT sequence FROM history WHERE user_id = ?1 "
           "ORDER BY occurred_at DESC, sequence DESC LIMIT -1 OFFSET ?2)",

@@ -1,8 +1,10 @@
-// What is known of users: who they are, what they prefer, what they did last, and that they are who they say.
+// What is known of users: who they are, what they prefer, what they did last, and that they are who
+// they say.
 //
-// Owns users, passwords (argon2id), sessions (by SHA-256) and the newest 500 interactions of each user, fed by the topic
-// "user-events" (starling.user.event.v1, data UserEvent as protobuf) through an inbox: an event counts once, however
-// often it comes. Sessions are looked up in memory; the rest is read from the database.
+// Owns users, passwords (argon2id), sessions (by SHA-256) and the newest 500 interactions of each
+// user, fed by the topic "user-events" (starling.user.event.v1, data UserEvent as protobuf) through
+// an inbox: an event counts once, however often it comes. Sessions are looked up in memory; the
+// rest is read from the database.
 #pragma once
 
 #include <memory>
@@ -23,19 +25,24 @@ class ProfileService final : public v1::Profile, public host::HostedService {
   ProfileService(std::unique_ptr<sql::Database> database, std::unique_ptr<messaging::Inbox> inbox,
                  host::Environment& environment);
 
-  Task<StatusOr<v1::User>> GetUser(CallContext& context, const v1::GetUserRequest& request) override;
-  Task<StatusOr<v1::User>> UpdateUser(CallContext& context, const v1::UpdateUserRequest& request) override;
+  Task<StatusOr<v1::User>> GetUser(CallContext& context,
+                                   const v1::GetUserRequest& request) override;
+  Task<StatusOr<v1::User>> UpdateUser(CallContext& context,
+                                      const v1::UpdateUserRequest& request) override;
   Task<StatusOr<google::protobuf::Empty>> DeleteUser(CallContext& context,
                                                      const v1::DeleteUserRequest& request) override;
-  Task<StatusOr<v1::ListUsersResponse>> ListUsers(CallContext& context, const v1::ListUsersRequest& request) override;
-  Task<StatusOr<google::protobuf::Empty>> SetPassword(CallContext& context,
-                                                      const v1::SetPasswordRequest& request) override;
-  Task<StatusOr<v1::GetHistoryResponse>> GetHistory(CallContext& context, const v1::GetHistoryRequest& request) override;
-  Task<StatusOr<v1::Session>> CreateSession(CallContext& context, const v1::CreateSessionRequest& request) override;
+  Task<StatusOr<v1::ListUsersResponse>> ListUsers(CallContext& context,
+                                                  const v1::ListUsersRequest& request) override;
+  Task<StatusOr<google::protobuf::Empty>> SetPassword(
+      CallContext& context, const v1::SetPasswordRequest& request) override;
+  Task<StatusOr<v1::GetHistoryResponse>> GetHistory(CallContext& context,
+                                                    const v1::GetHistoryRequest& request) override;
+  Task<StatusOr<v1::Session>> CreateSession(CallContext& context,
+                                            const v1::CreateSessionRequest& request) override;
   Task<StatusOr<google::protobuf::Empty>> DeleteCurrentSession(
       CallContext& context, const v1::DeleteCurrentSessionRequest& request) override;
-  Task<StatusOr<v1::ResolvedSession>> ResolveSession(CallContext& context,
-                                                     const v1::ResolveSessionRequest& request) override;
+  Task<StatusOr<v1::ResolvedSession>> ResolveSession(
+      CallContext& context, const v1::ResolveSessionRequest& request) override;
 
   Status Start() override;
   void Stop() override;

@@ -13,7 +13,8 @@ void SessionTable::Add(const security::TokenHash& hash, Session session) {
   if (part.sessions.insert_or_assign(hash, std::move(session)).second) ++size_;
 }
 
-std::optional<SessionTable::Session> SessionTable::Find(const security::TokenHash& hash, TimePoint now) const {
+std::optional<SessionTable::Session> SessionTable::Find(const security::TokenHash& hash,
+                                                        TimePoint now) const {
   const Part& part = PartOf(hash);
   const std::lock_guard lock(part.mutex);
   const auto at = part.sessions.find(hash);

@@ -1,7 +1,8 @@
 // The sessions that are open, in memory: whose a token is, without touching the disk.
 //
-// A hash table by token hash in 64 parts with a lock each: a look-up costs about 60 ns. At most `limit` sessions; one
-// more is RESOURCE_EXHAUSTED, so that signing in cannot take all memory. Thread-safe.
+// A hash table by token hash in 64 parts with a lock each: a look-up costs about 60 ns. At most
+// `limit` sessions; one more is RESOURCE_EXHAUSTED, so that signing in cannot take all memory.
+// Thread-safe.
 #pragma once
 
 #include <array>
@@ -40,7 +41,9 @@ class SessionTable {
     std::unordered_map<security::TokenHash, Session, security::TokenHashHasher> sessions;
   };
   Part& PartOf(const security::TokenHash& hash) { return parts_[hash.bytes[31] % parts_.size()]; }
-  const Part& PartOf(const security::TokenHash& hash) const { return parts_[hash.bytes[31] % parts_.size()]; }
+  const Part& PartOf(const security::TokenHash& hash) const {
+    return parts_[hash.bytes[31] % parts_.size()];
+  }
   template <typename Gone>
   void RemoveIf(Gone gone);
 

@@ -23,15 +23,17 @@
 // run together); kBuffered once it is in the kernel: it survives a crash of the process, and a loss
 // of power takes the newest of it, in order, never a synced write before it.
 //
-// Bounds: a key has 1 to 4096 bytes, a value at most 16 MiB, a batch at most 10000 changes and 64
-// MiB, a page at most 10000 entries and about 16 MiB; beyond is INVALID_ARGUMENT. Calls that wait
-// are bounded by the pool (UNAVAILABLE, OVERLOADED). Errors: RESOURCE_EXHAUSTED the disk is full;
-// UNAVAILABLE I/O failed; DATA_LOSS a file is damaged, the message names it and what to do;
-// FAILED_PRECONDITION it cannot be opened. An error says that nothing of the batch was
-// acknowledged; a crash that follows at once may keep it.
+// Bounds: a key has 1 to 4096 bytes, a value at most 16 MiB, a batch at most 10000 changes and
+// 64 MiB, a page at most 10000 entries and about 16 MiB; beyond is INVALID_ARGUMENT. Calls that
+// wait are bounded by the pool (UNAVAILABLE, OVERLOADED).
+//
+// Errors: RESOURCE_EXHAUSTED the disk is full; UNAVAILABLE I/O failed; DATA_LOSS a file is damaged,
+// the message names it and what to do; FAILED_PRECONDITION it cannot be opened. With an error
+// nothing of the batch was acknowledged; a crash that follows at once may keep it. After an error
+// of the disk the next Apply opens the store again, once the disk takes a write.
 //
 // Thread-safe. Views given to a call live until it returns. A Get of what is in memory costs about
-// 3 us and stays on its thread; other calls hop to the pool and back. The store must end after its
+// 2 us and stays on its thread; other calls hop to the pool and back. The store must end after its
 // calls, and before the pool.
 #pragma once
 

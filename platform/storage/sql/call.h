@@ -19,8 +19,8 @@ class Call {
   // Runs the caller's function and keeps its result. An error says that the scope must be rolled
   // back.
   virtual Status Run(Scope& scope) = 0;
-  // OK delivers the kept result, an error delivers the error in its place.
-  virtual void Finish(const Status& status) = 0;
+  // OK delivers the kept result, an error is delivered in its place.
+  virtual void Finish(Status status) = 0;
 };
 
 namespace internal {
@@ -41,11 +41,12 @@ class FunctionCall final : public Call<Scope> {
     result_.emplace(function_(scope));
     return StatusOf(*result_);
   }
-  void Finish(const Status& status) override {
+  void Finish(Status status) override {
     if (status.ok()) {
       deliver_(*std::move(result_));
     } else {
-      deliver_(Result(status));
+      result_.reset();
+      deliver_(Result(std::move(status)));
     }
   }
 

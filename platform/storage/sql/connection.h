@@ -2,12 +2,13 @@
 // commit.
 //
 //   [&](sql::Transaction& transaction) -> StatusOr<int64_t> {
-//     STARLING_RETURN_IF_ERROR(transaction.Execute("UPDATE stock SET left = left - ?2 WHERE sku =
-//     ?1", sku, amount)); if (transaction.changes() == 0) return NotFound("sku '{}' is not
-//     stocked", sku); STARLING_ASSIGN_OR_RETURN(std::optional<int64_t> left,
-//         transaction.QueryOne("SELECT left FROM stock WHERE sku = ?1", [](const sql::Row& row) {
-//         return row.Int(0); },
-//                              sku));
+//     STARLING_RETURN_IF_ERROR(
+//         transaction.Execute("UPDATE stock SET left = left - ?2 WHERE sku = ?1", sku, amount));
+//     if (transaction.changes() == 0) return NotFound("sku '{}' is not stocked", sku);
+//     STARLING_ASSIGN_OR_RETURN(
+//         std::optional<int64_t> left,
+//         transaction.QueryOne("SELECT left FROM stock WHERE sku = ?1",
+//                              [](const sql::Row& row) { return row.Int(0); }, sku));
 //     transaction.OnCommit([this, view = MakeView()] { snapshot_.store(view); });
 //     return *left;
 //   }
@@ -17,10 +18,13 @@
 // PRAGMA and ATTACH are the adapter's and refused. Statements are prepared once and cached by their
 // text, so keep the text constant and bind what varies.
 //
-// Errors: ALREADY_EXISTS a unique key is taken; FAILED_PRECONDITION a foreign key does not hold, or
-// a write in a Read; INVALID_ARGUMENT a NOT NULL or CHECK does not hold, or an argument does not
-// fit; DEADLINE_EXCEEDED the statement ran longer than Options::statement_timeout; UNAVAILABLE,
-// RESOURCE_EXHAUSTED, DATA_LOSS the storage failed, see sql.h; INTERNAL the SQL is wrong.
+// Errors:
+//   ALREADY_EXISTS       a unique key is taken
+//   FAILED_PRECONDITION  a foreign key does not hold, or a Read writes
+//   INVALID_ARGUMENT     a NOT NULL or CHECK does not hold, or an argument does not fit
+//   DEADLINE_EXCEEDED    the statement ran longer than Options::statement_timeout
+//   INTERNAL             the SQL is wrong
+//   UNAVAILABLE, RESOURCE_EXHAUSTED, DATA_LOSS  the storage failed, see sql.h
 //
 // Used by one thread: that which runs the function. Never keep a Connection, a Row or a view of it.
 #pragma once

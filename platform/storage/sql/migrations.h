@@ -1,8 +1,8 @@
 // Which migrations a database lacks: the pure part of opening one, the same for every engine.
 //
 //   STARLING_ASSIGN_OR_RETURN(std::vector<Migration> known, ParseMigrations(files));
-//   STARLING_ASSIGN_OR_RETURN(std::span<const Migration> missing, MissingMigrations(known, applied,
-//   "catalog.db"));
+//   STARLING_ASSIGN_OR_RETURN(std::span<const Migration> missing,
+//                             MissingMigrations(known, applied, "catalog.db"));
 #pragma once
 
 #include <cstdint>

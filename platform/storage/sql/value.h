@@ -1,7 +1,7 @@
 // What goes into a statement and what comes out of one.
 //
-//   transaction.Execute("INSERT INTO product VALUES (?1, ?2, ?3)", id, price,
-//   sql::BlobView{photo}); sql::Value value = row.Get(0);
+//   transaction.Execute("INSERT INTO product VALUES (?1, ?2)", id, sql::BlobView{photo});
+//   sql::Value value = row.Get(0);
 //
 // Five kinds: nothing, a 64-bit integer, a double, text (UTF-8), and bytes. There is no bool on
 // purpose: engines differ in what it is; write `flag ? 1 : 0`.

@@ -115,6 +115,35 @@ TEST_P(SqlConformance, AWriteThatFailsIsUndoneAloneAndKeepsItsError) {
   EXPECT_THAT(Ids(*database), ElementsAre(1, 4));
 }
 
+TEST_P(SqlConformance, ADeferredForeignKeyThatDoesNotHoldIsItsOwnWritesError) {
+  const EmbeddedFile tables[] = {
+      {"0001_tables.sql",
+       "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT);"
+       "CREATE TABLE part (item_id INTEGER REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED);"}};
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open({}, tables);
+  const auto add_part = [](Transaction& transaction, int64_t item) {
+    return transaction.Execute("INSERT INTO part VALUES (?1)", item);
+  };
+  Gate gate;
+  Started blocking(runtime, *database, gate.Function());
+  gate.reached.wait();
+  Started mended(runtime, *database, [&](Transaction& transaction) -> Status {
+    STARLING_RETURN_IF_ERROR(add_part(transaction, 1));
+    return Insert(transaction, 1, "one");
+  });
+  Started broken(runtime, *database,
+                 [&](Transaction& transaction) { return add_part(transaction, 99); });
+  Started last(runtime, *database,
+               [](Transaction& transaction) { return Insert(transaction, 2, "two"); });
+  gate.open.count_down();
+  EXPECT_TRUE(blocking.Get().ok());
+  EXPECT_TRUE(mended.Get().ok());
+  EXPECT_EQ(broken.Get().code(), StatusCode::kFailedPrecondition);
+  EXPECT_TRUE(last.Get().ok());
+  EXPECT_THAT(Ids(*database), ElementsAre(1, 2));
+}
+
 TEST_P(SqlConformance, HooksRunInCommitOrderBeforeTheCallerAndOnlyForWhatIsCommitted) {
   Runtime runtime({.io_threads = 1});
   const auto database = Open();

@@ -5,10 +5,10 @@
 
 #include "platform/async/blocking_pool.h"
 #include "platform/storage/sql/migrations.h"
-#include "platform/storage/sql/owner_thread.h"
 #include "platform/storage/sql/sql.h"
-#include "platform/storage/sql/sqlite_session.h"
-#include "platform/storage/sql/sqlite_writer.h"
+#include "platform/storage/sql/sqlite/owner_thread.h"
+#include "platform/storage/sql/sqlite/session.h"
+#include "platform/storage/sql/sqlite/writer.h"
 
 namespace starling::sql {
 namespace {
@@ -101,10 +101,10 @@ class SqliteDatabase final : public Database {
     const Status accepted = readers_.Submit([this, shared] {
       const OwnerThread mark(this);
       std::unique_ptr<SqliteSession> session = TakeIdle();
-      const Status status = ReadInSnapshot(*session, *shared);
+      Status status = ReadInSnapshot(*session, *shared);
       GiveIdle(std::move(session));
       ++reads_;
-      shared->Finish(status);
+      shared->Finish(std::move(status));
     });
     if (!accepted.ok())
       shared->Finish(Annotate(accepted, fmt::format("'{}' is not read", options_.path.string())));
@@ -118,9 +118,9 @@ class SqliteDatabase final : public Database {
     const Status accepted = readers_.Submit([this, done] {
       const OwnerThread mark(this);
       std::unique_ptr<SqliteSession> session = TakeIdle();
-      const Status status = CheckStructure(*session);
+      Status status = CheckStructure(*session);
       GiveIdle(std::move(session));
-      done(status);
+      done(std::move(status));
     });
     if (!accepted.ok()) done(accepted);
   }
@@ -137,7 +137,7 @@ class SqliteDatabase final : public Database {
   static Status ReadInSnapshot(SqliteSession& session, Call<Connection>& call) {
     STARLING_RETURN_IF_ERROR(session.Control("BEGIN"));
     Connection connection(session);
-    const Status status = call.Run(connection);
+    Status status = call.Run(connection);
     // Nothing was written: an error of COMMIT takes nothing from the result.
     if (session.InTransaction() && !session.Control("COMMIT").ok())
       static_cast<void>(session.Control("ROLLBACK"));

@@ -1,10 +1,10 @@
-#include "platform/storage/sql/sqlite_session.h"
+#include "platform/storage/sql/sqlite/session.h"
 
 #include <sqlite3.h>
 
 #include <algorithm>
 
-#include "platform/storage/sql/sqlite_status.h"
+#include "platform/storage/sql/sqlite/status.h"
 
 namespace starling::sql {
 namespace {
@@ -153,6 +153,12 @@ int64_t SqliteSession::changes() const { return sqlite3_changes64(connection_); 
 int64_t SqliteSession::last_insert_id() const { return sqlite3_last_insert_rowid(connection_); }
 bool SqliteSession::InTransaction() const { return sqlite3_get_autocommit(connection_) == 0; }
 
+bool SqliteSession::ForeignKeysHold() const {
+  int broken = 0, unused = 0;
+  sqlite3_db_status(connection_, SQLITE_DBSTATUS_DEFERRED_FKS, &broken, &unused, 0);
+  return broken == 0;
+}
+
 Status SqliteSession::Control(std::string_view sql) { return ControlText(sql).status(); }
 
 StatusOr<std::string> SqliteSession::ControlText(std::string_view sql) {
@@ -264,7 +270,7 @@ Status SqliteSession::Error(int code, std::string_view sql) {
     status = Internal(
         "{}: '{}'", std::string_view(status.message().data(), status.message().size()), Shown(sql));
   }
-  last_error_ = status;
+  last_error_ = Unshared(status);
   return status;
 }
 

@@ -1,5 +1,6 @@
-#include "platform/storage/sql/sqlite_status.h"
+#include "platform/storage/sql/sqlite/status.h"
 
+#include <absl/strings/cord.h>
 #include <sqlite3.h>
 
 #include <cerrno>
@@ -118,6 +119,14 @@ Status SqliteStatus(const SqliteError& error, std::string_view path) {
     default:
       return Internal("{} (code {})", error.message, error.code);
   }
+}
+
+Status Unshared(const Status& status) {
+  Status copy(status.code(), std::string(status.message()));
+  status.ForEachPayload([&](absl::string_view url, const absl::Cord& payload) {
+    copy.SetPayload(url, absl::Cord(std::string(payload)));
+  });
+  return copy;
 }
 
 }  // namespace starling::sql

@@ -9,8 +9,8 @@
 
 #include "platform/async/runtime.h"
 #include "platform/base/id.h"
-#include "platform/storage/sql/faulty_vfs.h"
 #include "platform/storage/sql/sql.h"
+#include "platform/storage/sql/sqlite/faulty_vfs.h"
 
 namespace starling::sql {
 namespace {

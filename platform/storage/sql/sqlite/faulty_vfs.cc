@@ -1,4 +1,4 @@
-#include "platform/storage/sql/faulty_vfs.h"
+#include "platform/storage/sql/sqlite/faulty_vfs.h"
 
 #include <sqlite3.h>
 

@@ -11,7 +11,7 @@
 #include "platform/base/clock.h"
 #include "platform/storage/sql/connection.h"
 #include "platform/storage/sql/sql.h"
-#include "platform/storage/sql/sqlite_statements.h"
+#include "platform/storage/sql/sqlite/statements.h"
 
 struct sqlite3;
 struct sqlite3_stmt;
@@ -42,6 +42,8 @@ class SqliteSession final : public Session {
   Status RunScript(std::string_view script);
 
   bool InTransaction() const;
+  // False while a deferred foreign key is broken: COMMIT would fail.
+  bool ForeignKeysHold() const;
   // Pages in the log after the last commit.
   int64_t log_pages() const { return log_pages_; }
   Status Checkpoint(CheckpointMode mode);

@@ -1,10 +1,11 @@
-#include "platform/storage/sql/sqlite_writer.h"
+#include "platform/storage/sql/sqlite/writer.h"
 
 #include <pthread.h>
 
 #include <algorithm>
 
-#include "platform/storage/sql/owner_thread.h"
+#include "platform/storage/sql/sqlite/owner_thread.h"
+#include "platform/storage/sql/sqlite/status.h"
 
 namespace starling::sql {
 namespace {
@@ -36,7 +37,11 @@ Status CauseForOthers(const Status& cause) {
 
 SqliteWriter::SqliteWriter(std::unique_ptr<SqliteSession> session, const Options& options,
                            const void* owner)
-    : options_(options), owner_(owner), session_(std::move(session)), thread_([this] { Work(); }) {
+    : options_(options),
+      owner_(owner),
+      session_(std::move(session)),
+      wait_for_readers_at_(kWaitForReadersAt * options.log_limit_pages),
+      thread_([this] { Work(); }) {
   pthread_setname_np(thread_.native_handle(), "sql-write");
 }
 
@@ -119,7 +124,7 @@ void SqliteWriter::WriteGroup(std::span<const WriteCall> group) {
 
 size_t SqliteWriter::WriteTransaction(std::span<const WriteCall> group) {
   if (const Status begun = session_->Control("BEGIN IMMEDIATE"); !begun.ok()) {
-    for (const WriteCall& call : group) call->Finish(begun);
+    for (const WriteCall& call : group) call->Finish(Unshared(begun));
     refused_ += static_cast<int64_t>(group.size());
     return group.size();
   }
@@ -146,7 +151,7 @@ size_t SqliteWriter::WriteTransaction(std::span<const WriteCall> group) {
   }
   if (written > 0) ++commits_;
   writes_ += written;
-  for (const Ran& one : ran) one.call->Finish(one.status);
+  for (Ran& one : ran) one.call->Finish(std::move(one.status));
   return ran.size();
 }
 
@@ -157,13 +162,20 @@ SqliteWriter::Ran SqliteWriter::RunOne(Call<Transaction>& call) {
   ran.status = call.Run(transaction);
   if (!session_->InTransaction()) {
     // The function may have gone on after the error; its work is gone all the same.
-    if (ran.status.ok()) ran.status = session_->last_error();
+    if (ran.status.ok()) ran.status = Unshared(session_->last_error());
     return ran;
+  }
+  if (ran.status.ok() && !session_->ForeignKeysHold()) {
+    // Checked here and not by COMMIT, so that it is this write's error and not its group's.
+    ran.status = FailedPrecondition(
+        "a deferred foreign key does not hold: the row referred to does not exist");
   }
   if (ran.status.ok()) {
     ran.status = session_->Control("RELEASE write");
-    ran.hooks = transaction.TakeHooks();
-    return ran;
+    if (ran.status.ok()) {
+      ran.hooks = transaction.TakeHooks();
+      return ran;
+    }
   }
   // Both or neither: a savepoint that stays open would swallow the next write.
   for (const std::string_view undo : {"ROLLBACK TO write", "RELEASE write"}) {
@@ -178,18 +190,23 @@ SqliteWriter::Ran SqliteWriter::RunOne(Call<Transaction>& call) {
 void SqliteWriter::Refuse(std::span<Ran> ran, const Status& status) {
   for (Ran& one : ran) {
     if (one.status.ok()) ++refused_;
-    one.call->Finish(one.status.ok() ? status : one.status);
+    one.call->Finish(one.status.ok() ? Unshared(status) : std::move(one.status));
   }
 }
 
 void SqliteWriter::MoveLog() {
   const int64_t pages = session_->log_pages();
   if (pages < options_.log_limit_pages) return;
-  // A failure is not the writers': what they wrote is durable in the log. It comes back with the
-  // next move, and a log that cannot be moved shows in the file's size and in Checkpoint().
-  static_cast<void>(session_->Checkpoint(pages < kWaitForReadersAt * options_.log_limit_pages
-                                             ? SqliteSession::CheckpointMode::kPassive
-                                             : SqliteSession::CheckpointMode::kTruncate));
+  // A failure is not the writers': what they wrote is durable in the log. The next move tries
+  // again, and a log that cannot be moved shows in the file's size and in Checkpoint().
+  if (pages < wait_for_readers_at_) {
+    static_cast<void>(session_->Checkpoint(SqliteSession::CheckpointMode::kPassive));
+    return;
+  }
+  const Status moved = session_->Checkpoint(SqliteSession::CheckpointMode::kTruncate);
+  // A reader that stays is waited for once in so many pages, not after every commit.
+  const int64_t step = kWaitForReadersAt * options_.log_limit_pages;
+  wait_for_readers_at_ = moved.ok() ? step : pages + step;
 }
 
 }  // namespace starling::sql

@@ -22,7 +22,7 @@
 #include <thread>
 #include <vector>
 
-#include "platform/storage/sql/sqlite_session.h"
+#include "platform/storage/sql/sqlite/session.h"
 
 namespace starling::sql {
 
@@ -58,6 +58,7 @@ class SqliteWriter {
   const Options options_;
   const void* const owner_;
   const std::unique_ptr<SqliteSession> session_;
+  int64_t wait_for_readers_at_;  // pages of the log; the writer thread's alone
   mutable std::mutex mutex_;
   std::condition_variable ready_;
   std::deque<WriteCall> queue_;

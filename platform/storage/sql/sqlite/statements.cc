@@ -1,4 +1,4 @@
-#include "platform/storage/sql/sqlite_statements.h"
+#include "platform/storage/sql/sqlite/statements.h"
 
 #include <sqlite3.h>
 

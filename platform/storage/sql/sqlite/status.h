@@ -20,4 +20,9 @@ SqliteError LastSqliteError(sqlite3* connection, int code);
 
 Status SqliteStatus(const SqliteError& error, std::string_view path);
 
+// A copy that shares nothing. Statuses count their references with atomics inside a library, where
+// ThreadSanitizer cannot see them: one that goes to another thread while this one keeps a copy
+// reads as a race.
+Status Unshared(const Status& status);
+
 }  // namespace starling::sql

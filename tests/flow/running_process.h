@@ -1,0 +1,65 @@
+// A whole process inside a test: every service, HTTP and gRPC on free ports, in a folder of its
+// own.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+
+#include "apps/starling/services.h"
+#include "platform/base/id.h"
+#include "platform/host/process.h"
+#include "platform/http/client.h"
+
+namespace starling::testing_support {
+
+class RunningProcess {
+ public:
+  explicit RunningProcess(config::Sources::Pairs settings = {})
+      : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
+        config_(registry_) {
+    settings.emplace_back("http.port", "0");
+    settings.emplace_back("grpc.enabled", "true");
+    settings.emplace_back("grpc.cluster_key", "test-cluster");
+    settings.emplace_back("log.level", "warning");
+    config::Sources sources;
+    sources.overrides = std::move(settings);
+    status_ = registry_.Load(std::move(sources));
+    if (!status_.ok()) return;
+    auto process = host::Process::Start(
+        {.known = Services(),
+         .data = folder_,
+         .command = "test",
+         .sessions = MakeSessionAuthenticator,
+         .on_admin_key = [this](std::string_view token) { admin_key_ = token; }},
+        registry_, config_);
+    status_ = process.status();
+    if (status_.ok()) process_ = *std::move(process);
+    if (status_.ok())
+      client_ = std::make_unique<http::Client>(process_->runtime(), http::Client::Options{});
+  }
+  ~RunningProcess() {
+    if (process_ != nullptr) (void)process_->Stop();
+    client_.reset();
+    process_.reset();
+    std::filesystem::remove_all(folder_);
+  }
+
+  const Status& status() const { return status_; }
+  host::Process& process() { return *process_; }
+  http::Client& client() { return *client_; }
+  const std::string& admin_key() const { return admin_key_; }
+  std::string url() const { return "http://127.0.0.1:" + std::to_string(process_->http_port()); }
+  config::Registry& registry() { return registry_; }
+
+ private:
+  const std::filesystem::path folder_;
+  config::Registry registry_;
+  const host::ProcessConfig config_;
+  Status status_;
+  std::string admin_key_;
+  std::unique_ptr<host::Process> process_;
+  std::unique_ptr<http::Client> client_;
+};
+
+}  // namespace starling::testing_support
