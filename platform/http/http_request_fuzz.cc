@@ -1,5 +1,5 @@
 // Requests read from any bytes: the parser must not crash, must give the same outcome whether the
-// bytes come at once or in pieces, and must keep its bounds. Seeds: fuzz_seeds/.
+// bytes come at once or in pieces, and must keep its bounds.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
