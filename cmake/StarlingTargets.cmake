@@ -7,6 +7,14 @@
 # A library's layer is its folder; a dependency on a layer that is not below is refused here, and the include
 # that would need it by tools/check_layers.py.
 
+# ccache keeps objects that use the precompiled header only when told that its macros may be trusted, and finds
+# those of another checkout (a fresh clone, a worktree) only when paths below the checkout count as relative.
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
+    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+
 add_library(starling_options INTERFACE)
 target_include_directories(starling_options INTERFACE ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR}/generated)
 target_compile_definitions(starling_options INTERFACE
@@ -15,6 +23,10 @@ target_compile_definitions(starling_options INTERFACE
 target_compile_options(starling_options INTERFACE
   -Wall -Wextra -Wno-missing-field-initializers -Werror=return-type -Werror=unused-result
   -fno-omit-frame-pointer)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  target_compile_options(starling_options INTERFACE -fpch-preprocess)  # what ccache needs to see the header's hash
+endif()
+target_compile_options(starling_options INTERFACE -ffile-prefix-map=${CMAKE_SOURCE_DIR}/=)
 target_link_libraries(starling_options INTERFACE Threads::Threads)
 
 set(CMAKE_CXX_FLAGS_RELEASE "-O2 -g1")
@@ -152,7 +164,7 @@ function(starling_test name)
   endif()
 endfunction()
 
-# A libFuzzer binary over LLVMFuzzerTestOneInput; built only by the fuzz preset. Seeds: tests/fuzz/seeds/<name>/.
+# A libFuzzer binary over LLVMFuzzerTestOneInput; built only by the fuzz preset. Seeds: fuzz_seeds/<name>/ beside it.
 function(starling_fuzz name)
   cmake_parse_arguments(arg "" "" "SOURCES;DEPENDS" ${ARGN})
   if(NOT STARLING_FUZZ)

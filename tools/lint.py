@@ -10,11 +10,13 @@ import subprocess
 import sys
 import tempfile
 
-DROP = ("-Winvalid-pch", "-Wno-tsan", "-fno-canonical-system-headers")
+DROP = ("-Winvalid-pch", "-Wno-tsan", "-fno-canonical-system-headers", "-fpch-preprocess")
 
 
 def for_clang(command: str) -> list[str]:
     arguments = shlex.split(command)
+    compiler = next(i for i, argument in enumerate(arguments) if argument.endswith("++"))  # behind ccache and its settings
+    arguments = arguments[compiler:]
     result, skip = [], False
     for index, argument in enumerate(arguments):
         if skip:
@@ -23,7 +25,7 @@ def for_clang(command: str) -> list[str]:
         if argument == "-include" and "cmake_pch" in arguments[index + 1]:
             skip = True
             continue
-        if argument in DROP or argument.endswith("ccache"):
+        if argument in DROP:
             continue
         result.append(argument)
     return result
@@ -42,9 +44,8 @@ def main() -> int:
     args = parser.parse_args()
     database = pathlib.Path("build/release/compile_commands.json")
     if not database.exists():
-        # The checks come before the build: nothing generated is there yet, so nothing can be parsed.
-        print("lint: passed over, there is no build yet; ./dev build makes one")
-        return 0
+        print("lint: there is no build/release yet, so no flags and no generated code; run ./dev build")
+        return 1
     root = os.getcwd()
     entries = []
     wanted = changed(args.base)
