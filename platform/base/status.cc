@@ -93,6 +93,16 @@ Status Overloaded(std::string_view message, std::chrono::milliseconds retry_afte
   return WithRetryAfter(WithReason(Unavailable("{}", message), reason::kOverloaded), retry_after);
 }
 
+Status StorageFailed(Status status) {
+  return WithRetryAfter(WithReason(std::move(status), reason::kStorageFailed),
+                        std::chrono::seconds(5));
+}
+
+Status DiskFull(std::string_view path) {
+  return StorageFailed(ResourceExhausted(
+      "the disk of '{}' is full; free space and retry; nothing was acknowledged", path));
+}
+
 Status Annotate(const Status& status, std::string_view context) {
   if (status.ok()) return status;
   Status annotated(status.code(),

@@ -93,6 +93,7 @@ inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";            
 inline constexpr std::string_view kPayloadTooLarge = "PAYLOAD_TOO_LARGE";                 // 413
 inline constexpr std::string_view kUnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE";       // 415
 inline constexpr std::string_view kMethodNotAllowed = "METHOD_NOT_ALLOWED";               // 405
+inline constexpr std::string_view kStorageFailed = "STORAGE_FAILED";                      // 503
 }  // namespace reason
 
 // When the caller may try again (google.rpc.RetryInfo, HTTP Retry-After).
@@ -101,6 +102,11 @@ inline constexpr std::string_view kMethodNotAllowed = "METHOD_NOT_ALLOWED";     
 
 // UNAVAILABLE for a bound that was reached: shed, with the delay after which a retry makes sense.
 [[nodiscard]] Status Overloaded(std::string_view message, std::chrono::milliseconds retry_after);
+
+// A failure of this machine's storage (a full disk, I/O, a file that cannot be written): its
+// message is for the operator's log; a caller over HTTP is told only that, and to come again.
+[[nodiscard]] Status StorageFailed(Status status);
+[[nodiscard]] Status DiskFull(std::string_view path);
 
 // The same status with "context: " before its message; payloads stay. OK stays OK.
 [[nodiscard]] Status Annotate(const Status& status, std::string_view context);

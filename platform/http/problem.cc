@@ -15,6 +15,7 @@ constexpr struct {
     {reason::kIdempotencyKeyInFlight, 409}, {reason::kOverloaded, 503},
     {reason::kQuotaExceeded, 429},          {reason::kPayloadTooLarge, 413},
     {reason::kUnsupportedMediaType, 415},   {reason::kMethodNotAllowed, 405},
+    {reason::kStorageFailed, 503},
 };
 
 void AppendJsonString(std::string_view text, std::string& out) {
@@ -208,9 +209,13 @@ Response ProblemResponse(const Status& status, std::string_view instance,
                       status.code() == StatusCode::kDataLoss;
   const std::string code = absl::StatusCodeToString(status.code());
   const std::string reason = Reason(status);
+  std::string_view detail = View(status.message());
+  if (secret) detail = "internal error";
+  if (reason == reason::kStorageFailed)
+    detail = "the server's disk is full or fails; nothing was acknowledged; try again later";
   Response response = Write({.http_status = HttpStatus(status),
                              .code = code,
-                             .detail = secret ? "internal error" : View(status.message()),
+                             .detail = detail,
                              .instance = instance,
                              .trace_id = trace_id_hex,
                              .reason = reason,

@@ -34,19 +34,23 @@ TEST(HttpStatus, FollowsTheTable) {
 
 TEST(HttpStatus, IsRefinedByTheReason) {
   const std::pair<std::string_view, int> cases[] = {
-      {reason::kEtagMismatch, 412},
-      {reason::kIdempotencyKeyReused, 422},
-      {reason::kIdempotencyKeyInFlight, 409},
-      {reason::kOverloaded, 503},
-      {reason::kQuotaExceeded, 429},
-      {reason::kPayloadTooLarge, 413},
-      {reason::kUnsupportedMediaType, 415},
-      {reason::kMethodNotAllowed, 405},
-      {"SOMETHING_ELSE", 400},
+      {reason::kEtagMismatch, 412},           {reason::kIdempotencyKeyReused, 422},
+      {reason::kIdempotencyKeyInFlight, 409}, {reason::kOverloaded, 503},
+      {reason::kQuotaExceeded, 429},          {reason::kPayloadTooLarge, 413},
+      {reason::kUnsupportedMediaType, 415},   {reason::kMethodNotAllowed, 405},
+      {reason::kStorageFailed, 503},          {"SOMETHING_ELSE", 400},
   };
   for (const auto& [reason, http] : cases) {
     EXPECT_EQ(HttpStatus(WithReason(FailedPrecondition("x"), reason)), http) << reason;
   }
+}
+
+TEST(Problem, TellsACallerNothingOfTheServersFiles) {
+  const Response full = ProblemResponse(DiskFull("/srv/data/catalog.sqlite"), "/v1/x", "00ff");
+  EXPECT_EQ(full.status, 503);
+  EXPECT_EQ(full.headers.Find("retry-after"), "5");
+  EXPECT_EQ(full.body.find("/srv"), std::string::npos) << full.body;
+  EXPECT_NE(full.body.find("disk is full or fails"), std::string::npos) << full.body;
 }
 
 TEST(Problem, IsTheDocumentOfRfc9457) {

@@ -10,6 +10,7 @@ namespace {
 
 // Whether the failure is a dependency's, so that the event deserves any number of tries.
 bool IsPassing(const Status& status) {
+  if (Reason(status) == reason::kStorageFailed) return true;
   switch (status.code()) {
     case StatusCode::kUnavailable:
     case StatusCode::kDeadlineExceeded:

@@ -18,15 +18,13 @@ constexpr size_t kReadBytes = 1 << 20;
 
 Status FileError(int error, const std::filesystem::path& path, std::string_view doing) {
   const std::string reason = std::generic_category().message(error);
-  if (error == ENOSPC || error == EDQUOT || error == EFBIG) {
-    return ResourceExhausted(
-        "{}: the disk is full; free space and try again, nothing was acknowledged", path.string());
-  }
+  if (error == ENOSPC || error == EDQUOT || error == EFBIG) return DiskFull(path.string());
   if (error == EACCES || error == EROFS || error == EPERM) {
-    return FailedPrecondition("{} cannot be {}: {}; make the folder writable", path.string(), doing,
-                              reason);
+    return StorageFailed(FailedPrecondition("{} cannot be {}: {}; make the folder writable",
+                                            path.string(), doing, reason));
   }
-  return Unavailable("{} cannot be {}: {}; nothing was acknowledged", path.string(), doing, reason);
+  return StorageFailed(
+      Unavailable("{} cannot be {}: {}; nothing was acknowledged", path.string(), doing, reason));
 }
 
 Status SyncFolder(const std::filesystem::path& folder) {

@@ -8,19 +8,16 @@ namespace starling::kv {
 
 Status RocksDbStatus(const rocksdb::Status& status, std::string_view path) {
   if (status.ok()) return OkStatus();
-  if (status.IsNoSpace()) {
-    return ResourceExhausted(
-        "the disk of '{}' is full; free space and retry; nothing was acknowledged", path);
-  }
+  if (status.IsNoSpace()) return DiskFull(path);
   if (status.IsCorruption()) {
     return DataLoss(
         "'{}' is damaged ({}); stop, keep a copy of the folder, and restore the last backup", path,
         status.ToString());
   }
   if (status.IsIOError()) {
-    return Unavailable(
-        "I/O on '{}' failed ({}); check the disk and retry; nothing was acknowledged", path,
-        status.ToString());
+    return StorageFailed(
+        Unavailable("I/O on '{}' failed ({}); check the disk and retry; nothing was acknowledged",
+                    path, status.ToString()));
   }
   if (status.IsBusy() || status.IsTimedOut() || status.IsTryAgain() ||
       status.IsShutdownInProgress()) {

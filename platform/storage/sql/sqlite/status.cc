@@ -31,11 +31,6 @@ std::string Cause(const SqliteError& error) {
   return fmt::format("{}: {}", error.message, std::system_category().message(error.system_errno));
 }
 
-Status DiskFull(std::string_view path) {
-  return ResourceExhausted(
-      "the disk of '{}' is full; free space and retry; nothing was acknowledged", path);
-}
-
 Status ConstraintStatus(const SqliteError& error) {
   switch (error.code) {
     case SQLITE_CONSTRAINT_UNIQUE:
@@ -80,9 +75,9 @@ Status SqliteStatus(const SqliteError& error, std::string_view path) {
       if (error.code == SQLITE_IOERR_NOMEM) {
         return ResourceExhausted("no memory for '{}'; nothing was acknowledged", path);
       }
-      return Unavailable(
+      return StorageFailed(Unavailable(
           "I/O on '{}' failed ({}, code {}); check the disk and retry; nothing was acknowledged",
-          path, Cause(error), error.code);
+          path, Cause(error), error.code));
     case SQLITE_NOMEM:
       return ResourceExhausted("no memory for '{}'; nothing was acknowledged", path);
     case SQLITE_BUSY:
@@ -93,13 +88,13 @@ Status SqliteStatus(const SqliteError& error, std::string_view path) {
               path),
           kRetryAfterLock);
     case SQLITE_READONLY:
-      return FailedPrecondition(
+      return StorageFailed(FailedPrecondition(
           "'{}' cannot be written ({}); give this user write permission on it and its folder", path,
-          error.message);
+          error.message));
     case SQLITE_PERM:
     case SQLITE_CANTOPEN:
-      return FailedPrecondition("'{}' cannot be opened ({}); its folder must exist and be writable",
-                                path, Cause(error));
+      return StorageFailed(FailedPrecondition(
+          "'{}' cannot be opened ({}); its folder must exist and be writable", path, Cause(error)));
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
       return DataLoss(
