@@ -136,7 +136,7 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
       if (core_.options_.cluster_key.empty() ||
           !security::ConstantTimeEqual(cluster_key, core_.options_.cluster_key)) {
         co_return Unauthenticated(
-            "the cluster key is not this process'; give both the same rpc.cluster_key");
+            "the cluster key is not this process'; give both the same grpc.cluster_key");
       }
       via_service = Metadata(context_, metadata::kCallerService).empty() ? "" : "remote";
       co_return security::ParseIdentity(Metadata(context_, metadata::kIdentity));

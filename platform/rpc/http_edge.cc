@@ -14,6 +14,12 @@ struct Route {
   const MethodDescriptor* method;
   const HttpRule* rule;
   void* service;
+  const MethodRuntime* runtime;  // nullptr when another process serves it
+
+  // As configured, or as the contract says.
+  Duration Deadline() const {
+    return runtime == nullptr ? method->deadline : Duration(runtime->deadline_ns.load());
+  }
 };
 
 // What a call works on. Shared by the handler and the call's coroutine, since at the deadline the
@@ -193,7 +199,7 @@ Task<Status> Prepare(const Route& route, http::Exchange& exchange, PendingCall& 
 Task<Status> Stream(const Route& route, http::Exchange& exchange, PendingCall& call) {
   const auto gone = exchange.cancellation().OnCancel([&call] { call.cancellation.Cancel(); });
   call.context.deadline =
-      std::min(call.context.deadline, std::chrono::steady_clock::now() + route.method->deadline);
+      std::min(call.context.deadline, std::chrono::steady_clock::now() + route.Deadline());
   LineSink sink(exchange, call.context);
   const JsonInput input = call.Input();
   const Status status =
@@ -209,7 +215,8 @@ Task<Status> Stream(const Route& route, http::Exchange& exchange, PendingCall& c
 Task<Status> CallUnary(const Route& route, http::Exchange& exchange,
                        const std::shared_ptr<PendingCall>& call) {
   const Instant deadline =
-      std::min(call->context.deadline, std::chrono::steady_clock::now() + route.method->deadline);
+      std::min(call->context.deadline, std::chrono::steady_clock::now() + route.Deadline());
+  call->context.deadline = deadline;
   const Executor executor = co_await CurrentExecutor();
   // Runs at once on this thread: a call that never waits is done when Spawn returns.
   Spawn(executor, RunCall(route, call));
@@ -249,7 +256,7 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
     exchange.response = http::ProblemResponse(status, request.path, span.context().TraceIdHex());
   }
   if (status.code() == StatusCode::kInternal || status.code() == StatusCode::kDataLoss ||
-      status.code() == StatusCode::kUnknown) {
+      status.code() == StatusCode::kUnknown || Reason(status) == reason::kStorageFailed) {
     log::Error(route.method->full_name, "call failed").With(status).In(span.context());
   }
   if (!exchange.streaming()) {
@@ -271,10 +278,13 @@ StatusOr<http::Verb> VerbOf(const HttpRule& rule) {
 
 Status HttpEdge::AddRoutes(const Registry& registry, http::Router& router) {
   for (const Binding& binding : registry.bindings()) {
-    for (const MethodDescriptor& method : binding.descriptor->methods) {
+    for (size_t i = 0; i < binding.descriptor->methods.size(); ++i) {
+      const MethodDescriptor& method = binding.descriptor->methods[i];
+      const MethodRuntime* runtime =
+          binding.local() ? &binding.runtime->method(static_cast<int>(i)) : nullptr;
       for (const HttpRule& rule : method.http) {
         STARLING_ASSIGN_OR_RETURN(const http::Verb verb, VerbOf(rule));
-        const Route route{options_, &method, &rule, binding.service.get()};
+        const Route route{options_, &method, &rule, binding.service.get(), runtime};
         STARLING_RETURN_IF_ERROR(Annotate(
             router.Add(verb, rule.path,
                        [route = std::make_shared<const Route>(route)](http::Exchange& exchange) {
