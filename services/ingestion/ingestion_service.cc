@@ -51,6 +51,9 @@ void Check(const v1::UserEvent& event, int i, TimePoint now,
       add("occurred_at", "is more than a minute ahead of this machine's clock");
     } else if (seconds < 0) {
       add("occurred_at", "is before 1970");
+    } else if (event.occurred_at().nanos() < 0 || event.occurred_at().nanos() > 999'999'999) {
+      add("occurred_at",
+          fmt::format("has {} nanos; 0 to 999999999 are taken", event.occurred_at().nanos()));
     }
   }
 }
@@ -70,15 +73,17 @@ Task<StatusOr<v1::WriteEventsResponse>> IngestionService::WriteEvents(
                            kMaxEvents);
   }
   const TimePoint now = environment_.clock().Now();
-  const bool own_only = context.caller->kind == security::Identity::kUser;
+  // The access rule lets in a user, or a key made for one, that may not write for others.
+  const security::Identity& caller = *context.caller;
+  const bool own_only = !caller.user().empty() && !caller.scopes.Holds("events.write");
   std::vector<FieldViolation> violations;
   v1::WriteEventsResponse response;
   std::vector<messaging::Event> events;
   for (int i = 0; i < request.events_size(); ++i) {
     Check(request.events(i), i, now, violations);
     v1::UserEvent event = request.events(i);
-    if (own_only && event.user_id().empty()) event.set_user_id(context.caller->subject);
-    if (own_only && event.user_id() != context.caller->subject) {
+    if (own_only && event.user_id().empty()) event.set_user_id(caller.user());
+    if (own_only && event.user_id() != caller.user()) {
       co_return PermissionDenied("events[{}].user_id: a user may write only its own events", i);
     }
     if (event.event_id().empty()) event.set_event_id(NewId());

@@ -1,0 +1,56 @@
+// What a service's test stands on: everything that a process gives its services, in a folder of its
+// own that goes with it.
+//
+//   host::TestEnvironment environment;                       // it is 2026-01-02T03:04:05Z
+//   auto service = *CatalogService::Create(environment.get());
+//   auto product = environment.Block(service->GetProduct(context, request));
+//   environment.clock().Advance(std::chrono::hours(1));
+//
+// For tests alone. The service must go before its environment. Block is called by the test's
+// thread.
+#pragma once
+
+#include <filesystem>
+
+#include "platform/base/id.h"
+#include "platform/host/environment.h"
+#include "platform/messaging/embedded_event_log.h"
+
+namespace starling::host {
+
+class TestEnvironment {
+ public:
+  TestEnvironment()
+      : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
+        data_(*DataFolder::Open(folder_, "test")),
+        events_(*messaging::OpenEmbeddedEventLog(folder_ / "events", {}, runtime_, telemetry_)),
+        environment_(runtime_, telemetry_, *events_, registry_, data_, clock_) {}
+  ~TestEnvironment() { std::filesystem::remove_all(folder_); }
+  TestEnvironment(const TestEnvironment&) = delete;
+
+  Environment& get() { return environment_; }
+  FakeClock& clock() { return clock_; }
+  messaging::EventLog& events() { return *events_; }
+  template <typename T>
+  T Block(Task<T> task) {
+    return runtime_.Block(std::move(task));
+  }
+
+  // A call by `caller`, with time enough.
+  static rpc::CallContext Call(std::shared_ptr<const security::Identity> caller) {
+    return rpc::CallContext(std::move(caller),
+                            std::chrono::steady_clock::now() + std::chrono::seconds(20));
+  }
+
+ private:
+  const std::filesystem::path folder_;
+  FakeClock clock_{*ParseRfc3339("2026-01-02T03:04:05Z")};
+  Runtime runtime_{{.io_threads = 2}};
+  telemetry::Telemetry telemetry_;
+  rpc::Registry registry_;
+  const DataFolder data_;
+  const std::unique_ptr<messaging::EventLog> events_;
+  Environment environment_;
+};
+
+}  // namespace starling::host
