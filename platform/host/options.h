@@ -133,6 +133,22 @@ struct RuntimeConfig {
   }
 };
 
+struct JwtConfig {
+  config::Secret keys;
+  std::string issuer;
+  std::string audience;
+  static void Describe(config::Fields<JwtConfig>& fields) {
+    fields.Add(
+        "keys", &JwtConfig::keys,
+        "what tokens of another issuer are verified with: a JWKS, a public key as PEM, or a "
+        "shared secret of at least 32 bytes, most often as keys_file; empty: none are taken");
+    fields.Add("issuer", &JwtConfig::issuer, "the `iss` that a token must have; empty: any")
+        .NeedsRestart();
+    fields.Add("audience", &JwtConfig::audience, "the `aud` that a token must have; empty: any")
+        .NeedsRestart();
+  }
+};
+
 struct MethodsConfig {
   std::map<std::string, Duration> deadlines;
   static void Describe(config::Fields<MethodsConfig>& fields) {
@@ -170,6 +186,7 @@ struct ProcessConfig {
         log(registry.Section<LogConfig>("log", "what the process writes to stderr")),
         tracing(registry.Section<TracingConfig>("tracing", "spans")),
         runtime(registry.Section<RuntimeConfig>("runtime", "threads")),
+        jwt(registry.Section<JwtConfig>("jwt", "users whom another issuer has signed in")),
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
         messaging(registry.Section<MessagingConfig>("messaging", "the embedded event log")) {}
   config::Handle<HttpConfig> http;
@@ -178,6 +195,7 @@ struct ProcessConfig {
   config::Handle<LogConfig> log;
   config::Handle<TracingConfig> tracing;
   config::Handle<RuntimeConfig> runtime;
+  config::Handle<JwtConfig> jwt;
   config::Handle<MethodsConfig> methods;
   config::Handle<MessagingConfig> messaging;
 };

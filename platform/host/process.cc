@@ -2,9 +2,8 @@
 
 #include <fmt/format.h>
 
-#include <csignal>
-
 #include <algorithm>
+#include <csignal>
 
 #include "platform/base/nearest.h"
 #include "platform/config/watch.h"
@@ -17,6 +16,7 @@
 #include "platform/rpc/grpc_server.h"
 #include "platform/rpc/http_edge.h"
 #include "platform/rpc/sql_idempotency_store.h"
+#include "platform/security/jwt.h"
 #include "platform/security/key_store.h"
 #include "platform/telemetry/log.h"
 
@@ -33,6 +33,17 @@ sigset_t Signals() {
 void ConfigureLog(const LogConfig& config) {
   log::Configure({.level = log::ParseLevel(config.level).value_or(log::Level::kInfo),
                   .format = config.format == "json" ? log::Format::kJson : log::Format::kHuman});
+}
+
+StatusOr<security::JwtKeys> JwtKeysOf(const JwtConfig& config) {
+  const std::string_view keys = config.keys.Reveal();
+  if (keys.empty()) return security::JwtKeys();
+  StatusOr<security::JwtKeys> parsed =
+      keys.starts_with("-----BEGIN") ? security::JwtKeys::FromPem(keys)
+      : keys.starts_with('{')        ? security::JwtKeys::FromJwks(keys)
+                                     : security::JwtKeys::FromSecret(keys);
+  if (!parsed.ok()) return Annotate(parsed.status(), "jwt.keys");
+  return parsed;
 }
 
 }  // namespace
@@ -166,9 +177,22 @@ class Process::Core final : private Readiness {
     STARLING_RETURN_IF_ERROR(ApplyDeadlines(*config_.methods.Get()));
     for (const auto& service : hosted_) STARLING_RETURN_IF_ERROR(service->Start());
     if (options_.sessions) sessions_ = options_.sessions(services_);
+    STARLING_RETURN_IF_ERROR(StartJwt());
     std::vector<security::Authenticator*> authenticators = {keys_.get()};
+    if (jwt_ != nullptr) authenticators.push_back(jwt_.get());
     if (sessions_ != nullptr) authenticators.push_back(sessions_.get());
     authenticator_ = std::make_unique<security::AuthenticatorChain>(authenticators);
+    return OkStatus();
+  }
+
+  // Users of another issuer. Keys that change (a rotated JWKS file) are taken while running.
+  Status StartJwt() {
+    const auto config = config_.jwt.Get();
+    if (config->keys.empty()) return OkStatus();
+    STARLING_ASSIGN_OR_RETURN(security::JwtKeys keys, JwtKeysOf(*config));
+    jwt_ = std::make_unique<security::JwtVerifier>(
+        security::JwtOptions{.issuer = config->issuer, .audience = config->audience},
+        std::move(keys), environment_->clock());
     return OkStatus();
   }
 
@@ -260,6 +284,16 @@ class Process::Core final : private Readiness {
     changes_.push_back(config_.tracing.OnChange([this](const TracingConfig& now) {
       telemetry_.tracer().SetSamplingRatio(now.sampling_ratio);
     }));
+    changes_.push_back(config_.jwt.OnChange([this](const JwtConfig& now) {
+      StatusOr<security::JwtKeys> keys = JwtKeysOf(now);
+      if (!keys.ok()) {
+        log::Error("config", "the old jwt.keys stay").With(keys.status());
+      } else if (jwt_ == nullptr) {
+        log::Warning("config", "the first jwt.keys are taken with a restart");
+      } else {
+        jwt_->SetKeys(*std::move(keys));
+      }
+    }));
     changes_.push_back(config_.methods.OnChange([this](const MethodsConfig& now) {
       if (const Status status = ApplyDeadlines(now); !status.ok())
         log::Warning("config", "not applied").With(status);
@@ -294,6 +328,7 @@ class Process::Core final : private Readiness {
   rpc::Registry services_;
   std::vector<std::string> hosted_names_;
   std::vector<std::shared_ptr<HostedService>> hosted_;
+  std::unique_ptr<security::JwtVerifier> jwt_;
   std::unique_ptr<security::Authenticator> sessions_;
   std::unique_ptr<security::AuthenticatorChain> authenticator_;
   std::unique_ptr<http::Client> client_;
@@ -332,6 +367,8 @@ void Process::BlockSignals() {
   const sigset_t signals = Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
+  // A file that may not grow (RLIMIT_FSIZE) is an error of that write, as a full disk is.
+  std::signal(SIGXFSZ, SIG_IGN);
 }
 
 void Process::WaitForSignal() {
