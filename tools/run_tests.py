@@ -146,7 +146,7 @@ def fuzz_jobs(build: str, seconds: int) -> list[tuple[bool, object]]:
     for binary in sorted(pathlib.Path(build, "bin").glob("*_fuzz")):
         corpus = pathlib.Path(build, "corpus", binary.name)
         corpus.mkdir(parents=True, exist_ok=True)
-        seeds = [str(path) for path in pathlib.Path(".").glob(f"*/**/fuzz_seeds/{binary.name}") if path.is_dir()]
+        seeds = [str(path) for top in ("platform", "codegen") for path in pathlib.Path(top).rglob(f"fuzz_seeds/{binary.name}")]
         artifacts = pathlib.Path(build, "findings")
         artifacts.mkdir(exist_ok=True)
         command = [str(binary), f"-max_total_time={seconds}", "-timeout=10", "-rss_limit_mb=4096", "-print_final_stats=1",
@@ -155,9 +155,14 @@ def fuzz_jobs(build: str, seconds: int) -> list[tuple[bool, object]]:
     return jobs
 
 
-def python_jobs() -> list[tuple[bool, object]]:
-    return [(False, lambda p=path: run_plain(str(p), [sys.executable, str(p)], 120, {}))
-            for path in sorted(pathlib.Path("tools").glob("*_test.py"))]
+def python_jobs(only: str) -> list[tuple[bool, object]]:
+    """Those of tools/ beside the others, those of tests/, which build, alone."""
+    jobs = []
+    for folder, alone, timeout in (("tools", False, 120), ("tests", True, 1800)):
+        for path in sorted(pathlib.Path(folder).glob("*_test.py")):
+            if not only or re.search(only, path.stem):
+                jobs.append((alone, lambda p=path, t=timeout: run_plain(str(p), [sys.executable, str(p)], t, {})))
+    return jobs
 
 
 def main() -> int:
@@ -169,7 +174,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     args = parser.parse_args()
 
-    jobs = [] if args.only else python_jobs()
+    # What Python runs has no sanitizer: once, with the plain build.
+    jobs = python_jobs(args.only) if "build/release" in args.build else []
     for build in args.build:
         jobs += ctest_jobs(build, args.only)
     if args.fuzz:

@@ -1,13 +1,9 @@
 // kill -9 under writes, and SIGTERM under load: what was acknowledged is there, once; what was
 // accepted is answered.
-#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <latch>
@@ -19,74 +15,17 @@
 #include "platform/base/id.h"
 #include "platform/http/client.h"
 #include "platform/messaging/embedded_event_log.h"
+#include "tests/faults/starling_process.h"
 #include "tests/flow/json_channel.h"
-
-extern char** environ;
 
 namespace starling {
 namespace {
 
 using testing::HasSubstr;
-
-// The binary as its users start it, on free ports.
-class Starling {
- public:
-  explicit Starling(const std::filesystem::path& data) {
-    int ends[2];
-    EXPECT_EQ(pipe2(ends, O_CLOEXEC), 0);
-    posix_spawn_file_actions_t actions;
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDOUT_FILENO);
-    posix_spawn_file_actions_adddup2(&actions, ends[1], STDERR_FILENO);
-    const std::string binary = std::getenv("STARLING_BINARY");
-    const std::string folder = data.string();
-    const char* arguments[] = {binary.c_str(), "up", "--data", folder.c_str(),
-                               "--port",       "0",  nullptr};
-    EXPECT_EQ(posix_spawn(&pid_, binary.c_str(), &actions, nullptr, const_cast<char**>(arguments),
-                          environ),
-              0);
-    posix_spawn_file_actions_destroy(&actions);
-    close(ends[1]);
-    char buffer[512];
-    while (output_.find("ready\n") == std::string::npos) {
-      const ssize_t n = read(ends[0], buffer, sizeof buffer);
-      if (n <= 0) break;
-      output_.append(buffer, static_cast<size_t>(n));
-    }
-    output_end_ = ends[0];
-  }
-  ~Starling() {
-    if (pid_ != 0) End(SIGKILL);
-    close(output_end_);
-  }
-
-  bool ready() const { return output_.find("ready\n") != std::string::npos; }
-  const std::string& output() const { return output_; }
-  std::string Url() const { return "http://" + Word("API     http://"); }
-  std::string AdminKey() const { return Word("admin key (shown only now): "); }
-  void Signal(int signal) const { kill(pid_, signal); }
-  // The exit code, or minus the signal.
-  int End(int signal) {
-    kill(pid_, signal);
-    int status = 0;
-    waitpid(std::exchange(pid_, 0), &status, 0);
-    return WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status);
-  }
-
- private:
-  std::string Word(const std::string& after) const {
-    const size_t at = output_.find(after);
-    if (at == std::string::npos) return "";
-    const size_t start = at + after.size();
-    return output_.substr(start, output_.find('\n', start) - start);
-  }
-  pid_t pid_ = 0;
-  int output_end_ = -1;
-  std::string output_;
-};
+using testing_support::StarlingProcess;
 
 class Killed : public testing::Test {
- protected:
+ public:
   void TearDown() override { std::filesystem::remove_all(data_); }
 
   StatusOr<http::ClientResponse> Send(http::Verb verb, const std::string& url,
@@ -119,12 +58,19 @@ struct Acknowledged {
   }
 };
 
+// A view by one of 256 users.
+std::string EventBody(const std::string& id) {
+  return fmt::format(
+      R"({{"events":[{{"event_id":"{}","user_id":"u{}","product_id":"p","type":"view"}}]}})", id,
+      id.substr(30));
+}
+
 TEST_F(Killed, EveryAcknowledgedProductAndEventIsThereOnce) {
   const char* wanted = std::getenv("STARLING_KILL_ROUNDS");
   const int rounds = wanted != nullptr ? std::atoi(wanted) : 25;
   Acknowledged acknowledged;
   for (int round = 0; round < rounds; ++round) {
-    Starling starling(data_);
+    StarlingProcess starling(data_);
     ASSERT_TRUE(starling.ready()) << "round " << round << ": " << starling.output();
     if (round == 0) key_ = starling.AdminKey();
     const std::string url = starling.Url();
@@ -136,13 +82,11 @@ TEST_F(Killed, EveryAcknowledgedProductAndEventIsThereOnce) {
                std::atomic<bool>& stop, std::latch& ended) -> Task<void> {
               while (!stop) {
                 const std::string id = NewId();
+                const http::Verb verb = products ? http::Verb::kPut : http::Verb::kPost;
+                const std::string path = products ? "/v1/products/" + id : "/v1/events";
+                const std::string body = products ? R"({"title":"T"})" : EventBody(id);
                 StatusOr<http::ClientResponse> response =
-                    products ? co_await test.SendTask(http::Verb::kPut, url + "/v1/products/" + id,
-                                                      R"({"title":"T"})")
-                             : co_await test.SendTask(http::Verb::kPost, url + "/v1/events",
-                                                      R"({"events":[{"event_id":")" + id +
-                                                          R"(","user_id":"u)" + id.substr(30) +
-                                                          R"(","product_id":"p","type":"view"}]})");
+                    co_await test.SendTask(verb, url + path, body);
                 if (!response.ok()) break;
                 if (response->status / 100 == 2) {
                   const std::lock_guard lock(acknowledged.mutex);
@@ -160,7 +104,7 @@ TEST_F(Killed, EveryAcknowledgedProductAndEventIsThereOnce) {
     ended.wait();
   }
 
-  Starling starling(data_);
+  StarlingProcess starling(data_);
   ASSERT_TRUE(starling.ready()) << starling.output();
   const auto channel = testing_support::MakeJsonChannel(client_, starling.Url(), key_);
   const auto catalog = catalog::v1::Catalog::Connect(channel);
@@ -230,7 +174,7 @@ TEST_F(Killed, EveryAcknowledgedProductAndEventIsThereOnce) {
 
 TEST_F(Killed, SigtermUnderLoadDropsNoAcceptedRequest) {
   for (int round = 0; round < 3; ++round) {
-    Starling starling(data_);
+    StarlingProcess starling(data_);
     ASSERT_TRUE(starling.ready()) << starling.output();
     if (round == 0) key_ = starling.AdminKey();
     std::atomic<int> answered{0};
@@ -269,9 +213,9 @@ TEST_F(Killed, SigtermUnderLoadDropsNoAcceptedRequest) {
 }
 
 TEST_F(Killed, ASecondProcessIsRefusedAndToldWhoIsThere) {
-  Starling first(data_);
+  StarlingProcess first(data_);
   ASSERT_TRUE(first.ready()) << first.output();
-  Starling second(data_);
+  StarlingProcess second(data_);
   EXPECT_FALSE(second.ready());
   EXPECT_THAT(second.output(), HasSubstr("in use by starling up, process"));
   EXPECT_EQ(first.End(SIGTERM), 0);

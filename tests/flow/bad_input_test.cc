@@ -1,6 +1,7 @@
 // What bad input gets, as a table: request, status, and what the answer names.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sqlite3.h>
 
 #include "tests/flow/running_process.h"
 
@@ -234,7 +235,7 @@ TEST_F(BadInput, ATraceGoesOn) {
 }
 
 TEST(Bounds, AConnectionAboveTheBoundIsToldWhenToComeAgain) {
-  RunningProcess running({{"http.max_connections", "1"}});
+  RunningProcess running(config::Sources::Pairs{{"http.max_connections", "1"}});
   ASSERT_TRUE(running.status().ok()) << running.status();
   Runtime other({.io_threads = 2});
   http::Client one(other, {.max_connections_per_origin = 1}),
@@ -250,11 +251,52 @@ TEST(Bounds, AConnectionAboveTheBoundIsToldWhenToComeAgain) {
   EXPECT_TRUE(refused->headers.Find("retry-after").has_value());
 }
 
+TEST(Bounds, EventsAreRefusedWhileTheirConsumerIsTooFarBehindAndTakenAgainOnceItIsNot) {
+  RunningProcess running(config::Sources::Pairs{{"messaging.max_lag", "1"}});
+  ASSERT_TRUE(running.status().ok()) << running.status();
+  const auto view = [&] {
+    http::ClientRequest request{
+        .verb = Verb::kPost,
+        .url = running.url() + "/v1/events",
+        .headers = {},
+        .body = R"({"events":[{"user_id":"u","product_id":"p","type":"view"}]})"};
+    request.headers.Set("authorization", "Bearer " + running.admin_key());
+    return *running.process().runtime().Block(running.client().Send(request));
+  };
+  // Somebody else holds the users' database for writing, so their consumer cannot go on.
+  sqlite3* holder = nullptr;
+  ASSERT_EQ(sqlite3_open((running.folder() / "profile" / "profile.sqlite").c_str(), &holder), 0);
+  ASSERT_EQ(sqlite3_exec(holder, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  EXPECT_EQ(view().status, 202);
+  const auto refused = view();
+  EXPECT_EQ(refused.status, 503) << refused.body;
+  EXPECT_THAT(refused.body, HasSubstr("group 'profile' is 1 events behind, its limit is 1"));
+  EXPECT_TRUE(refused.headers.Find("retry-after").has_value());
+  EXPECT_EQ(sqlite3_exec(holder, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(holder);
+  const Instant until = std::chrono::steady_clock::now() + std::chrono::minutes(1);
+  int status = 503;
+  while (status == 503 && std::chrono::steady_clock::now() < until) status = view().status;
+  EXPECT_EQ(status, 202);
+}
+
 TEST(Configuration, AWrongOrUnknownKeyIsRefusedWithTheNearestRightOne) {
-  RunningProcess running({{"http.prot", "1"}});
+  RunningProcess running(config::Sources::Pairs{{"http.prot", "1"}});
   EXPECT_THAT(std::string(running.status().message()), HasSubstr("http.port"));
-  RunningProcess wrong({{"http.max_connections", "many"}});
+  RunningProcess wrong(config::Sources::Pairs{{"http.max_connections", "many"}});
   EXPECT_THAT(std::string(wrong.status().message()), HasSubstr("http.max_connections"));
+}
+
+TEST(Configuration, ADeadlineOfAMethodHoldsOverHttp) {
+  RunningProcess running(
+      config::Sources::Pairs{{"methods.deadlines", "{catalog.ListProducts: 1ns}"}});
+  ASSERT_TRUE(running.status().ok()) << running.status();
+  http::ClientRequest request{
+      .verb = Verb::kGet, .url = running.url() + "/v1/products", .headers = {}, .body = ""};
+  request.headers.Set("authorization", "Bearer " + running.admin_key());
+  const auto response = running.process().runtime().Block(running.client().Send(request));
+  ASSERT_TRUE(response.ok()) << response.status();
+  EXPECT_EQ(response->status, 504);
 }
 
 TEST(OpenApi, DescribesEveryRoute) {

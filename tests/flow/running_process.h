@@ -51,6 +51,7 @@ class RunningProcess {
   const std::string& admin_key() const { return admin_key_; }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(process_->http_port()); }
   config::Registry& registry() { return registry_; }
+  const std::filesystem::path& folder() const { return folder_; }
 
  private:
   const std::filesystem::path folder_;
