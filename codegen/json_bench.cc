@@ -134,9 +134,8 @@ void PrintRatios() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const bool all = argc == 1;
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
-  if (all) PrintRatios();
+  PrintRatios();
   return 0;
 }
