@@ -107,7 +107,7 @@ void PrintLocal(Printer& printer, const ServiceDescriptor& service,
       printer.Print(
           vars,
           "    Status status = co_await implementation_->$method$(call.context(), request, out);\n"
-          "    co_return call.Finish(std::move(status));\n  }\n");
+          "    call.Finish(status);\n    co_return status;\n  }\n");
       continue;
     }
     if (Mutates(methods[i])) {
@@ -116,13 +116,13 @@ void PrintLocal(Printer& printer, const ServiceDescriptor& service,
                     "      StatusOr<$response$> once = co_await rpc::CallOnce<$response$>(\n"
                     "          call, request, [&] { return "
                     "implementation_->$method$(call.context(), request); });\n"
-                    "      co_return call.Finish(std::move(once));\n"
+                    "      call.Finish(once);\n      co_return once;\n"
                     "    }\n");
     }
     printer.Print(vars,
                   "    StatusOr<$response$> response = co_await "
                   "implementation_->$method$(call.context(), request);\n"
-                  "    co_return call.Finish(std::move(response));\n  }\n");
+                  "    call.Finish(response);\n    co_return response;\n  }\n");
   }
   printer.Print(
       "\n private:\n  const std::shared_ptr<$service$> implementation_;\n  rpc::ServiceRuntime& "

@@ -40,6 +40,9 @@ bool IsOurs(std::string_view name) {
 void AppendClean(std::string_view text, std::string& out) {
   const size_t at = out.size();
   out.append(text);
+  bool clean = true;  // without a branch a byte: a compiler makes vectors of it
+  for (const char c : text) clean &= c != '\r' && c != '\n' && c != '\0';
+  if (clean) return;
   for (size_t i = at; i < out.size(); ++i) {
     if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
   }

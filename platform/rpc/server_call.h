@@ -4,7 +4,8 @@
 //   ServerCall call(runtime_.method(4), context, request.user_id());
 //   if (!call.admitted()) co_return call.refusal();
 //   StatusOr<Product> response = co_await implementation_->GetProduct(call.context(), request);
-//   co_return call.Finish(std::move(response));
+//   call.Finish(response);
+//   co_return response;
 //
 // The generator writes those lines into each in-process binding; the gRPC server and the HTTP edge
 // call that binding, so the rules are applied once. The whole costs about 150 ns. One object a
@@ -83,18 +84,15 @@ class ServerCall {
   bool has_idempotency_key() const { return !idempotency_key_.empty(); }
   const std::string& idempotency_key() const { return idempotency_key_; }
 
+  // Records the outcome. An answer that comes too late becomes an error: the caller has given up.
+  // By reference, since to move a message costs as much as everything else here.
   template <typename T>
-  StatusOr<T> Finish(StatusOr<T> result) {
+  void Finish(StatusOr<T>& result) {
     const Instant end = std::chrono::steady_clock::now();
-    // An answer that comes too late is none: the caller has given up.
     if (end > context_.deadline && result.ok()) result = LateStatus();
     Record(result.status(), end);
-    return result;
   }
-  Status Finish(Status status) {
-    Record(status, std::chrono::steady_clock::now());
-    return status;
-  }
+  void Finish(const Status& status) { Record(status, std::chrono::steady_clock::now()); }
 
  private:
   Status LateStatus() const;
