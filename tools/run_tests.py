@@ -128,11 +128,13 @@ def ctest_jobs(build: str, only: str) -> list[tuple[bool, object]]:
             continue
         properties = {p["name"]: p["value"] for p in test.get("properties", [])}
         extra = dict(pair.split("=", 1) for pair in properties.get("ENVIRONMENT", []))
+        # What the sanitizers find in libraries that were built without them is named there, with the reason.
+        suppressions = os.path.abspath(f"tools/{preset}_suppressions.txt")
         if preset == "tsan":
-            extra["TSAN_OPTIONS"] = f"halt_on_error=1 suppressions={os.path.abspath('tools/tsan_suppressions.txt')}"
+            extra["TSAN_OPTIONS"] = f"halt_on_error=1 second_deadlock_stack=1 suppressions={suppressions}"
         if preset == "asan":
-            extra["ASAN_OPTIONS"] = "detect_leaks=1"
-            extra["LSAN_OPTIONS"] = f"suppressions={os.path.abspath('tools/lsan_suppressions.txt')}"
+            extra["ASAN_OPTIONS"] = "detect_leaks=1:detect_stack_use_after_return=1"
+            extra["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
         timeout = float(properties.get("TIMEOUT", 120)) * (6 if sanitized else 1)
         name = test["name"] if preset == "release" else f"{test['name']} ({preset})"
         command = test["command"]
