@@ -173,7 +173,8 @@ bool HasUpdateMask(const Method& method) {
          mask->message_type()->full_name() == "google.protobuf.FieldMask";
 }
 
-void PrintParseBody(Printer& printer, const Method& method, const HttpBinding& http, Vars vars) {
+void PrintParseBody(Printer& printer, const Method& method, const HttpBinding& http,
+                    const Vars& vars) {
   printer.Print(vars,
                 "     [](std::string_view json, google::protobuf::Message& message) -> Status {\n"
                 "       auto& request = static_cast<$request$&>(message);\n");
@@ -292,7 +293,9 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service,
 
   printer.Print("const rpc::OpenApiSchema k$service$Schemas[] = {\n", "service", service.name());
   for (const auto& [name, json] : OpenApiSchemas(service)) {
-    printer.PrintRaw("    {\"" + name + "\", R\"json(" + json + ")json\"},\n");
+    std::string line = "    {\"";
+    line.append(name).append("\", R\"json(").append(json).append(")json\"},\n");
+    printer.PrintRaw(line);
   }
   printer.Print("};\n");
 
