@@ -66,7 +66,7 @@ std::string EventBody(const std::string& id) {
 }
 
 TEST_F(Killed, EveryAcknowledgedProductAndEventIsThereOnce) {
-  const char* wanted = std::getenv("STARLING_KILL_ROUNDS");
+  const char* wanted = std::getenv("KILL_ROUNDS");
   const int rounds = wanted != nullptr ? std::atoi(wanted) : 25;
   Acknowledged acknowledged;
   for (int round = 0; round < rounds; ++round) {
