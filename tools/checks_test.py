@@ -121,6 +121,12 @@ class Lint(unittest.TestCase):
                    "-c a.cc")
         self.assertEqual(lint.for_clang(command), ["/usr/bin/g++", "-O2", "-c", "a.cc"])
 
+    def test_only_findings_in_the_changed_files_of_this_checkout_count(self):
+        output = "\n".join(f"/src/{name}:1:2: error: is wrong [some-check]" for name in ("a.cc", "b.h", "build/c.cc"))
+        output += "\n/usr/include/boost/x.hpp:1:2: error: is wrong [some-check]\n"
+        self.assertEqual(lint.findings(output, "/src", {"a.cc"}), ["/src/a.cc:1:2: error: is wrong [some-check]"])
+        self.assertEqual(len(lint.findings(output, "/src", None)), 2)
+
 
 if __name__ == "__main__":
     unittest.main()

@@ -5,6 +5,7 @@ import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -29,6 +30,19 @@ def for_clang(command: str) -> list[str]:
             continue
         result.append(argument)
     return result
+
+
+FINDING = r"^(/[^:\n]+):\d+:\d+: (error|warning): .*$"
+
+
+def findings(output: str, root: str, wanted: set[str] | None) -> list[str]:
+    """Those inside the wanted files (None: the whole checkout). What a library's header makes the analyser say is not ours."""
+    found = []
+    for match in re.finditer(FINDING, output, re.M):
+        name = os.path.relpath(match[1], root)
+        if not name.startswith((os.pardir, "build" + os.sep)) and (wanted is None or name in wanted):
+            found.append(match[0])
+    return found
 
 
 def changed(base: str) -> set[str]:
@@ -57,17 +71,20 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         pathlib.Path(folder, "compile_commands.json").write_text(json.dumps(entries))
 
-        def tidy(entry: dict) -> tuple[str, int, str]:
+        def tidy(entry: dict) -> tuple[str, list[str]]:
             done = subprocess.run(["clang-tidy-16", "--quiet", "-p", folder, entry["file"]], capture_output=True, text=True,
                                   check=False)
-            return entry["file"], done.returncode, done.stdout
+            found = findings(done.stdout, root, None if args.all else wanted)
+            if done.returncode and not re.search(FINDING, done.stdout, re.M):
+                found.append(done.stderr)  # it could not run at all
+            return entry["file"], found
 
         failed = 0
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            for name, code, output in pool.map(tidy, entries):
-                if code != 0:
+            for name, found in pool.map(tidy, entries):
+                if found:
                     failed += 1
-                    print(f"{name}\n{output}")
+                    print("\n".join([name, *found]))
     print(f"lint: {len(entries)} files, {failed} with findings")
     return 1 if failed else 0
 

@@ -126,6 +126,7 @@ class Process::Core final : private Readiness {
 
   Status CheckNames() {
     std::vector<std::string> names;
+    names.reserve(options_.known.size());
     for (const ServiceEntry& entry : options_.known) names.emplace_back(entry.name);
     for (const std::string& name : options_.services) {
       if (std::find(names.begin(), names.end(), name) == names.end()) {
