@@ -131,7 +131,7 @@ def ctest_jobs(build: str, only: str) -> list[tuple[bool, object]]:
         # What the sanitizers find in libraries that were built without them is named there, with the reason.
         suppressions = os.path.abspath(f"tools/{preset}_suppressions.txt")
         if preset == "tsan":
-            extra["TSAN_OPTIONS"] = f"halt_on_error=1 second_deadlock_stack=1 suppressions={suppressions}"
+            extra["TSAN_OPTIONS"] = f"halt_on_error=1 second_deadlock_stack=1 die_after_fork=0 suppressions={suppressions}"
         if preset == "asan":
             extra["ASAN_OPTIONS"] = "detect_leaks=1:detect_stack_use_after_return=1"
             extra["UBSAN_OPTIONS"] = "print_stacktrace=1:halt_on_error=1"
