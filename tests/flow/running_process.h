@@ -1,5 +1,5 @@
-// A whole process inside a test: every service, HTTP and gRPC on free ports, in a folder of its
-// own.
+// A whole process inside a test: every service, HTTP (and gRPC, when the settings ask for it) on
+// free ports, in a folder of its own.
 #pragma once
 
 #include <filesystem>
@@ -19,8 +19,6 @@ class RunningProcess {
       : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
         config_(registry_) {
     settings.emplace_back("http.port", "0");
-    settings.emplace_back("grpc.enabled", "true");
-    settings.emplace_back("grpc.cluster_key", "test-cluster");
     settings.emplace_back("log.level", "warning");
     config::Sources sources;
     sources.overrides = std::move(settings);

@@ -18,6 +18,16 @@ using testing_support::RunningProcess;
 
 enum class Way { kInProcess, kGrpc, kHttpJson };
 
+// gRPC hands work between its threads under locks of a library that was built without
+// ThreadSanitizer, which then sees races everywhere: there, that way is left out.
+#ifdef __SANITIZE_THREAD__
+const Way kWays[] = {Way::kInProcess, Way::kHttpJson};
+constexpr char kGrpcEnabled[] = "false";
+#else
+const Way kWays[] = {Way::kInProcess, Way::kGrpc, Way::kHttpJson};
+constexpr char kGrpcEnabled[] = "true";
+#endif
+
 class ThreeWays : public testing::TestWithParam<Way> {
  protected:
   void SetUp() override { ASSERT_TRUE(running_.status().ok()) << running_.status(); }
@@ -59,7 +69,8 @@ class ThreeWays : public testing::TestWithParam<Way> {
     return Block(catalog.PutProduct(context, request));
   }
 
-  RunningProcess running_;
+  RunningProcess running_{
+      config::Sources::Pairs{{"grpc.enabled", kGrpcEnabled}, {"grpc.cluster_key", "test-cluster"}}};
 };
 
 TEST_P(ThreeWays, AProductIsPutReadChangedListedAndDeleted) {
@@ -265,8 +276,7 @@ TEST_P(ThreeWays, AUserSignsInAndOutAndSeesOnlyItsOwn) {
   EXPECT_EQ(Block(own->GetUser(context, get)).status().code(), StatusCode::kUnauthenticated);
 }
 
-INSTANTIATE_TEST_SUITE_P(Bindings, ThreeWays,
-                         testing::Values(Way::kInProcess, Way::kGrpc, Way::kHttpJson),
+INSTANTIATE_TEST_SUITE_P(Bindings, ThreeWays, testing::ValuesIn(kWays),
                          [](const testing::TestParamInfo<Way>& info) -> std::string {
                            switch (info.param) {
                              case Way::kInProcess:
