@@ -79,14 +79,15 @@ def main() -> int:
                 found.append(done.stderr)  # it could not run at all
             return entry["file"], found
 
-        failed = 0
+        told: set[str] = set()  # a header's finding comes with every file that includes it, and is told once
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            for name, found in pool.map(tidy, entries):
-                if found:
-                    failed += 1
-                    print("\n".join([name, *found]))
-    print(f"lint: {len(entries)} files, {failed} with findings")
-    return 1 if failed else 0
+            for done, (name, found) in enumerate(pool.map(tidy, entries), start=1):
+                new = [finding for finding in dict.fromkeys(found) if finding not in told]
+                told.update(new)
+                print("\n".join(new), end="\n" if new else "")
+                print(f"lint: {done}/{len(entries)} {os.path.relpath(name, root)}", end="\r", file=sys.stderr, flush=True)
+    print(f"lint: {len(entries)} files, {len(told)} findings")
+    return 1 if told else 0
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@
 namespace starling {
 namespace {
 
-void EndOnException(std::exception_ptr error) {
+void EndOnException(const std::exception_ptr& error) {
   if (!error) return;
   try {
     std::rethrow_exception(error);

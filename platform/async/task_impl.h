@@ -56,7 +56,7 @@ T RunSync(Task<T> task) {
   boost::asio::io_context context(1);
   std::optional<T> result;
   std::exception_ptr error;
-  boost::asio::co_spawn(context, std::move(task), [&](std::exception_ptr e, T value) {
+  boost::asio::co_spawn(context, std::move(task), [&](const std::exception_ptr& e, T value) {
     error = e;
     if (!e) result.emplace(std::move(value));
   });
@@ -68,7 +68,7 @@ T RunSync(Task<T> task) {
 inline void RunSync(Task<void> task) {
   boost::asio::io_context context(1);
   std::exception_ptr error;
-  boost::asio::co_spawn(context, std::move(task), [&](std::exception_ptr e) { error = e; });
+  boost::asio::co_spawn(context, std::move(task), [&](const std::exception_ptr& e) { error = e; });
   context.run();
   if (error) std::rethrow_exception(error);
 }

@@ -33,6 +33,22 @@ TEST(Status, WithoutPayloadNamesNothing) {
   EXPECT_EQ(RetryAfter(Internal("x")), std::nullopt);
 }
 
+TEST(Status, ShowsOutsidersNothingOfTheInside) {
+  for (const Status& inside :
+       {Internal("null at /srv/x"), DataLoss("'/srv/x' is damaged"), DiskFull("/srv/x"),
+        StorageFailed(Unavailable("'/srv/x' is locked"))}) {
+    const Status shown = ForOutsiders(inside);
+    EXPECT_TRUE(IsInternalFailure(inside));
+    EXPECT_EQ(shown.message().find("/srv"), absl::string_view::npos) << shown;
+    EXPECT_EQ(shown.code(), inside.code());
+    EXPECT_EQ(Reason(shown), Reason(inside));
+    EXPECT_EQ(RetryAfter(shown), RetryAfter(inside));
+  }
+  const Status said = InvalidField("limit", "-1 is below 0");
+  EXPECT_EQ(ForOutsiders(said), said);
+  EXPECT_EQ(ForOutsiders(OkStatus()), OkStatus());
+}
+
 TEST(Rfc3339, FormatsWithAsManyDigitsAsNeeded) {
   const TimePoint second = *ParseRfc3339("2026-01-02T03:04:05Z");
   EXPECT_EQ(FormatRfc3339(second), "2026-01-02T03:04:05Z");

@@ -29,6 +29,7 @@ TEST(Snapshot, GivesWholeValuesThatNeverGoBackWhileOthersStore) {
   };
   Snapshot<Pair> snapshot(std::make_shared<const Pair>(Pair{0, 0}));
   std::vector<std::thread> readers;
+  readers.reserve(3);
   for (int i = 0; i < 3; ++i) {
     readers.emplace_back([&] {
       int newest = 0;

@@ -29,7 +29,7 @@ void SetPayload(Status& status, std::string_view url, std::string_view value) {
 
 }  // namespace
 
-Status InvalidFields(std::vector<FieldViolation> violations) {
+Status InvalidFields(const std::vector<FieldViolation>& violations) {
   std::string message;
   for (const FieldViolation& violation : violations) {
     if (!message.empty()) message += "; ";
@@ -112,6 +112,23 @@ Status Annotate(const Status& status, std::string_view context) {
     annotated.SetPayload(url, payload);
   });
   return annotated;
+}
+
+bool IsInternalFailure(const Status& status) {
+  return status.code() == StatusCode::kInternal || status.code() == StatusCode::kUnknown ||
+         status.code() == StatusCode::kDataLoss || Reason(status) == reason::kStorageFailed;
+}
+
+Status ForOutsiders(const Status& status) {
+  if (!IsInternalFailure(status)) return status;
+  const bool storage = Reason(status) == reason::kStorageFailed;
+  Status shown(status.code(),
+               storage ? "the server's storage is full, busy or failing; nothing was acknowledged; "
+                         "try again later"
+                       : "internal error");
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& payload) { shown.SetPayload(url, payload); });
+  return shown;
 }
 
 std::string ToString(const Status& status) {

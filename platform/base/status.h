@@ -64,7 +64,7 @@ struct FieldViolation {
 };
 
 // INVALID_ARGUMENT that names fields. The message is "field: description; field: description".
-[[nodiscard]] Status InvalidFields(std::vector<FieldViolation> violations);
+[[nodiscard]] Status InvalidFields(const std::vector<FieldViolation>& violations);
 
 template <typename... Args>
 [[nodiscard]] Status InvalidField(std::string_view field, fmt::format_string<Args...> format,
@@ -103,13 +103,21 @@ inline constexpr std::string_view kStorageFailed = "STORAGE_FAILED";            
 // UNAVAILABLE for a bound that was reached: shed, with the delay after which a retry makes sense.
 [[nodiscard]] Status Overloaded(std::string_view message, std::chrono::milliseconds retry_after);
 
-// A failure of this machine's storage (a full disk, I/O, a file that cannot be written): its
-// message is for the operator's log; a caller over HTTP is told only that, and to come again.
+// A failure of this machine's storage (a full disk, I/O, a locked file, one that cannot be
+// written): its message is for the operator's log.
 [[nodiscard]] Status StorageFailed(Status status);
 [[nodiscard]] Status DiskFull(std::string_view path);
 
 // The same status with "context: " before its message; payloads stay. OK stays OK.
 [[nodiscard]] Status Annotate(const Status& status, std::string_view context);
+
+// Whether a status tells of the inside of this process (a bug, damaged data, its files): something
+// for the operator's log and not for callers from outside.
+[[nodiscard]] bool IsInternalFailure(const Status& status);
+
+// The status as callers from outside may see it, over HTTP and over gRPC: the message of an
+// internal one is replaced, its code, reason and delay stay. Others are given as they are.
+[[nodiscard]] Status ForOutsiders(const Status& status);
 
 // "NOT_FOUND: product 'x' is not in the catalogue", for logs.
 [[nodiscard]] std::string ToString(const Status& status);

@@ -45,8 +45,8 @@ struct ClientOptions {
   size_t max_connections_per_origin = 16;  // an io thread; above, calls wait in order
   size_t max_waiting = 1024;  // calls that wait for a connection, an origin and io thread
   Duration idle_timeout = std::chrono::seconds(30);
-  uint64_t max_response_bytes = 16 * 1024 * 1024;
-  size_t max_header_bytes = 64 * 1024;
+  uint64_t max_response_bytes = uint64_t{16} << 20;
+  size_t max_header_bytes = size_t{64} << 10;
 };
 
 struct ClientStats {

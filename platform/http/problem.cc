@@ -202,20 +202,14 @@ StatusCode CodeOfHttpStatus(int http_status) {
   }
 }
 
-Response ProblemResponse(const Status& status, std::string_view instance,
+Response ProblemResponse(const Status& inside, std::string_view instance,
                          std::string_view trace_id_hex) {
-  const bool secret = status.code() == StatusCode::kInternal ||
-                      status.code() == StatusCode::kUnknown ||
-                      status.code() == StatusCode::kDataLoss;
+  const Status status = ForOutsiders(inside);
   const std::string code = absl::StatusCodeToString(status.code());
   const std::string reason = Reason(status);
-  std::string_view detail = View(status.message());
-  if (secret) detail = "internal error";
-  if (reason == reason::kStorageFailed)
-    detail = "the server's disk is full or fails; nothing was acknowledged; try again later";
   Response response = Write({.http_status = HttpStatus(status),
                              .code = code,
-                             .detail = detail,
+                             .detail = View(status.message()),
                              .instance = instance,
                              .trace_id = trace_id_hex,
                              .reason = reason,

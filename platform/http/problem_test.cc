@@ -50,7 +50,7 @@ TEST(Problem, TellsACallerNothingOfTheServersFiles) {
   EXPECT_EQ(full.status, 503);
   EXPECT_EQ(full.headers.Find("retry-after"), "5");
   EXPECT_EQ(full.body.find("/srv"), std::string::npos) << full.body;
-  EXPECT_NE(full.body.find("disk is full or fails"), std::string::npos) << full.body;
+  EXPECT_NE(full.body.find("storage is full, busy or failing"), std::string::npos) << full.body;
 }
 
 TEST(Problem, IsTheDocumentOfRfc9457) {

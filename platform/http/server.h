@@ -34,8 +34,8 @@ namespace starling::http {
 struct ServerOptions {
   std::string address = "127.0.0.1";  // a literal IPv4 or IPv6 address; "::" takes both
   uint16_t port = 0;                  // 0: any free one, given by Start
-  size_t max_header_bytes = 16 * 1024;
-  uint64_t max_body_bytes = 1024 * 1024;               // a route may have its own: RouteOptions
+  size_t max_header_bytes = size_t{16} << 10;
+  uint64_t max_body_bytes = uint64_t{1} << 20;         // a route may have its own: RouteOptions
   Duration header_timeout = std::chrono::seconds(10);  // from a head's first byte to its last
   Duration body_timeout =
       std::chrono::seconds(30);  // for the whole body, and a second more for each 64 KiB that came

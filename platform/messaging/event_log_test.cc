@@ -180,6 +180,33 @@ TEST_F(EventLogTest, AFailingDependencyIsWaitedFor) {
   EXPECT_EQ(collector.WaitFor(1).size(), 1u);
 }
 
+TEST_F(EventLogTest, StorageThatFailsIsWaitedForWhateverItsCode) {
+  auto log = Open();
+  Collector collector, dead;
+  std::atomic<int> calls{0};
+  auto subscription =
+      log->Subscribe("t", "g", {.max_attempts = 2, .first_pause = std::chrono::microseconds(1)},
+                     [&](std::span<const Delivered> events) -> Task<Status> {
+                       const int call = ++calls;
+                       if (call < 5) co_return DiskFull("/srv/profile.sqlite");
+                       if (call < 9) co_return StorageFailed(FailedPrecondition("is read-only"));
+                       co_return co_await collector.Handler()(events);
+                     });
+  auto dead_letters = log->Subscribe("t.dead-letter", "g", {}, dead.Handler());
+  ASSERT_TRUE(Append(*log, Make("a")).ok());
+  EXPECT_EQ(collector.WaitFor(1).size(), 1u);
+  // A poisoned event after it is the only one among the dead letters.
+  calls = 0;
+  subscription->reset();
+  auto poisoned = log->Subscribe(
+      "t", "g", {.max_attempts = 1, .first_pause = std::chrono::microseconds(1)},
+      [](std::span<const Delivered>) -> Task<Status> { co_return InvalidArgument("no"); });
+  ASSERT_TRUE(Append(*log, Make("b")).ok());
+  const auto letters = dead.WaitFor(1);
+  ASSERT_EQ(letters.size(), 1u);
+  EXPECT_EQ(letters[0].event.id, "b");
+}
+
 TEST_F(EventLogTest, ASlowGroupSlowsThenRefusesItsProducer) {
   auto log = Open({.max_lag = 5, .max_delay = std::chrono::milliseconds(20)});
   std::atomic<bool> open{false};

@@ -2,7 +2,10 @@
 // alone.
 #pragma once
 
+#include <google/protobuf/empty.pb.h>
+
 #include <string>
+#include <type_traits>
 
 #include "platform/json/codec.h"
 #include "platform/rpc/channel.h"
@@ -36,7 +39,7 @@ struct UnaryEntry {
         co_await (static_cast<Service*>(service)->*kMethod)(context, request);
     if (!response.ok()) co_return std::move(response).status();
     if constexpr (requires { response->etag(); }) output.etag = response->etag();
-    if (Response::descriptor()->full_name() == "google.protobuf.Empty") {
+    if constexpr (std::is_same_v<Response, google::protobuf::Empty>) {
       output.empty = true;
     } else {
       json::AppendJson(*response, output.body);

@@ -160,6 +160,8 @@ class GrpcChannel final : public Channel {
       to.AddMetadata(metadata::kCallerService, std::string(from.via_service));
       to.AddMetadata(metadata::kIdentity, security::SerializeIdentity(*from.caller));
     }
+    if (!options_.bearer_token.empty())
+      to.AddMetadata(metadata::kAuthorization, "Bearer " + options_.bearer_token);
     if (!from.idempotency_key.empty())
       to.AddMetadata(metadata::kIdempotencyKey, from.idempotency_key);
   }

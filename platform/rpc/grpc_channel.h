@@ -17,7 +17,8 @@ namespace starling::rpc {
 
 struct GrpcChannelOptions {
   std::string target;
-  std::string cluster_key;
+  std::string cluster_key;   // of our own processes: the caller's identity travels with each call
+  std::string bearer_token;  // of a client from outside: an API key, a session token or a JWT
   int max_message_bytes = 4 << 20;
 };
 

@@ -11,6 +11,7 @@
 #include "platform/rpc/grpc_status.h"
 #include "platform/security/authenticator.h"
 #include "platform/security/token.h"
+#include "platform/telemetry/log.h"
 
 namespace starling::rpc {
 namespace {
@@ -138,6 +139,7 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
         co_return Unauthenticated(
             "the cluster key is not this process'; give both the same grpc.cluster_key");
       }
+      trusted_ = true;
       via_service = Metadata(context_, metadata::kCallerService).empty() ? "" : "remote";
       co_return security::ParseIdentity(Metadata(context_, metadata::kIdentity));
     }
@@ -165,20 +167,20 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
     }
     grpc::Slice slice;
     if (!request_.TrySingleSlice(&slice).ok() && !request_.DumpToSingleSlice(&slice).ok()) {
-      Finish(ToGrpc(Internal("the request could not be read")));
+      FinishWith(Internal("the request could not be read"), context);
       co_return;
     }
     const std::string_view request(reinterpret_cast<const char*>(slice.begin()), slice.size());
     if (route_.method->server_streaming) {
       const Status status =
           co_await route_.method->stream_bytes(route_.service, context, request, *this);
-      Finish(ToGrpc(status));
+      FinishWith(status, context);
       co_return;
     }
     const StatusOr<std::string> response =
         co_await route_.method->call_bytes(route_.service, context, request);
     if (!response.ok()) {
-      Finish(ToGrpc(response.status()));
+      FinishWith(response.status(), context);
       co_return;
     }
     const grpc::Slice answer(*response);
@@ -186,10 +188,18 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
     StartWriteAndFinish(&response_, {}, grpc::Status::OK);
   }
 
+  // Another process of ours is told everything; whoever else calls, as much as over HTTP.
+  void FinishWith(const Status& status, const CallContext& context) {
+    if (IsInternalFailure(status))
+      log::Error(route_.method->full_name, "call failed").With(status).In(context.trace);
+    Finish(ToGrpc(trusted_ ? status : ForOutsiders(status)));
+  }
+
   Core& core_;
   grpc::GenericCallbackServerContext& context_;
   Route route_{};
   bool counted_ = false;
+  bool trusted_ = false;  // it brought the cluster key
   grpc::ByteBuffer request_, response_;
   Completion<Status> written_;
   CancellationSource cancellation_;

@@ -255,8 +255,7 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
   if (!status.ok() && !exchange.streaming()) {
     exchange.response = http::ProblemResponse(status, request.path, span.context().TraceIdHex());
   }
-  if (status.code() == StatusCode::kInternal || status.code() == StatusCode::kDataLoss ||
-      status.code() == StatusCode::kUnknown || Reason(status) == reason::kStorageFailed) {
+  if (IsInternalFailure(status)) {
     log::Error(route.method->full_name, "call failed").With(status).In(span.context());
   }
   if (!exchange.streaming()) {

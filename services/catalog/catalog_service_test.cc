@@ -3,7 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "platform/host/test_environment.h"
+#include "platform/host/service_test.h"
 
 namespace starling::catalog {
 namespace {
@@ -18,48 +18,30 @@ v1::Product Make(const std::string& id, const std::string& title) {
   return product;
 }
 
-class CatalogServiceTest : public testing::Test {
+class CatalogServiceTest : public host::ServiceTest<CatalogService> {
  protected:
-  void SetUp() override { Open(); }
-  void TearDown() override { Close(); }
-  void Open() {
-    auto made = CatalogService::Create(environment_.get());
-    ASSERT_TRUE(made.ok()) << made.status();
-    service_ = *std::move(made);
-    ASSERT_TRUE(service_->Start().ok());
-  }
-  // Ends the service as a process does: what its outbox holds reaches the log.
-  void Close() {
-    if (service_ != nullptr) service_->Stop();
-    service_.reset();
-  }
-
   StatusOr<v1::Product> Put(v1::Product product) {
     v1::PutProductRequest request;
     *request.mutable_product() = std::move(product);
-    return environment_.Block(service_->PutProduct(context_, request));
+    return Block(service_->PutProduct(context_, request));
   }
   StatusOr<v1::Product> Get(const std::string& id) {
     v1::GetProductRequest request;
     request.set_product_id(id);
-    return environment_.Block(service_->GetProduct(context_, request));
+    return Block(service_->GetProduct(context_, request));
   }
   StatusOr<v1::Product> Update(v1::Product product, const std::vector<std::string>& fields) {
     v1::UpdateProductRequest request;
     *request.mutable_product() = std::move(product);
     for (const std::string& field : fields) request.mutable_update_mask()->add_paths(field);
-    return environment_.Block(service_->UpdateProduct(context_, request));
+    return Block(service_->UpdateProduct(context_, request));
   }
   Status Delete(const std::string& id, const std::string& etag = "") {
     v1::DeleteProductRequest request;
     request.set_product_id(id);
     request.set_etag(etag);
-    return environment_.Block(service_->DeleteProduct(context_, request)).status();
+    return Block(service_->DeleteProduct(context_, request)).status();
   }
-
-  host::TestEnvironment environment_;
-  std::shared_ptr<CatalogService> service_;
-  CallContext context_ = CallContext::ForService("test", std::chrono::seconds(20));
 };
 
 TEST_F(CatalogServiceTest, AReplacedProductKeepsWhenItWasAdded) {
@@ -131,14 +113,14 @@ TEST_F(CatalogServiceTest, ABatchIsTakenWholeOrNotAtAll) {
   *batch.add_products() = Make("a", "new");
   *batch.add_products() = Make("b", "late");
   batch.mutable_products(1)->set_etag(stale);
-  EXPECT_EQ(Reason(environment_.Block(service_->BatchUpsertProducts(context_, batch)).status()),
+  EXPECT_EQ(Reason(Block(service_->BatchUpsertProducts(context_, batch)).status()),
             reason::kEtagMismatch);
   EXPECT_EQ(Get("a").status().code(), StatusCode::kNotFound);
 
   batch.mutable_products(1)->clear_etag();
   *batch.add_products() = Make("a", "twice");
   batch.add_products();
-  const Status wrong = environment_.Block(service_->BatchUpsertProducts(context_, batch)).status();
+  const Status wrong = Block(service_->BatchUpsertProducts(context_, batch)).status();
   std::vector<std::string> fields;
   for (const FieldViolation& violation : FieldViolations(wrong)) fields.push_back(violation.field);
   EXPECT_THAT(fields,
@@ -179,13 +161,13 @@ TEST_F(CatalogServiceTest, APageGoesOnAfterItsLastProductWhateverHappenedToIt) {
   for (const char* id : {"a", "b", "d", "e"}) ASSERT_TRUE(Put(Make(id, "T")).ok());
   v1::ListProductsRequest list;
   list.set_page_size(2);
-  const auto first = environment_.Block(service_->ListProducts(context_, list));
+  const auto first = Block(service_->ListProducts(context_, list));
   ASSERT_TRUE(first.ok()) << first.status();
   EXPECT_EQ(first->products(1).product_id(), "b");
   ASSERT_TRUE(Delete("b").ok());
   ASSERT_TRUE(Put(Make("c", "T")).ok());
   list.set_page_token(first->next_page_token());
-  const auto second = environment_.Block(service_->ListProducts(context_, list));
+  const auto second = Block(service_->ListProducts(context_, list));
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second->products(0).product_id(), "c");
   EXPECT_EQ(second->products(1).product_id(), "d");

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "contracts/ingestion/v1/ingestion.pb.h"
-#include "platform/host/test_environment.h"
+#include "platform/host/service_test.h"
 
 namespace starling::profile {
 namespace {
@@ -12,40 +12,27 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-class ProfileServiceTest : public testing::Test {
+class ProfileServiceTest : public host::ServiceTest<ProfileService> {
  protected:
-  void SetUp() override { Open(); }
-  void TearDown() override { Close(); }
-  void Open() {
-    auto made = ProfileService::Create(environment_.get());
-    ASSERT_TRUE(made.ok()) << made.status();
-    service_ = *std::move(made);
-    ASSERT_TRUE(service_->Start().ok());
-  }
-  void Close() {
-    if (service_ != nullptr) service_->Stop();
-    service_.reset();
-  }
-
   Status AddUser(const std::string& id, const std::string& password = "") {
     v1::UpdateUserRequest update;
     update.mutable_user()->set_user_id(id);
     update.mutable_user()->set_display_name(id);
     update.mutable_update_mask()->add_paths("display_name");
-    STARLING_RETURN_IF_ERROR(environment_.Block(service_->UpdateUser(context_, update)).status());
+    STARLING_RETURN_IF_ERROR(Block(service_->UpdateUser(context_, update)).status());
     return password.empty() ? OkStatus() : SetPassword(id, password);
   }
   Status SetPassword(const std::string& id, const std::string& password) {
     v1::SetPasswordRequest request;
     request.set_user_id(id);
     request.set_password(password);
-    return environment_.Block(service_->SetPassword(context_, request)).status();
+    return Block(service_->SetPassword(context_, request)).status();
   }
   StatusOr<std::string> SignIn(const std::string& id, const std::string& password) {
     v1::CreateSessionRequest request;
     request.set_user_id(id);
     request.set_password(password);
-    const auto session = environment_.Block(service_->CreateSession(context_, request));
+    const auto session = Block(service_->CreateSession(context_, request));
     if (!session.ok()) return session.status();
     return session->access_token();
   }
@@ -53,7 +40,7 @@ class ProfileServiceTest : public testing::Test {
   std::string WhoseIs(const std::string& token) {
     v1::ResolveSessionRequest request;
     request.set_token_hash(std::string(security::HashToken(token)->view()));
-    const auto session = environment_.Block(service_->ResolveSession(context_, request));
+    const auto session = Block(service_->ResolveSession(context_, request));
     return session.ok() ? session->user_id() : "";
   }
 
@@ -67,7 +54,7 @@ class ProfileServiceTest : public testing::Test {
                        .partitionkey = event.user_id(),
                        .data = event.SerializeAsString()});
     }
-    ASSERT_TRUE(environment_.Block(environment_.events().AppendBatch("user-events", batch)).ok());
+    ASSERT_TRUE(Block(environment_.events().AppendBatch("user-events", batch)).ok());
     while (*environment_.events().Lag("user-events", "profile") > 0) (void)WhoseIs("st_none");
   }
   static ingestion::v1::UserEvent View(const std::string& id, const std::string& user,
@@ -84,16 +71,12 @@ class ProfileServiceTest : public testing::Test {
     v1::GetHistoryRequest request;
     request.set_user_id(user);
     request.set_limit(limit);
-    const auto history = environment_.Block(service_->GetHistory(context_, request));
+    const auto history = Block(service_->GetHistory(context_, request));
     EXPECT_TRUE(history.ok()) << history.status();
     std::vector<std::string> ids;
     for (const auto& interaction : history->interactions()) ids.push_back(interaction.event_id());
     return ids;
   }
-
-  host::TestEnvironment environment_;
-  std::shared_ptr<ProfileService> service_;
-  CallContext context_ = CallContext::ForService("test", std::chrono::seconds(60));
 };
 
 TEST_F(ProfileServiceTest, ASessionEndsWithItsWeek) {
@@ -142,11 +125,10 @@ TEST_F(ProfileServiceTest, AStaleEtagChangesNoUser) {
   (*update.mutable_user()->mutable_preferences())["tea"] = 0.5;
   update.mutable_user()->set_etag("1");
   update.mutable_update_mask()->add_paths("preferences");
-  const auto updated = environment_.Block(service_->UpdateUser(context_, update));
+  const auto updated = Block(service_->UpdateUser(context_, update));
   ASSERT_TRUE(updated.ok()) << updated.status();
   EXPECT_EQ(updated->display_name(), "ada");
-  EXPECT_EQ(Reason(environment_.Block(service_->UpdateUser(context_, update)).status()),
-            reason::kEtagMismatch);
+  EXPECT_EQ(Reason(Block(service_->UpdateUser(context_, update)).status()), reason::kEtagMismatch);
 }
 
 TEST_F(ProfileServiceTest, PagesCoverTheUsersOnce) {
@@ -155,7 +137,7 @@ TEST_F(ProfileServiceTest, PagesCoverTheUsersOnce) {
   v1::ListUsersRequest list;
   list.set_page_size(3);
   do {
-    const auto page = environment_.Block(service_->ListUsers(context_, list));
+    const auto page = Block(service_->ListUsers(context_, list));
     ASSERT_TRUE(page.ok()) << page.status();
     for (const v1::User& user : page->users()) ids.push_back(user.user_id());
     list.set_page_token(page->next_page_token());
@@ -186,7 +168,7 @@ TEST_F(ProfileServiceTest, AnEventThatComesAgainCountsOnce) {
 TEST_F(ProfileServiceTest, AnEventThatCannotBeReadIsSetAsideAndKeepsNobodyBack) {
   messaging::Event poison{.id = "poison", .source = "/x", .type = "starling.user.event.v1"};
   poison.data = "\xff\xff";
-  ASSERT_TRUE(environment_.Block(environment_.events().Append("user-events", poison)).ok());
+  ASSERT_TRUE(Block(environment_.events().Append("user-events", poison)).ok());
   Tell({View("e1", "ada", 1)});
   EXPECT_THAT(History("ada"), ElementsAre("e1"));
   const auto dead = environment_.events().Read("user-events.dead-letter", 1, 10);
@@ -200,16 +182,15 @@ TEST_F(ProfileServiceTest, AForgottenUserLeavesNothing) {
   Tell({View("e1", "ada", 1)});
   v1::DeleteUserRequest request;
   request.set_user_id("ada");
-  ASSERT_TRUE(environment_.Block(service_->DeleteUser(context_, request)).ok());
+  ASSERT_TRUE(Block(service_->DeleteUser(context_, request)).ok());
   EXPECT_EQ(WhoseIs(*token), "");
   EXPECT_EQ(SignIn("ada", "correct horse").status().code(), StatusCode::kUnauthenticated);
   EXPECT_TRUE(History("ada").empty());
-  EXPECT_EQ(environment_.Block(service_->DeleteUser(context_, request)).status().code(),
-            StatusCode::kNotFound);
+  EXPECT_EQ(Block(service_->DeleteUser(context_, request)).status().code(), StatusCode::kNotFound);
 }
 
 TEST_F(ProfileServiceTest, OnlyASessionCanBeSignedOut) {
-  const Status status = environment_.Block(service_->DeleteCurrentSession(context_, {})).status();
+  const Status status = Block(service_->DeleteCurrentSession(context_, {})).status();
   EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
   EXPECT_THAT(std::string(status.message()), HasSubstr("only sessions"));
 }

@@ -83,7 +83,7 @@ TEST_F(Disk, AFullOneRefusesWritesServesReadsAndLosesNothing) {
         EXPECT_EQ(refused.status, 503) << refused.body;
         EXPECT_EQ(refused.headers.Find("content-type"), "application/problem+json");
         EXPECT_TRUE(refused.headers.Find("retry-after").has_value()) << refused.body;
-        EXPECT_THAT(refused.body, HasSubstr("the server's disk is full or fails"));
+        EXPECT_THAT(refused.body, HasSubstr("the server's storage is full, busy or failing"));
         EXPECT_EQ(refused.body.find(data_.string()), std::string::npos) << refused.body;
       }
     }

@@ -15,13 +15,14 @@ namespace starling::testing_support {
 
 class RunningProcess {
  public:
-  explicit RunningProcess(config::Sources::Pairs settings = {})
+  explicit RunningProcess(config::Sources::Pairs settings = {}, std::string config_file = "")
       : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
         config_(registry_) {
     settings.emplace_back("http.port", "0");
     settings.emplace_back("log.level", "warning");
     config::Sources sources;
     sources.overrides = std::move(settings);
+    sources.file = std::move(config_file);
     status_ = registry_.Load(std::move(sources));
     if (!status_.ok()) return;
     auto process = host::Process::Start(

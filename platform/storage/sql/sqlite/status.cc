@@ -73,19 +73,20 @@ Status SqliteStatus(const SqliteError& error, std::string_view path) {
     case SQLITE_IOERR:
       if (IsOutOfSpace(error.system_errno)) return DiskFull(path);
       if (error.code == SQLITE_IOERR_NOMEM) {
-        return ResourceExhausted("no memory for '{}'; nothing was acknowledged", path);
+        return StorageFailed(
+            ResourceExhausted("no memory for '{}'; nothing was acknowledged", path));
       }
       return StorageFailed(Unavailable(
           "I/O on '{}' failed ({}, code {}); check the disk and retry; nothing was acknowledged",
           path, Cause(error), error.code));
     case SQLITE_NOMEM:
-      return ResourceExhausted("no memory for '{}'; nothing was acknowledged", path);
+      return StorageFailed(ResourceExhausted("no memory for '{}'; nothing was acknowledged", path));
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
       return WithRetryAfter(
-          Unavailable(
+          StorageFailed(Unavailable(
               "'{}' is locked by another process; end it, or retry; nothing was acknowledged",
-              path),
+              path)),
           kRetryAfterLock);
     case SQLITE_READONLY:
       return StorageFailed(FailedPrecondition(
@@ -110,7 +111,8 @@ Status SqliteStatus(const SqliteError& error, std::string_view path) {
       return InvalidArgument("{}", error.message);
     case SQLITE_INTERRUPT:
       return DeadlineExceeded(
-          "a statement on '{}' ran longer than statement_timeout and was stopped", path);
+          "a statement on '{}' ran longer than statement_timeout and was stopped",
+          path.substr(path.rfind('/') + 1));
     default:
       return Internal("{} (code {})", error.message, error.code);
   }

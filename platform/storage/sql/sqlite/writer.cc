@@ -66,9 +66,10 @@ void SqliteWriter::Submit(WriteCall call) {
     return;
   }
   ++refused_;
-  call->Finish(Overloaded(fmt::format("'{}' has {} writes waiting, its limit",
-                                      options_.path.string(), options_.write_queue_limit),
-                          kRetryAfterOverload));
+  call->Finish(
+      Overloaded(fmt::format("'{}' has {} writes waiting, its limit",
+                             options_.path.filename().string(), options_.write_queue_limit),
+                 kRetryAfterOverload));
 }
 
 void SqliteWriter::SubmitCheckpoint(std::function<void(Status)> done) {
