@@ -25,7 +25,8 @@ void Check(const v1::UserEvent& event, int i, TimePoint now,
   for (const auto& [field, value] :
        {std::pair<std::string_view, const std::string&>{"event_id", event.event_id()},
         {"user_id", event.user_id()},
-        {"product_id", event.product_id()}}) {
+        {"product_id", event.product_id()},
+        {"recommendation_id", event.recommendation_id()}}) {
     if (value.size() > kMaxId)
       add(field, fmt::format("has {} bytes; at most {} are taken", value.size(), kMaxId));
   }
