@@ -112,25 +112,22 @@ void CheckClock(const std::filesystem::path& data, Findings& findings) {
 }  // namespace
 
 int ConfigShow(const CommonOptions& common) {
-  config::Registry registry;
-  const host::ProcessConfig config(registry);
-  if (const Status loaded = LoadConfig(common, registry); !loaded.ok()) return Fail(loaded);
-  fmt::print("{}", registry.Show());
+  host::Configuration config(Services());
+  if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
+  fmt::print("{}", config.registry.Show());
   return 0;
 }
 
 int ConfigCheck(const CommonOptions& common) {
-  config::Registry registry;
-  const host::ProcessConfig config(registry);
-  if (const Status loaded = LoadConfig(common, registry); !loaded.ok()) return Fail(loaded);
-  fmt::print("the configuration is right (digest {})\n", registry.Digest());
+  host::Configuration config(Services());
+  if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
+  fmt::print("the configuration is right (digest {})\n", config.registry.Digest());
   return 0;
 }
 
 int ConfigKeys(const CommonOptions&) {
-  config::Registry registry;
-  const host::ProcessConfig config(registry);
-  fmt::print("{}", registry.Documentation());
+  host::Configuration config(Services());
+  fmt::print("{}", config.registry.Documentation());
   return 0;
 }
 
@@ -143,10 +140,9 @@ int PrintOpenApi() {
 
 int Doctor(const CommonOptions& common) {
   Findings findings;
-  config::Registry registry;
-  const host::ProcessConfig config(registry);
-  if (const Status loaded = LoadConfig(common, registry); loaded.ok()) {
-    findings.Good(fmt::format("configuration: right, digest {}", registry.Digest()));
+  host::Configuration config(Services());
+  if (const Status loaded = LoadConfig(common, config.registry); loaded.ok()) {
+    findings.Good(fmt::format("configuration: right, digest {}", config.registry.Digest()));
   } else {
     for (const FieldViolation& mistake : FieldViolations(loaded)) {
       findings.Wrong(fmt::format("configuration: {}", mistake.field), mistake.description);
@@ -155,7 +151,7 @@ int Doctor(const CommonOptions& common) {
       findings.Wrong("configuration", std::string(loaded.message()));
   }
   CheckData(common.data, findings);
-  CheckPorts(config, !host::DataFolder::Holder(common.data).empty(), findings);
+  CheckPorts(config.process, !host::DataFolder::Holder(common.data).empty(), findings);
   CheckClock(common.data, findings);
   fmt::print("{}\n",
              findings.wrong() == 0 ? "all is well" : fmt::format("{} to mend", findings.wrong()));

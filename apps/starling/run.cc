@@ -15,9 +15,8 @@ namespace {
 int Run(const CommonOptions& common, const std::vector<std::string>& services,
         std::string command) {
   host::Process::BlockSignals();
-  config::Registry registry;
-  const host::ProcessConfig config(registry);
-  if (const Status loaded = LoadConfig(common, registry); !loaded.ok()) return Fail(loaded);
+  host::Configuration config(Services());
+  if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
 
   host::ProcessOptions options{.known = Services(),
                                .services = services,
@@ -30,12 +29,12 @@ int Run(const CommonOptions& common, const std::vector<std::string>& services,
                                  fmt::print("admin key (shown only now): {}\n", token);
                                  std::fflush(stdout);
                                }};
-  auto process = host::Process::Start(std::move(options), registry, config);
+  auto process = host::Process::Start(std::move(options), config.registry, config.process);
   if (!process.ok()) return Fail(process.status());
   fmt::print("API     http://{}:{}\nadmin   http://127.0.0.1:{}/metrics\n",
-             config.http.Get()->address, (*process)->http_port(), (*process)->admin_port());
+             config.process.http.Get()->address, (*process)->http_port(), (*process)->admin_port());
   if ((*process)->grpc_port() != 0)
-    fmt::print("gRPC    {}:{}\n", config.grpc.Get()->address, (*process)->grpc_port());
+    fmt::print("gRPC    {}:{}\n", config.process.grpc.Get()->address, (*process)->grpc_port());
   fmt::print("ready\n");
   std::fflush(stdout);
   (*process)->WaitForSignal();

@@ -9,6 +9,7 @@
 #include "platform/async/runtime.h"
 #include "platform/base/clock.h"
 #include "platform/base/embedded_file.h"
+#include "platform/config/registry.h"
 #include "platform/host/data_folder.h"
 #include "platform/messaging/event_log.h"
 #include "platform/messaging/outbox.h"
@@ -21,13 +22,14 @@ namespace starling::host {
 class Environment {
  public:
   Environment(Runtime& runtime, telemetry::Telemetry& telemetry, messaging::EventLog& events,
-              const rpc::Registry& registry, const DataFolder& data,
+              const rpc::Registry& registry, const DataFolder& data, config::Registry& config,
               const Clock& clock = SystemClock())
       : runtime_(runtime),
         telemetry_(telemetry),
         events_(events),
         registry_(registry),
         data_(data),
+        config_(config),
         clock_(clock) {}
 
   Runtime& runtime() { return runtime_; }
@@ -42,6 +44,15 @@ class Environment {
     return registry_.Get<Service>();
   }
 
+  // The service's section of the configuration: a struct with Describe, and with kSection and kDoc
+  // for its name and what it is about. A service that has one says `using Config = T;`.
+  template <typename T>
+  config::Handle<T> Config() {
+    return config_.Section<T>(T::kSection, T::kDoc);
+  }
+
+  // The service's own folder, DATA/<service>, made when absent. Blocks.
+  StatusOr<std::filesystem::path> Folder(std::string_view service) { return data_.Path(service); }
   // The service's own database, DATA/<service>/<service>.sqlite, up to date. Blocks.
   StatusOr<std::unique_ptr<sql::Database>> OpenDatabase(std::string_view service,
                                                         std::span<const EmbeddedFile> migrations) {
@@ -59,6 +70,7 @@ class Environment {
   messaging::EventLog& events_;
   const rpc::Registry& registry_;
   const DataFolder& data_;
+  config::Registry& config_;
   const Clock& clock_;
 };
 

@@ -177,7 +177,7 @@ struct MessagingConfig {
   }
 };
 
-// The sections of a process, registered together so that each command knows every key.
+// The sections of a process.
 struct ProcessConfig {
   explicit ProcessConfig(config::Registry& registry)
       : http(registry.Section<HttpConfig>("http", "the public API")),

@@ -36,6 +36,8 @@ struct ServiceEntry {
                                                      rpc::IdempotencyStore*);
   // Makes a client of the service in another process.
   void (*connect)(rpc::Registry&, std::shared_ptr<rpc::Channel>);
+  // Registers the service's section of the configuration, when it has one.
+  void (*configure)(config::Registry&);
 };
 
 template <typename Implementation>
@@ -51,8 +53,25 @@ ServiceEntry Serve() {
           },
           [](rpc::Registry& registry, std::shared_ptr<rpc::Channel> channel) {
             registry.AddRemote<Contract>(std::move(channel));
+          },
+          [](config::Registry& registry) {
+            if constexpr (requires { typename Implementation::Config; }) {
+              using Config = typename Implementation::Config;
+              registry.Section<Config>(Config::kSection, Config::kDoc);
+            } else {
+              (void)registry;
+            }
           }};
 }
+
+// Every section there is, of the process and of all services, so that each command knows every key.
+struct Configuration {
+  explicit Configuration(const std::vector<ServiceEntry>& known) : process(registry) {
+    for (const ServiceEntry& entry : known) entry.configure(registry);
+  }
+  config::Registry registry;
+  const ProcessConfig process;
+};
 
 struct ProcessOptions {
   std::vector<ServiceEntry> known;    // every service there is

@@ -24,12 +24,24 @@ class TestEnvironment {
       : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
         data_(*DataFolder::Open(folder_, "test")),
         events_(*messaging::OpenEmbeddedEventLog(folder_ / "events", {}, runtime_, telemetry_)),
-        environment_(runtime_, telemetry_, *events_, registry_, data_, clock_) {}
+        environment_(runtime_, telemetry_, *events_, registry_, data_, config_, clock_) {}
   ~TestEnvironment() { std::filesystem::remove_all(folder_); }
   TestEnvironment(const TestEnvironment&) = delete;
 
   Environment& get() { return environment_; }
   FakeClock& clock() { return clock_; }
+  // Settings of the service's section T, as {"catalog.limit", "7"}; before the service is made.
+  template <typename T>
+  Status Configure(config::Sources::Pairs overrides) {
+    config_.Section<T>(T::kSection, T::kDoc);
+    config::Sources sources;
+    sources.overrides = std::move(overrides);
+    return config_.Load(std::move(sources));
+  }
+  // Other services that the tested one finds: registry().AddLocal<Contract>(...).
+  rpc::Registry& registry() { return registry_; }
+  telemetry::Telemetry& telemetry() { return telemetry_; }
+  Runtime& runtime() { return runtime_; }
   messaging::EventLog& events() { return *events_; }
   template <typename T>
   T Block(Task<T> task) {
@@ -48,6 +60,7 @@ class TestEnvironment {
   Runtime runtime_{{.io_threads = 2}};
   telemetry::Telemetry telemetry_;
   rpc::Registry registry_;
+  config::Registry config_;
   const DataFolder data_;
   const std::unique_ptr<messaging::EventLog> events_;
   Environment environment_;

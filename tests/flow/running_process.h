@@ -16,14 +16,13 @@ namespace starling::testing_support {
 class RunningProcess {
  public:
   explicit RunningProcess(config::Sources::Pairs settings = {}, std::string config_file = "")
-      : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
-        config_(registry_) {
+      : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())) {
     settings.emplace_back("http.port", "0");
     settings.emplace_back("log.level", "warning");
     config::Sources sources;
     sources.overrides = std::move(settings);
     sources.file = std::move(config_file);
-    status_ = registry_.Load(std::move(sources));
+    status_ = config_.registry.Load(std::move(sources));
     if (!status_.ok()) return;
     auto process = host::Process::Start(
         {.known = Services(),
@@ -31,7 +30,7 @@ class RunningProcess {
          .command = "test",
          .sessions = MakeSessionAuthenticator,
          .on_admin_key = [this](std::string_view token) { admin_key_ = token; }},
-        registry_, config_);
+        config_.registry, config_.process);
     status_ = process.status();
     if (status_.ok()) process_ = *std::move(process);
     if (status_.ok())
@@ -49,13 +48,12 @@ class RunningProcess {
   http::Client& client() { return *client_; }
   const std::string& admin_key() const { return admin_key_; }
   std::string url() const { return "http://127.0.0.1:" + std::to_string(process_->http_port()); }
-  config::Registry& registry() { return registry_; }
+  config::Registry& registry() { return config_.registry; }
   const std::filesystem::path& folder() const { return folder_; }
 
  private:
   const std::filesystem::path folder_;
-  config::Registry registry_;
-  const host::ProcessConfig config_;
+  host::Configuration config_{Services()};
   Status status_;
   std::string admin_key_;
   std::unique_ptr<host::Process> process_;
