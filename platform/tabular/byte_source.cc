@@ -102,8 +102,7 @@ StatusOr<uint64_t> ByteSource::Skip(uint64_t count) {
   std::vector<char> dropped(std::min<uint64_t>(count, 64 << 10));
   uint64_t skipped = 0;
   while (skipped < count) {
-    const std::span<char> into(dropped.data(),
-                               std::min<uint64_t>(dropped.size(), count - skipped));
+    const std::span<char> into(dropped.data(), std::min<uint64_t>(dropped.size(), count - skipped));
     STARLING_ASSIGN_OR_RETURN(const size_t read, Read(into));
     if (read == 0) break;
     skipped += read;

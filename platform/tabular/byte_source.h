@@ -1,7 +1,7 @@
 // The bytes of a foreign file, front to back: decompressed, out of an archive, or from memory.
 //
-//   STARLING_ASSIGN_OR_RETURN(auto bytes, OpenBytes("orders.csv.gz"));          // or plain, or .zst
-//   STARLING_ASSIGN_OR_RETURN(bytes, OpenBytes("tables.whl!data/orders.csv"));  // of a zip
+//   STARLING_ASSIGN_OR_RETURN(auto bytes, OpenBytes("orders.csv.gz"));          // or plain, or
+//   .zst STARLING_ASSIGN_OR_RETURN(bytes, OpenBytes("tables.whl!data/orders.csv"));  // of a zip
 //   STARLING_ASSIGN_OR_RETURN(const size_t read, bytes->Read(buffer));          // 0: the end
 //
 // Compression is told by the first bytes, not by the name: gzip (RFC 1952, several members too)

@@ -79,8 +79,8 @@ std::string ShownValue(std::string_view bytes) {
     const auto byte = static_cast<unsigned char>(bytes[0]);
     const bool control = (byte < 0x20 && byte != '\t' && byte != '\n') || byte == 0x7f;
     const size_t length = control ? 0 : json::Utf8SequenceLength(bytes);
-    const std::string piece = length > 0 ? std::string(bytes.substr(0, length))
-                                         : fmt::format("\\x{:02x}", byte);
+    const std::string piece =
+        length > 0 ? std::string(bytes.substr(0, length)) : fmt::format("\\x{:02x}", byte);
     if (shown.size() + piece.size() > kMaxShownBytes - 3) {
       // The last piece may still fit where the dots need not stand.
       if (bytes.size() > std::max<size_t>(length, 1) ||

@@ -78,8 +78,8 @@ class CsvSource final : public RowSource {
     STARLING_RETURN_IF_ERROR(Fill().status());
     const std::string_view start(window_.begin(), window_.size());
     if (start.starts_with("\xff\xfe") || start.starts_with("\xfe\xff")) {
-      return InvalidArgument(
-          "'{}' is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE", name_);
+      return InvalidArgument("'{}' is UTF-16; convert it: iconv -f UTF-16 -t UTF-8 FILE > NEW_FILE",
+                             name_);
     }
     if (start.starts_with("PK\x03\x04") || start.starts_with("PAR1")) {
       return InvalidArgument("'{}' is {}, no CSV; give the file its own suffix", name_,
@@ -137,8 +137,8 @@ class CsvSource final : public RowSource {
     if (!there || window_.size() == 0) return Shorter();
     if (*window_.begin() != '\n' && window_.size() > 1) {
       return FailedPrecondition(
-          "no row of '{}' begins at byte {} (position {}): the file has changed; begin anew",
-          name_, start.offset, PositionText(start));
+          "no row of '{}' begins at byte {} (position {}): the file has changed; begin anew", name_,
+          start.offset, PositionText(start));
     }
     window_.Advance(1);
     rows_ = start.row;
@@ -146,9 +146,8 @@ class CsvSource final : public RowSource {
     return Look();
   }
   Status Shorter() const {
-    return FailedPrecondition(
-        "'{}' ends before position {}: the file has changed; begin anew", name_,
-        PositionText(options_.start));
+    return FailedPrecondition("'{}' ends before position {}: the file has changed; begin anew",
+                              name_, PositionText(options_.start));
   }
 
   // True when the window is as full as it may be and nothing more came.
@@ -176,8 +175,8 @@ class CsvSource final : public RowSource {
     row_.number = rows_ + 1;
     row_.line = lines_ + 1;
     const bool wrong_count = row_.cells.size() != columns_.size() && !columns_.empty();
-    const bool valid = end <= valid_end_ ||
-                       simdjson::validate_utf8(begin, static_cast<size_t>(end - begin));
+    const bool valid =
+        end <= valid_end_ || simdjson::validate_utf8(begin, static_cast<size_t>(end - begin));
     if (wrong_count || !valid) [[unlikely]] {
       DescribeBad(begin, end, valid);
     }

@@ -50,8 +50,7 @@ CsvRow CsvRowParser::Parse(char* begin, char* end, bool last) {
     char* const at = const_cast<char*>(scan_.Next(end));
     if (at == end && !last) return {CsvRow::kNeedsMore, nullptr, nullptr, nullptr};
     if (at < end && *at == delimiter_) {
-      cells_.push_back(at == field ? Cell()
-                                   : Cell::Text({field, static_cast<size_t>(at - field)}));
+      cells_.push_back(at == field ? Cell() : Cell::Text({field, static_cast<size_t>(at - field)}));
       field = at + 1;
       continue;
     }
@@ -60,9 +59,8 @@ CsvRow CsvRowParser::Parse(char* begin, char* end, bool last) {
     if (cells_.empty() && field_end == field) {
       return {CsvRow::kBlank, next, nullptr, nullptr};
     }
-    cells_.push_back(field_end == field
-                         ? Cell()
-                         : Cell::Text({field, static_cast<size_t>(field_end - field)}));
+    cells_.push_back(
+        field_end == field ? Cell() : Cell::Text({field, static_cast<size_t>(field_end - field)}));
     if (!escaped_.empty()) [[unlikely]]
       UnescapeFields();
     return {CsvRow::kComplete, next, nullptr, nullptr};

@@ -50,8 +50,7 @@ class DelimiterScan {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 16 * part));
       const __m128i found =
           _mm_or_si128(_mm_cmpeq_epi8(bytes, delimiter), _mm_cmpeq_epi8(bytes, newline));
-      mask |= static_cast<uint64_t>(static_cast<uint32_t>(_mm_movemask_epi8(found)))
-              << (16 * part);
+      mask |= static_cast<uint64_t>(static_cast<uint32_t>(_mm_movemask_epi8(found))) << (16 * part);
     }
     return mask;
   }

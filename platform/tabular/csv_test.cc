@@ -42,7 +42,10 @@ TEST(Csv, ReadsWhatPeopleWrite) {
       {"CRLF", "a,b\r\n1,2\r\n3,4\r\n", {{"1", "2"}, {"3", "4"}}},
       {"no newline at the end", "a,b\n1,2", {{"1", "2"}}},
       {"CR at the end", "a,b\n1,2\r", {{"1", "2"}}},
-      {"byte order mark", "\xef\xbb\xbf" "a,b\n1,2\n", {{"1", "2"}}},
+      {"byte order mark",
+       "\xef\xbb\xbf"
+       "a,b\n1,2\n",
+       {{"1", "2"}}},
       {"blank lines", "\n\na,b\n\n1,2\r\n\r\n\n", {{"1", "2"}}},
       {"nothing and empty text", "a,b\n,\n\"\",\"\"\n", {{"-", "-"}, {"", ""}}},
       {"quoted delimiter", "a,b\n\"1,5\",2\n", {{"1,5", "2"}}},
@@ -83,24 +86,96 @@ struct BadCase {
 
 TEST(Csv, HandsOutBadRowsAndGoesOn) {
   const BadCase cases[] = {
-      {"too few fields", "a,b\n1\n3,4\n", Fault::kFieldCount, 1, 2, 0, "", "1",
-       "1 of 2 fields", {{"3", "4"}}},
-      {"too many fields", "a,b\n1,2\n1,2,3\r\n3,4\n", Fault::kFieldCount, 2, 3, 0, "", "1,2,3",
-       "3 fields for 2 columns", {{"1", "2"}, {"3", "4"}}},
-      {"text behind a quote", "a,b\n\"x\"y,2\n3,4\n", Fault::kQuote, 1, 2, 4, "a", "\"x\"y,2",
-       "text stands behind a closing quote", {{"3", "4"}}},
-      {"quote never closed", "a,b\n1,\"x\n3,4\n5,6\n", Fault::kQuote, 1, 2, 3, "b", "\"x",
-       "not closed before the end of the file", {{"3", "4"}, {"5", "6"}}},
-      {"quote never closed in the last line", "a,b\n3,4\n1,\"", Fault::kQuote, 2, 3, 3, "b", "\"",
-       "not closed before the end of the file", {{"3", "4"}}},
-      {"stray quote that meets another", "a,b\n1,\"x\n3,\"4\"\n5,6\n", Fault::kQuote, 1, 3, 4, "b",
-       "\"x", "text stands behind a closing quote", {{"3", "4"}, {"5", "6"}}},
-      {"no UTF-8", "a,b\n1,caf\xe9\n3,4\n", Fault::kUtf8, 1, 2, 6, "b", "caf\\xe9", "no UTF-8",
+      {"too few fields",
+       "a,b\n1\n3,4\n",
+       Fault::kFieldCount,
+       1,
+       2,
+       0,
+       "",
+       "1",
+       "1 of 2 fields",
        {{"3", "4"}}},
-      {"no UTF-8 on the second line of a row", "a,b\n\"1\n\xff\",2\n3,4\n", Fault::kUtf8, 1, 3, 1,
-       "a", "1\n\\xff", "no UTF-8", {{"3", "4"}}},
-      {"no UTF-8 in the last row", "a,b\n3,4\n1,\xe2\x82", Fault::kUtf8, 2, 3, 3, "b",
-       "\\xe2\\x82", "no UTF-8", {{"3", "4"}}},
+      {"too many fields",
+       "a,b\n1,2\n1,2,3\r\n3,4\n",
+       Fault::kFieldCount,
+       2,
+       3,
+       0,
+       "",
+       "1,2,3",
+       "3 fields for 2 columns",
+       {{"1", "2"}, {"3", "4"}}},
+      {"text behind a quote",
+       "a,b\n\"x\"y,2\n3,4\n",
+       Fault::kQuote,
+       1,
+       2,
+       4,
+       "a",
+       "\"x\"y,2",
+       "text stands behind a closing quote",
+       {{"3", "4"}}},
+      {"quote never closed",
+       "a,b\n1,\"x\n3,4\n5,6\n",
+       Fault::kQuote,
+       1,
+       2,
+       3,
+       "b",
+       "\"x",
+       "not closed before the end of the file",
+       {{"3", "4"}, {"5", "6"}}},
+      {"quote never closed in the last line",
+       "a,b\n3,4\n1,\"",
+       Fault::kQuote,
+       2,
+       3,
+       3,
+       "b",
+       "\"",
+       "not closed before the end of the file",
+       {{"3", "4"}}},
+      {"stray quote that meets another",
+       "a,b\n1,\"x\n3,\"4\"\n5,6\n",
+       Fault::kQuote,
+       1,
+       3,
+       4,
+       "b",
+       "\"x",
+       "text stands behind a closing quote",
+       {{"3", "4"}, {"5", "6"}}},
+      {"no UTF-8",
+       "a,b\n1,caf\xe9\n3,4\n",
+       Fault::kUtf8,
+       1,
+       2,
+       6,
+       "b",
+       "caf\\xe9",
+       "no UTF-8",
+       {{"3", "4"}}},
+      {"no UTF-8 on the second line of a row",
+       "a,b\n\"1\n\xff\",2\n3,4\n",
+       Fault::kUtf8,
+       1,
+       3,
+       1,
+       "a",
+       "1\n\\xff",
+       "no UTF-8",
+       {{"3", "4"}}},
+      {"no UTF-8 in the last row",
+       "a,b\n3,4\n1,\xe2\x82",
+       Fault::kUtf8,
+       2,
+       3,
+       3,
+       "b",
+       "\\xe2\\x82",
+       "no UTF-8",
+       {{"3", "4"}}},
   };
   for (const BadCase& one : cases) {
     const AllRows all = ReadCsv(one.text);
@@ -123,7 +198,9 @@ TEST(Csv, RefusesWhatIsNoCsvAndSaysWhatToDo) {
   const std::pair<std::string_view, std::string_view> cases[] = {
       {"", "'shop.csv' is empty"},
       {"\n\n", "'shop.csv' is empty"},
-      {"\xff\xfe" "a", "iconv -f UTF-16"},
+      {"\xff\xfe"
+       "a",
+       "iconv -f UTF-16"},
       {"PK\x03\x04rest", "zip archive or a spreadsheet"},
       {"PAR1rest", "Parquet"},
       {"\"a,b\n1,2\n", "line 1, byte 1"},
@@ -152,9 +229,9 @@ TEST(Csv, NamesColumnsByHeaderByNumberOrAsTold) {
   const AllRows all = ReadAll(*numbered);
   EXPECT_THAT(all.rows, ElementsAre(Cells{"1", "2"}, Cells{"3", "4"}));
   EXPECT_THAT(all.lines, ElementsAre(1, 2));
-  EXPECT_THAT(ReadAll(*Open("1,2\n", {.header = Header::kNone, .column_names = {"a", "b"}}).value())
-                  .rows,
-              ElementsAre(Cells{"1", "2"}));
+  EXPECT_THAT(
+      ReadAll(*Open("1,2\n", {.header = Header::kNone, .column_names = {"a", "b"}}).value()).rows,
+      ElementsAre(Cells{"1", "2"}));
   EXPECT_THAT(Open("x,y\n1,2\n", {.column_names = {"a", "b"}}).value()->columns(),
               ElementsAre("a", "b"));
 }
@@ -216,8 +293,8 @@ TEST(Csv, GoesOnFromEveryPositionAsIfItHadNotStopped) {
       EXPECT_EQ(rest.rows.size() + rest.bad.size(), whole.positions.size() - i - 1) << i;
       EXPECT_TRUE(std::equal(rest.rows.rbegin(), rest.rows.rend(), whole.rows.rbegin())) << i;
       EXPECT_TRUE(std::equal(rest.lines.rbegin(), rest.lines.rend(), whole.lines.rbegin())) << i;
-      EXPECT_TRUE(std::equal(rest.positions.rbegin(), rest.positions.rend(),
-                             whole.positions.rbegin()))
+      EXPECT_TRUE(
+          std::equal(rest.positions.rbegin(), rest.positions.rend(), whole.positions.rbegin()))
           << i;
       if (!rest.bad.empty()) {
         EXPECT_EQ(rest.bad.back().line, whole.bad.back().line) << i;
@@ -248,8 +325,10 @@ TEST(Csv, PositionsSurviveBeingWritten) {
 // Rows of any text, in any sizes of reads and windows, come back as they were written.
 TEST(Csv, RowsWrittenAndReadBackAreEqual) {
   std::mt19937 random(20260102);
-  const std::string_view pieces[] = {"a", "\"", "\"\"", ",", ";", "\n", "\r", "\r\n", " ", "long text",
-                                     "\xc3\xa9", "\xf0\x9f\x8d\x9e", "0", "-1.5", "\xef\xbb\xbf"};
+  const std::string_view pieces[] = {"a", "\"",        "\"\"",        ",",
+                                     ";", "\n",        "\r",          "\r\n",
+                                     " ", "long text", "\xc3\xa9",    "\xf0\x9f\x8d\x9e",
+                                     "0", "-1.5",      "\xef\xbb\xbf"};
   for (int round = 0; round < 400; ++round) {
     const size_t columns = 1 + random() % 6;
     const size_t rows = random() % 60;

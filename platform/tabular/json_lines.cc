@@ -32,8 +32,10 @@ class JsonLinesSource final : public RowSource {
     const std::string_view start(window_.begin(), window_.size());
     const size_t first = start.find_first_not_of(" \t\r\n");
     if (first != std::string_view::npos && start[first] == '[') {
-      return InvalidArgument("'{}' is one JSON list; give one object a line: "
-                             "jq -c '.[]' FILE > FILE.jsonl", name_);
+      return InvalidArgument(
+          "'{}' is one JSON list; give one object a line: "
+          "jq -c '.[]' FILE > FILE.jsonl",
+          name_);
     }
     STARLING_RETURN_IF_ERROR(SampleColumns());
     STARLING_RETURN_IF_ERROR(Begin());
@@ -118,9 +120,10 @@ class JsonLinesSource final : public RowSource {
       if (too_large_ || ParseObject(*line, object) != simdjson::SUCCESS) continue;
       for (const dom::key_value_pair pair : object) AddColumn(pair.key);
       if (columns_.size() > options_.max_columns) {
-        return InvalidArgument("'{}' has more than {} keys in its first {} lines: its keys are "
-                               "values; give rows the same keys", name_, options_.max_columns,
-                               lines_);
+        return InvalidArgument(
+            "'{}' has more than {} keys in its first {} lines: its keys are "
+            "values; give rows the same keys",
+            name_, options_.max_columns, lines_);
       }
     }
     for (const std::string& name : options_.more_columns) AddColumn(name);
@@ -152,8 +155,8 @@ class JsonLinesSource final : public RowSource {
     if (!there || window_.size() == 0) return Shorter();
     if (*window_.begin() != '\n' && window_.size() > 1) {
       return FailedPrecondition(
-          "no row of '{}' begins at byte {} (position {}): the file has changed; begin anew",
-          name_, start.offset, PositionText(start));
+          "no row of '{}' begins at byte {} (position {}): the file has changed; begin anew", name_,
+          start.offset, PositionText(start));
     }
     window_.Advance(1);
     rows_ = start.row;
@@ -161,9 +164,8 @@ class JsonLinesSource final : public RowSource {
     return OkStatus();
   }
   Status Shorter() const {
-    return FailedPrecondition(
-        "'{}' ends before position {}: the file has changed; begin anew", name_,
-        PositionText(options_.start));
+    return FailedPrecondition("'{}' ends before position {}: the file has changed; begin anew",
+                              name_, PositionText(options_.start));
   }
 
   StatusOr<Read> ReadObject(const dom::object& object, std::string_view line) {
@@ -239,8 +241,8 @@ class JsonLinesSource final : public RowSource {
     return Bad(line, Fault::kSyntax, ExplainJson(line));
   }
   Read Bad(std::string_view value, Fault fault, JsonFault what) {
-    bad_row_ = {name_, rows_, lines_, "", what.byte, ShownValue(value), fault,
-                std::move(what.reason)};
+    bad_row_ = {
+        name_, rows_, lines_, "", what.byte, ShownValue(value), fault, std::move(what.reason)};
     return Read::kBadRow;
   }
 

@@ -129,9 +129,10 @@ class ManyFiles final : public RowSource {
     return OkStatus();
   }
   Status OtherColumns() const {
-    return InvalidArgument("'{}' has the columns {}, but '{}' has {}; give files of the same columns",
-                           locations_[index_], fmt::join(file_->columns(), ", "), locations_[0],
-                           fmt::join(columns_, ", "));
+    return InvalidArgument(
+        "'{}' has the columns {}, but '{}' has {}; give files of the same columns",
+        locations_[index_], fmt::join(file_->columns(), ", "), locations_[0],
+        fmt::join(columns_, ", "));
   }
   void TakeRow() {
     row_ = file_->row();
@@ -178,9 +179,10 @@ StatusOr<std::unique_ptr<RowSource>> OpenRows(std::string_view location, OpenOpt
   }
   if (error) return FileStatus(error.value(), location, "listing");
   if (files.empty()) {
-    return NotFound("the folder '{}' has no file that ends in .csv, .tsv, .txt, .jsonl, .ndjson or "
-                    ".parquet",
-                    location);
+    return NotFound(
+        "the folder '{}' has no file that ends in .csv, .tsv, .txt, .jsonl, .ndjson or "
+        ".parquet",
+        location);
   }
   std::sort(files.begin(), files.end());
   return OpenFiles(std::move(files), std::move(options));

@@ -6,8 +6,8 @@
 //   OpenRows("dump.bin", {.format = Format::kCsv})   where the name does not say it
 //
 // Files of a folder must have the same columns; their order may differ, the first file's counts. A
-// hidden file, one with another suffix and a folder within are passed over. Errors: INVALID_ARGUMENT
-// names the suffixes that are known, or the file whose columns differ.
+// hidden file, one with another suffix and a folder within are passed over. Errors:
+// INVALID_ARGUMENT names the suffixes that are known, or the file whose columns differ.
 #pragma once
 
 #include <memory>

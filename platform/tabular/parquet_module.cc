@@ -79,8 +79,8 @@ class ParquetSource final : public RowSource {
     if (!slice_.faults.empty()) [[unlikely]] {
       for (const CellFault& fault : slice_.faults) {
         if (fault.row != row) continue;
-        bad_row_ = {name_, rows_, rows_, columns_[fault.column], 0, fault.value, fault.fault,
-                    fault.reason};
+        bad_row_ = {name_, rows_,       rows_,       columns_[fault.column],
+                    0,     fault.value, fault.fault, fault.reason};
         return Read::kBadRow;
       }
     }
@@ -112,9 +112,10 @@ class ParquetSource final : public RowSource {
       if (!chosen[i]) continue;
       const arrow::DataType& type = *schema->field(static_cast<int>(i))->type();
       if (!IsReadable(type)) {
-        return Unimplemented("column '{}' of '{}' has type {}, which is not read; name the columns "
-                             "that are wanted without it",
-                             names[i], name_, type.ToString());
+        return Unimplemented(
+            "column '{}' of '{}' has type {}, which is not read; name the columns "
+            "that are wanted without it",
+            names[i], name_, type.ToString());
       }
       columns_.push_back(names[i]);
     }

@@ -128,14 +128,14 @@ void FillDecimals(const arrow::Array& array, size_t column, Slice& slice) {
 }
 
 void FillJson(const arrow::Array& array, size_t column, Slice& slice) {
-  Each<arrow::Array>(array, column, slice, [&](const arrow::Array& values, int64_t index,
-                                               int64_t row) {
-    std::string json;
-    if (!AppendJson(values, index, json)) {
-      return Faulty(slice, row, column, Fault::kUtf8, json, "bytes that are no UTF-8");
-    }
-    return Cell::Json(slice.texts.emplace_back(std::move(json)));
-  });
+  Each<arrow::Array>(
+      array, column, slice, [&](const arrow::Array& values, int64_t index, int64_t row) {
+        std::string json;
+        if (!AppendJson(values, index, json)) {
+          return Faulty(slice, row, column, Fault::kUtf8, json, "bytes that are no UTF-8");
+        }
+        return Cell::Json(slice.texts.emplace_back(std::move(json)));
+      });
 }
 
 void FillAnyDictionary(const arrow::DictionaryArray& array, size_t column, Slice& slice) {

@@ -122,7 +122,7 @@ class RowSource {
 
   // Reads one row. After kEnd it stays kEnd; after an error the source is of no more use.
   virtual StatusOr<Read> Next() = 0;
-  const Row& row() const { return row_; }              // after kRow
+  const Row& row() const { return row_; }             // after kRow
   const BadRow& bad_row() const { return bad_row_; }  // after kBadRow
 
   // Where the row begins that Next will read.

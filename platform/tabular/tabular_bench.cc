@@ -16,7 +16,8 @@ namespace {
 constexpr int kRows = 200'000;
 
 std::string PlainCsv() {
-  std::string text = "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,CustomerID,Country\n";
+  std::string text =
+      "Invoice,StockCode,Description,Quantity,InvoiceDate,Price,CustomerID,Country\n";
   for (int i = 0; i < kRows; ++i) {
     text += fmt::format(
         "{},{},15CM CHRISTMAS GLASS BALL {} LIGHTS,{},2009-12-01T07:45:00,6.95,13085,"
@@ -29,7 +30,8 @@ std::string PlainCsv() {
 std::string QuotedCsv() {
   std::string text = "id,title,note\n";
   for (int i = 0; i < kRows; ++i) {
-    text += fmt::format("\"{}\",\"a title, with a comma\",\"a \"\"quoted\"\" word\nand a line\"\n", i);
+    text +=
+        fmt::format("\"{}\",\"a title, with a comma\",\"a \"\"quoted\"\" word\nand a line\"\n", i);
   }
   return text;
 }
@@ -92,12 +94,14 @@ void Newlines(benchmark::State& state) {
 
 void Csv(benchmark::State& state, std::string (*make)()) {
   const std::string text = make();
-  ReadRows(state, [&] { return OpenCsv(BytesOf(text, "made.csv")); }, text.size());
+  ReadRows(
+      state, [&] { return OpenCsv(BytesOf(text, "made.csv")); }, text.size());
 }
 
 void Jsonl(benchmark::State& state) {
   const std::string text = JsonLines();
-  ReadRows(state, [&] { return OpenJsonLines(BytesOf(text, "made.jsonl")); }, text.size());
+  ReadRows(
+      state, [&] { return OpenJsonLines(BytesOf(text, "made.jsonl")); }, text.size());
 }
 
 }  // namespace
@@ -109,7 +113,8 @@ int main(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     const std::string file = argv[i];
     benchmark::RegisterBenchmark(file.c_str(), [file](benchmark::State& state) {
-      ReadRows(state, [&] { return OpenRows(file); }, 0);
+      ReadRows(
+          state, [&] { return OpenRows(file); }, 0);
     })->Unit(benchmark::kMillisecond);
   }
   if (argc < 2) {

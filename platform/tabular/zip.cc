@@ -120,13 +120,13 @@ StatusOr<std::unique_ptr<ByteSource>> OpenZipMember(const ZipLocation& location)
   }
   const int opened = unzOpenCurrentFile(zip.get());
   if (opened == UNZ_BADZIPFILE && facts.compression_method != 0 && facts.compression_method != 8) {
-    return Unimplemented("'{}!{}' is compressed by method {}, read are stored and deflated; "
-                         "unpack it first",
-                         location.archive, location.member, facts.compression_method);
+    return Unimplemented(
+        "'{}!{}' is compressed by method {}, read are stored and deflated; "
+        "unpack it first",
+        location.archive, location.member, facts.compression_method);
   }
   if (opened != UNZ_OK) {
-    return DataLoss("'{}!{}' is damaged; get the archive again", location.archive,
-                    location.member);
+    return DataLoss("'{}!{}' is damaged; get the archive again", location.archive, location.member);
   }
   return std::make_unique<ZipMember>(std::move(zip), location, facts.uncompressed_size);
 }
@@ -149,8 +149,8 @@ StatusOr<int> CopyToTemporaryFile(ByteSource& bytes) {
     for (size_t written = 0; written < *read;) {
       const ssize_t more = ::write(file, buffer.data() + written, *read - written);
       if (more < 0 && errno == EINTR) continue;
-      if (more < 0) return fail(errno == ENOSPC ? DiskFull(folder)
-                                                : FileStatus(errno, folder, "writing in"));
+      if (more < 0)
+        return fail(errno == ENOSPC ? DiskFull(folder) : FileStatus(errno, folder, "writing in"));
       written += static_cast<size_t>(more);
     }
   }
