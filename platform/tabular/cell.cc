@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <simdjson.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -75,20 +76,14 @@ std::string CellText(const Cell& cell) {
 
 std::string ShownValue(std::string_view bytes) {
   std::string shown;
+  size_t cut = 0;  // how much of it fits with dots behind
   while (!bytes.empty()) {
     const auto byte = static_cast<unsigned char>(bytes[0]);
     const bool control = (byte < 0x20 && byte != '\t' && byte != '\n') || byte == 0x7f;
     const size_t length = control ? 0 : json::Utf8SequenceLength(bytes);
-    const std::string piece =
-        length > 0 ? std::string(bytes.substr(0, length)) : fmt::format("\\x{:02x}", byte);
-    if (shown.size() + piece.size() > kMaxShownBytes - 3) {
-      // The last piece may still fit where the dots need not stand.
-      if (bytes.size() > std::max<size_t>(length, 1) ||
-          shown.size() + piece.size() > kMaxShownBytes) {
-        return shown + "...";
-      }
-    }
-    shown += piece;
+    shown += length > 0 ? std::string(bytes.substr(0, length)) : fmt::format("\\x{:02x}", byte);
+    if (shown.size() <= kMaxShownBytes - 3) cut = shown.size();
+    if (shown.size() > kMaxShownBytes) return shown.substr(0, cut) + "...";
     bytes.remove_prefix(std::max<size_t>(length, 1));
   }
   return shown;
