@@ -44,8 +44,7 @@ inline std::string Zstd(const std::string& text) {
   ZSTD_CCtx* const context = ZSTD_createCCtx();
   ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
   std::string packed(ZSTD_compressBound(text.size()), '\0');
-  packed.resize(
-      ZSTD_compress2(context, packed.data(), packed.size(), text.data(), text.size()));
+  packed.resize(ZSTD_compress2(context, packed.data(), packed.size(), text.data(), text.size()));
   ZSTD_freeCCtx(context);
   return packed;
 }
@@ -59,9 +58,8 @@ inline std::string Gzip(const std::string& text) {
   stream.next_out = reinterpret_cast<Bytef*>(packed.data());
   stream.avail_out = static_cast<uInt>(packed.size());
   if (deflate(&stream, Z_FINISH) != Z_STREAM_END) std::abort();
-  packed.resize(packed.size() - stream.avail_out);
   deflateEnd(&stream);
-  return packed;
+  return packed.substr(0, stream.total_out);
 }
 
 // Members: name and bytes. `level`: 0 stores, else deflates.
