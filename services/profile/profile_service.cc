@@ -1,5 +1,7 @@
 #include "services/profile/profile_service.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include "contracts/ingestion/v1/ingestion.pb.h"
 #include "embedded/profile_migrations.h"
 #include "platform/async/runtime.h"
@@ -11,6 +13,7 @@ namespace starling::profile {
 namespace {
 
 using google::protobuf::Empty;
+using google::protobuf::util::MessageDifferencer;
 
 constexpr Duration kSessionLife = std::chrono::hours(24 * 7);
 constexpr size_t kMaxSessions = 1'000'000;
@@ -142,6 +145,8 @@ Task<StatusOr<v1::User>> ProfileService::UpdateUser(CallContext&,
     }
     STARLING_RETURN_IF_ERROR(ApplyMask(request.user(), request.update_mask(), user));
     STARLING_RETURN_IF_ERROR(CheckUser(user));
+    // What changes nothing is no change: an import that comes again leaves everything as it was.
+    if (old && MessageDifferencer::Equals(user, old->user)) return user;
     const int64_t revision = old ? old->revision + 1 : 1;
     SetTime(now, user.mutable_update_time());
     user.set_etag(fmt::format("{:x}", revision));
