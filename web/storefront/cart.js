@@ -1,5 +1,7 @@
-// The cart: lines {product, quantity, recommendation_id}, kept in this browser, one cart a shopper.
+// The cart: lines {product, quantity, recommendation_id, purchase_id}, kept in this browser, one cart a shopper. The
+// purchase_id names the line's purchase: bought again after an answer that was lost, it counts once.
 import { session } from "./api.js";
+import { newId } from "./events.js";
 
 const MOST_LINES = 100;
 const MOST_OF_ONE = 99;
@@ -24,7 +26,7 @@ export const size = () => lines().reduce((sum, line) => sum + line.quantity, 0);
 
 export function setQuantity(productId, quantity) {
   keep(lines().map((line) => (line.product.product_id === productId
-    ? { ...line, quantity: Math.min(MOST_OF_ONE, Math.max(0, Math.floor(quantity) || 0)) } : line))
+    ? { ...line, purchase_id: newId(), quantity: Math.min(MOST_OF_ONE, Math.max(0, Math.floor(quantity) || 0)) } : line))
     .filter((line) => line.quantity > 0));
 }
 
@@ -37,7 +39,7 @@ export function add(product, quantity, recommendationId) {
     return true;
   }
   if (now.length >= MOST_LINES) return false;
-  keep([...now, { product, quantity: Math.min(MOST_OF_ONE, quantity), recommendation_id: recommendationId }]);
+  keep([...now, { product, quantity: Math.min(MOST_OF_ONE, quantity), recommendation_id: recommendationId, purchase_id: newId() }]);
   return true;
 }
 

@@ -21,7 +21,7 @@ function row(line, changed) {
   const { product, quantity } = line;
   const set = (next) => {
     cart.setQuantity(product.product_id, next);
-    changed();
+    changed(product.product_id);
   };
   const why = unavailable(product);
   return el("li", { class: "line", "data-product": product.product_id },
@@ -42,8 +42,8 @@ const emptyCart = () => notice("Your cart is empty",
 async function buy(said) {
   const lines = cart.lines();
   try {
-    await tellNow(lines.map(({ product, quantity, recommendation_id }) => ({
-      type: "purchase", product_id: product.product_id, quantity, price: amount(product),
+    await tellNow(lines.map(({ product, quantity, recommendation_id, purchase_id }) => ({
+      event_id: purchase_id, type: "purchase", product_id: product.product_id, quantity, price: amount(product),
       ...(recommendation_id ? { recommendation_id } : {}),
     })));
   } catch (error) {
@@ -56,7 +56,8 @@ async function buy(said) {
 
 function lists() {
   const place = el("div");
-  const show = () => {
+  // `changed`: the product whose line keeps the focus.
+  const show = (changed) => {
     const lines = cart.lines();
     if (lines.length === 0) {
       place.replaceChildren(emptyCart());
@@ -74,6 +75,7 @@ function lists() {
       el("div", { class: "total" }, el("span", {}, "Total ", el("strong", {}, total(lines))), button),
       el("p", { class: "small quiet-text" }, "No money moves: the purchase is written down as events, as a shop's checkout would."),
       said);
+    [...place.querySelectorAll(".line")].find((line) => line.dataset.product === changed)?.querySelector("input").focus();
   };
   show();
   return place;

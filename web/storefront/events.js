@@ -1,5 +1,5 @@
 // What the shopper does, told to the shop: gathered for a moment, sent together, sent again when that failed. An event
-// keeps its id, so that one sent twice counts once.
+// keeps its id, so that one sent twice counts once. The shop's clock says when it was: a browser's may be wrong.
 import { post, session } from "./api.js";
 
 const MOST = 500; // waiting; above, the oldest are dropped
@@ -11,7 +11,7 @@ let failures = 0;
 let timer;
 let sending = Promise.resolve();
 
-function newId() {
+export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
@@ -23,7 +23,7 @@ export function tell(type, productId, more = {}) {
   waiting.push({
     token: user.access_token,
     event: {
-      event_id: newId(), user_id: user.user_id, product_id: productId, type, occurred_at: new Date().toISOString(),
+      event_id: newId(), user_id: user.user_id, product_id: productId, type,
       ...Object.fromEntries(Object.entries(more).filter(([, value]) => value)),
     },
   });
@@ -58,15 +58,11 @@ export function flush({ keepalive = false } = {}) {
   return sending;
 }
 
-// As tell, for what must be known before the page goes on: throws when the shop did not take it.
+// As tell, for what must be known before the page goes on: throws when the shop did not take it. Each event brings its
+// event_id, so that it may be told again.
 export async function tellNow(events) {
-  const user = session();
   await flush();
-  await post("/v1/events", {
-    events: events.map((event) => ({
-      event_id: newId(), user_id: user.user_id, occurred_at: new Date().toISOString(), ...event,
-    })),
-  });
+  await post("/v1/events", { events: events.map((event) => ({ user_id: session().user_id, ...event })) });
 }
 
 document.addEventListener("visibilitychange", () => {

@@ -43,7 +43,7 @@ async function leftOff() {
 
 // Without recommendations the catalogue itself is shown, so that there is something to look at.
 async function catalogue() {
-  const page = await get(`/v1/products${query({ page_size: 8 })}`);
+  const page = await get(`/v1/products${query({ page_size: 10 })}`);
   if (!page.products?.length) return noProducts();
   if (await offered()) return categoryLinks();
   return [
@@ -69,7 +69,7 @@ export function page() {
     content: [
       el("div", { class: "hero" },
         el("h1", { tabindex: "-1" }, `${greeting()}, ${session().name}`),
-        el("p", {}, "Picked for you, and again after everything you do.")),
+        el("p", {}, "The shop follows what you do: look around, and come back.")),
       recommended({ heading: "For you", url: "/v1/recommendations", parameters: { limit: 10, context: "home" }, count: 10, nothing }),
       later(leftOff, { waiting: null, failed: problem }),
       later(catalogue, { waiting: skeleton(4), failed: problem }),

@@ -2,7 +2,7 @@
 import { get, path } from "./api.js";
 import { categoryLink } from "./browse.js";
 import { addToCart, priceText, unavailable } from "./cards.js";
-import { el, later, notice, problem, skeleton } from "./dom.js";
+import { el, notice } from "./dom.js";
 import { tell } from "./events.js";
 import { picture } from "./picture.js";
 import { recommended } from "./recommendations.js";
@@ -60,9 +60,8 @@ export async function page({ id, query, signal }) {
     title: product.title,
     content: [
       details(product, recommendationId),
-      later(() => recommended({ heading: "Goes well with it", url: path`/v1/products/${id}/similar`, parameters: { limit: 8 },
-        kind: "rail", count: 5, nothing: el("p", { class: "quiet-text" }, "Nothing is known to go with this one yet."), without: null }),
-      { waiting: skeleton(5, "rail"), failed: problem }),
+      recommended({ heading: "Goes well with it", url: path`/v1/products/${id}/similar`, parameters: { limit: 8 },
+        kind: "rail", nothing: el("p", { class: "quiet-text" }, "Nothing is known to go with this one yet."), without: null }),
     ],
   };
 }
