@@ -48,6 +48,8 @@ class FakeProfile final : public profile::v1::Profile {
   STARLING_NOT_ASKED(profile::v1::ListUsersResponse, ListUsers, profile::v1::ListUsersRequest)
   STARLING_NOT_ASKED(Empty, SetPassword, profile::v1::SetPasswordRequest)
   STARLING_NOT_ASKED(profile::v1::Session, CreateSession, profile::v1::CreateSessionRequest)
+  STARLING_NOT_ASKED(profile::v1::Session, CreateSessionForUser,
+                     profile::v1::CreateSessionForUserRequest)
   STARLING_NOT_ASKED(Empty, DeleteCurrentSession, profile::v1::DeleteCurrentSessionRequest)
   STARLING_NOT_ASKED(profile::v1::ResolvedSession, ResolveSession,
                      profile::v1::ResolveSessionRequest)
