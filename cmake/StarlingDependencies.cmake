@@ -8,6 +8,7 @@ find_package(yaml-cpp REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(PkgConfig REQUIRED)
 find_package(Protobuf REQUIRED)
+find_package(Eigen3 3.4 REQUIRED NO_MODULE)
 find_program(PROTOC protoc REQUIRED)
 
 function(starling_pkg name)
@@ -19,6 +20,7 @@ starling_pkg(FMT fmt)
 starling_pkg(SPDLOG spdlog)
 starling_pkg(SIMDJSON simdjson)
 starling_pkg(ZLIB zlib)
+starling_pkg(OPENBLAS openblas)
 
 # Packages without a usable CMake or pkg-config file.
 function(starling_plain_library target library header)
