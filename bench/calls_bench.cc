@@ -79,7 +79,8 @@ Task<double> Microseconds(catalog::v1::Catalog& catalog, int count) {
     // As a service calls others: with the context that it was given.
     CallContext context = Caller();
     for (int i = 0; i < count; ++i) {
-      const auto response = co_await (catalog.*kMethod)(context, request);
+      auto call = (catalog.*kMethod)(context, request);
+      const auto& response = co_await call;
       if (!response.ok()) {
         fmt::print(stderr, "{}\n", ToString(response.status()));
         co_return -1;

@@ -66,6 +66,7 @@ set(STARLING_LAYERS
 file(WRITE ${CMAKE_BINARY_DIR}/starling_pch.h.tmp
 "#include <atomic>
 #include <chrono>
+#include <coroutine>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -76,9 +77,9 @@ file(WRITE ${CMAKE_BINARY_DIR}/starling_pch.h.tmp
 #include <unordered_map>
 #include <vector>
 #include <absl/status/statusor.h>
-#include <boost/asio/awaitable.hpp>
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/core.h>
 ")

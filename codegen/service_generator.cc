@@ -120,9 +120,10 @@ void PrintLocal(Printer& printer, const ServiceDescriptor& service,
                     "    }\n");
     }
     printer.Print(vars,
-                  "    StatusOr<$response$> response = co_await "
+                  "    Task<StatusOr<$response$>> running = "
                   "implementation_->$method$(call.context(), request);\n"
-                  "    call.Finish(response);\n    co_return response;\n  }\n");
+                  "    StatusOr<$response$>& response = co_await running;\n"
+                  "    call.Finish(response);\n    co_return std::move(response);\n  }\n");
   }
   printer.Print(
       "\n private:\n  const std::shared_ptr<$service$> implementation_;\n  rpc::ServiceRuntime& "

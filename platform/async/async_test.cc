@@ -1,7 +1,11 @@
 #include <gtest/gtest.h>
 
+#include <array>
+#include <boost/asio/steady_timer.hpp>
 #include <latch>
+#include <stdexcept>
 
+#include "platform/async/asio_await.h"
 #include "platform/async/blocking_pool.h"
 #include "platform/async/bounded_queue.h"
 #include "platform/async/cancellation.h"
@@ -13,6 +17,153 @@ namespace {
 Task<int> Add(int a, int b) { co_return a + b; }
 
 TEST(Task, RunsToItsEnd) { EXPECT_EQ(RunSync(Add(2, 3)), 5); }
+
+TEST(Task, GivesItsResultByReferenceWhileItLives) {
+  EXPECT_EQ(RunSync([]() -> Task<int> {
+              Task<int> sum = Add(2, 3);
+              int& result = co_await sum;
+              result += 10;
+              co_return result;
+            }()),
+            15);
+}
+
+TEST(Task, TakesAResultThatCanOnlyBeMoved) {
+  const auto make = [](int value) -> Task<std::unique_ptr<int>> {
+    co_await SleepFor(std::chrono::microseconds(1));
+    co_return std::make_unique<int>(value);
+  };
+  EXPECT_EQ(*RunSync(make(7)), 7);
+}
+
+// A million calls that do not wait, then as many levels of callers as a thread's stack could not
+// hold if each call that ended left something on it.
+TEST(Task, LoopsDoNotGrowTheStack) {
+  const int64_t sum = RunSync([]() -> Task<int64_t> {
+    int64_t sum = 0;
+    for (int i = 0; i < 1'000'000; ++i) {
+      sum += co_await Add(i, 1);
+      if (i % 100'000 == 0) co_await SleepFor(std::chrono::microseconds(1));
+    }
+    co_return sum;
+  }());
+  EXPECT_EQ(sum, int64_t{1'000'000} * 1'000'001 / 2);
+}
+
+TEST(Task, AnExceptionReachesItsCallerWhetherItWaitedOrNot) {
+  for (const bool waits : {false, true}) {
+    const auto fail = [](bool waits) -> Task<int> {
+      if (waits) co_await SleepFor(std::chrono::microseconds(1));
+      throw std::runtime_error("broken");
+    };
+    const auto caught = [](Task<int> task) -> Task<std::string> {
+      try {
+        co_return std::to_string(co_await std::move(task));
+      } catch (const std::runtime_error& error) {
+        co_return error.what();
+      }
+    };
+    EXPECT_EQ(RunSync(caught(fail(waits))), "broken");
+    EXPECT_THROW(RunSync(fail(waits)), std::runtime_error);
+  }
+}
+
+// Counts the frames that it has been in.
+struct Mark {
+  explicit Mark(int& gone) : gone(&gone) {}
+  Mark(Mark&& other) noexcept : gone(std::exchange(other.gone, nullptr)) {}
+  Mark& operator=(Mark&&) = delete;
+  ~Mark() {
+    if (gone != nullptr) ++*gone;
+  }
+  int* gone;
+};
+
+Task<void> Inner(Mark, Completion<int>& kept, bool& after) {
+  (void)co_await Suspend<int>([&](Completion<int> completion) { kept = std::move(completion); });
+  after = true;
+}
+Task<void> Outer(Mark, Mark inner, Completion<int>& kept, bool& after) {
+  co_await Inner(std::move(inner), kept, after);
+  after = true;
+}
+
+TEST(Task, IsDestroyedWhereItWaitsWhenNobodyWillResumeIt) {
+  boost::asio::io_context context(1);
+  int gone = 0;
+  bool after = false;
+  Completion<int> kept;
+  Spawn(context.get_executor(), Outer(Mark(gone), Mark(gone), kept, after));
+  context.poll();
+  ASSERT_TRUE(kept);
+  EXPECT_EQ(gone, 0);
+  kept = Completion<int>();
+  EXPECT_EQ(gone, 0) << "not under the feet of who drops it";
+  context.poll();
+  EXPECT_EQ(gone, 2);
+  EXPECT_FALSE(after);
+}
+
+TEST(Task, IsDestroyedWithItsContext) {
+  int gone = 0;
+  bool after = false;
+  Completion<int> kept, completed;
+  {
+    boost::asio::io_context context(1);
+    boost::asio::steady_timer timer(context, std::chrono::hours(1));
+    Spawn(context.get_executor(), [](auto& timer, Mark) -> Task<void> {
+      boost::system::error_code error;
+      co_await timer.async_wait(AsTask(error));
+    }(timer, Mark(gone)));
+    Spawn(context.get_executor(), Outer(Mark(gone), Mark(gone), completed, after));
+    context.poll();
+    Spawn(context.get_executor(), Outer(Mark(gone), Mark(gone), kept, after));  // never begins
+    completed(7);                                                               // never delivered
+  }
+  EXPECT_EQ(gone, 5);
+  EXPECT_FALSE(after);
+}
+
+TEST(Task, RunsOnAnotherExecutorAndComesBack) {
+  Runtime runtime({.io_threads = 2});
+  const auto ids = runtime.Block([](Runtime& runtime) -> Task<std::array<std::thread::id, 3>> {
+    const Executor here = co_await CurrentExecutor();
+    const Executor there = runtime.executor(here == runtime.executor(0) ? 1 : 0);
+    const auto before = std::this_thread::get_id();
+    const auto other = co_await RunOn(there, []() -> Task<std::thread::id> {
+      co_await SleepFor(std::chrono::microseconds(1));
+      co_return std::this_thread::get_id();
+    }());
+    co_return std::array{before, other, std::this_thread::get_id()};
+  }(runtime));
+  EXPECT_EQ(ids[0], ids[2]);
+  EXPECT_NE(ids[0], ids[1]);
+}
+
+TEST(Task, SpawnBeginsAtOnceOnItsOwnThread) {
+  RunSync([]() -> Task<void> {
+    const Executor here = co_await CurrentExecutor();
+    bool ran = false;
+    Spawn(here, [](bool& ran) -> Task<void> {
+      ran = true;
+      co_return;
+    }(ran));
+    EXPECT_TRUE(ran);
+  }());
+}
+
+TEST(AsTask, GivesTheErrorOfTheOperation) {
+  boost::asio::io_context context(1);
+  boost::asio::steady_timer timer(context, std::chrono::hours(1));
+  boost::system::error_code error;
+  Spawn(context.get_executor(), [](auto& timer, auto& error) -> Task<void> {
+    co_await timer.async_wait(AsTask(error));
+  }(timer, error));
+  context.poll();
+  timer.cancel();
+  context.run();
+  EXPECT_EQ(error, boost::asio::error::operation_aborted);
+}
 
 TEST(BlockingPool, RunsOffTheThreadAndComesBack) {
   Runtime runtime({.io_threads = 1});

@@ -17,8 +17,7 @@ Runtime::Runtime(Options options)
                         : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   for (int i = 0; i < count; ++i) {
     contexts_.push_back(std::make_unique<boost::asio::io_context>(1));
-    guards_.push_back(boost::asio::require(contexts_.back()->get_executor(),
-                                           boost::asio::execution::outstanding_work.tracked));
+    guards_.emplace_back(contexts_.back()->get_executor());
   }
   for (int i = 0; i < count; ++i) {
     threads_.emplace_back([this, i] { RunContext(i); });

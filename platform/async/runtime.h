@@ -11,6 +11,8 @@
 // Destruction stops and joins.
 #pragma once
 
+#include <atomic>
+#include <boost/asio/executor_work_guard.hpp>
 #include <future>
 #include <memory>
 #include <thread>
@@ -58,7 +60,7 @@ class Runtime {
   void Stop();
 
  private:
-  using WorkGuard = boost::asio::any_io_executor;
+  using WorkGuard = boost::asio::executor_work_guard<Executor>;
   template <typename T>
   static Task<void> Deliver(Task<T> task, std::promise<T>& promise) {
     T value = co_await std::move(task);

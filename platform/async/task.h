@@ -1,5 +1,4 @@
-// Task<T>: what every coroutine in Starling returns, and the one bridge from callbacks to
-// coroutines.
+// Task<T>: what every coroutine in Starling returns.
 //
 //   Task<StatusOr<int>> Answer(BlockingPool& pool) {
 //     co_await SleepFor(std::chrono::milliseconds(10));
@@ -8,12 +7,25 @@
 //   }
 //   int answer = RunSync(Answer(pool)).value();   // in a test or in main, never on an io thread
 //
-// A task is lazy: it runs when awaited, on its caller's thread, and stays there. It costs about 20
-// ns. Bind a co_await's result to a local before using it inside ?:, an initialiser list or a call
+// A task is lazy: it runs when awaited, once, on its caller's thread, and stays there. A call that
+// does not wait costs about 15 ns and a move of its result; one whose result is large can be read
+// where it is:
+//
+//   Task<StatusOr<Product>> call = catalog.GetProduct(context, request);
+//   StatusOr<Product>& product = co_await call;      // lives as long as `call`
+//
+// Bridges: Suspend turns a callback into a coroutine's wait, Spawn starts a task from ordinary
+// code, and asio_await.h awaits Asio's operations.
+//
+// When the io_context of a waiting task ends, the task's frames are destroyed where they wait:
+// destructors run, nothing after the co_await does.
+//
+// Bind a co_await's result to a local before using it inside ?:, an initialiser list or a call
 // with other temporaries: GCC 12 destroys temporaries there too early or twice.
+//
+// Why not boost::asio::awaitable: docs/decisions/008-own-task.md.
 #pragma once
 
-#include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <chrono>
 #include <functional>
@@ -26,8 +38,10 @@
 namespace starling {
 
 template <typename T>
-using Task = boost::asio::awaitable<T>;
-using Executor = boost::asio::any_io_executor;
+class Task;
+
+// Where a task runs. Every executor in Starling is that of an io_context with one thread.
+using Executor = boost::asio::io_context::executor_type;
 
 // Resumes a suspended coroutine with a value: callable once, from any thread; the coroutine goes on
 // on its own executor. Destroyed without a call, it destroys the coroutine (as at shutdown).
@@ -47,13 +61,29 @@ class Completion {
   std::unique_ptr<State> state_;
 };
 
-Task<void> SleepFor(Duration duration);
-Task<Executor> CurrentExecutor();
+// co_await Suspend<T>(start): suspends the calling coroutine, hands its Completion<T> to `start`,
+// and gives what it is completed with.
+template <typename T, typename Start>
+auto Suspend(Start start);
 
-// Starts a task on an executor and forgets it. An exception that leaves it ends the process: it is
-// our bug.
+Task<void> SleepFor(Duration duration);
+
+// co_await CurrentExecutor(): where the calling coroutine runs. Never waits.
+auto CurrentExecutor();
+
+// Starts a task on an executor and forgets it; at once, when called on that executor's thread. An
+// exception that leaves it ends the process: it is our bug.
 void Spawn(const Executor& executor, Task<void> task);
+// The same with a function that makes the task, which lives as long as the task does.
 void Spawn(const Executor& executor, std::function<Task<void>()> task);
+
+// Runs a task on another executor and gives its result on the caller's.
+template <typename T>
+Task<T> RunOn(Executor executor, Task<T> task);
+
+// Runs a task to its end on the calling thread with an io_context of its own. For tests and main.
+template <typename T>
+T RunSync(Task<T> task);
 
 }  // namespace starling
 

@@ -23,7 +23,7 @@ Status Problems::ToStatus() const {
     }
   }
   if (more_ > 0) violations.push_back({"...", fmt::format("{} more mistakes", more_)});
-  return InvalidFields(std::move(violations));
+  return InvalidFields(violations);
 }
 
 std::string Quoted(std::string_view value) {

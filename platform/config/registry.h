@@ -77,7 +77,7 @@ class Registry {
   // dots. The same name and type again gives the same section; another type, or a section within
   // another, is our bug and ends the process.
   template <Described T>
-  Handle<T> Section(const std::string& name, std::string doc = "");
+  Handle<T> Section(const std::string& name, const std::string& doc = "");
   // A section (or any prefix of keys) that is right to have in a source, but that this process does
   // not read.
   void AllowUnread(std::string prefix);
@@ -115,13 +115,13 @@ class Registry {
 };
 
 template <Described T>
-Handle<T> Registry::Section(const std::string& name, std::string doc) {
+Handle<T> Registry::Section(const std::string& name, const std::string& doc) {
   using Cell = typename Handle<T>::Cell;
   if (std::shared_ptr<void> known = FindCell(name, typeid(T)))
     return Handle<T>(std::static_pointer_cast<Cell>(known));
   auto cell = std::make_shared<Cell>(std::make_shared<const T>());
   Register({.name = name,
-            .doc = std::move(doc),
+            .doc = doc,
             .type = TypeOf<T>()->AsStruct(),
             .cpp_type = typeid(T),
             .cell = cell,

@@ -27,7 +27,7 @@ Task<void> Watch(Registry& registry, BlockingPool& pool, CancellationToken until
       const std::vector<std::string> files = registry.files();
       std::string signature = FileSignature(files);
       if (seen == signature) return OkStatus();
-      const Status reloaded = registry.Reload().status();
+      Status reloaded = registry.Reload().status();
       // Taken before the files were read: a change while they were read is seen at the next look.
       // Other files than before are read once more, for the same reason.
       seen.reset();

@@ -81,8 +81,10 @@ class Process::Core final : private Readiness {
                                                 *idempotency_database_, environment_->clock(), {}));
     STARLING_RETURN_IF_ERROR(BuildServices());
     STARLING_RETURN_IF_ERROR(StartExporter());
-    STARLING_RETURN_IF_ERROR(StartHttp());
-    STARLING_RETURN_IF_ERROR(StartGrpc());
+    if (options_.serve) {
+      STARLING_RETURN_IF_ERROR(StartHttp());
+      STARLING_RETURN_IF_ERROR(StartGrpc());
+    }
     StartWatching();
     ready_ = true;
     return OkStatus();

@@ -77,6 +77,7 @@ struct ProcessOptions {
   std::vector<ServiceEntry> known;    // every service there is
   std::vector<std::string> services;  // those to run; empty: all
   bool grpc = false;                  // serve gRPC whatever the configuration says
+  bool serve = true;                  // false: no ports, for a command that works on the data
   std::filesystem::path data = "data";
   std::string command = "starling";  // shown to who finds the data folder in use
   std::string version = "0.1.0";

@@ -2,13 +2,13 @@
 
 #include <array>
 #include <boost/asio/connect.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
 
+#include "platform/async/asio_await.h"
 #include "platform/http/client_pool.h"
 #include "platform/http/url.h"
 
@@ -16,8 +16,6 @@ namespace starling::http {
 namespace {
 
 namespace beast = boost::beast;
-using boost::asio::redirect_error;
-using boost::asio::use_awaitable;
 using boost::system::error_code;
 using Resolver =
     boost::asio::ip::basic_resolver<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
@@ -139,7 +137,7 @@ class Call : public std::enable_shared_from_this<Call> {
       error_code ignored;
       // A grant or an interrupt before this line would be lost; neither can be, as both come on
       // this thread.
-      co_await wake_.async_wait(redirect_error(use_awaitable, ignored));
+      co_await wake_.async_wait(AsTask(ignored));
       if (!waiter.granted) {
         pool_.Leave(origin_, waiter);
         co_return interrupted_;
@@ -171,7 +169,7 @@ class Call : public std::enable_shared_from_this<Call> {
     const std::array<boost::asio::const_buffer, 2> parts{boost::asio::buffer(head),
                                                          boost::asio::buffer(request_.body)};
     error_code error;
-    co_await boost::asio::async_write(*socket_, parts, redirect_error(use_awaitable, error));
+    co_await boost::asio::async_write(*socket_, parts, AsTask(error));
     // A server may answer and close before it read all: its answer is worth more than our write
     // error.
     const error_code write_error = error;
@@ -184,8 +182,8 @@ class Call : public std::enable_shared_from_this<Call> {
 
   Task<Status> Connect() {
     error_code error;
-    const auto endpoints = co_await resolver_.async_resolve(url_.host, std::to_string(url_.port),
-                                                            redirect_error(use_awaitable, error));
+    const auto endpoints =
+        co_await resolver_.async_resolve(url_.host, std::to_string(url_.port), AsTask(error));
     if (error) co_return Failed("resolving", error);
     if (!interrupted_.ok()) co_return interrupted_;
     socket_ = std::make_unique<ClientSocket>(pool_.context());
@@ -195,7 +193,7 @@ class Call : public std::enable_shared_from_this<Call> {
       error_code ignored;
       socket_->close(ignored);
       error = {};
-      co_await socket_->async_connect(entry.endpoint(), redirect_error(use_awaitable, error));
+      co_await socket_->async_connect(entry.endpoint(), AsTask(error));
       if (!error) break;
     }
     if (error || !interrupted_.ok()) co_return Failed("connecting to", error);
@@ -212,8 +210,7 @@ class Call : public std::enable_shared_from_this<Call> {
           static_cast<uint32_t>(std::min<size_t>(options_.max_header_bytes, 1u << 30)));
       parser.skip(request_.verb == Verb::kHead);
       error_code error;
-      co_await beast::http::async_read(*socket_, buffer, parser,
-                                       redirect_error(use_awaitable, error));
+      co_await beast::http::async_read(*socket_, buffer, parser, AsTask(error));
       if (error) co_return ReadError(error, parser.got_some());
       auto& message = parser.get();
       if (message.result_int() >= 100 && message.result_int() < 200)
@@ -271,7 +268,7 @@ struct Client::Shared {
   }
   // The pool of the io thread that runs this executor, or null.
   ClientPool* PoolOf(const Executor& executor) {
-    const auto* context = &boost::asio::query(executor, boost::asio::execution::context);
+    const auto* context = &executor.context();
     for (const auto& pool : pools) {
       if (context == &pool->context()) return pool.get();
     }
@@ -325,9 +322,8 @@ Task<StatusOr<ClientResponse>> Client::Send(ClientRequest request) {
   const unsigned index =
       shared->next.fetch_add(1, std::memory_order_relaxed) % shared->pools.size();
   ClientPool& pool = *shared->pools[index];
-  StatusOr<ClientResponse> response = co_await boost::asio::co_spawn(
-      pool.context(), Shared::Send(shared, pool, std::move(request)), use_awaitable);
-  co_return response;
+  co_return co_await RunOn(pool.context().get_executor(),
+                           Shared::Send(shared, pool, std::move(request)));
 }
 
 ClientStats Client::Stats() const {

@@ -3,10 +3,10 @@
 #include <sys/ioctl.h>
 
 #include <boost/asio/buffer.hpp>
-#include <boost/asio/redirect_error.hpp>
 #include <cstdio>
 #include <cstring>
 
+#include "platform/async/asio_await.h"
 #include "platform/http/problem.h"
 
 namespace starling::http {
@@ -16,8 +16,6 @@ constexpr size_t kSmallBuffer = 4 * 1024;
 constexpr size_t kBodyBuffer = 64 * 1024;
 constexpr size_t kLingerBytes = 4 * 1024 * 1024;
 
-using boost::asio::redirect_error;
-using boost::asio::use_awaitable;
 using boost::system::error_code;
 
 }  // namespace
@@ -121,8 +119,7 @@ Task<bool> Connection::Read() {
   }
   error_code error;
   const size_t size = co_await socket_.async_read_some(
-      boost::asio::buffer(in_.data() + in_end_, in_.size() - in_end_),
-      redirect_error(use_awaitable, error));
+      boost::asio::buffer(in_.data() + in_end_, in_.size() - in_end_), AsTask(error));
   if (error) {
     HandleReadError(error == boost::asio::error::eof);
     co_await Flush();
@@ -270,7 +267,7 @@ Task<void> Connection::Linger() {
   size_t dropped = 0;
   while (!error && dropped < kLingerBytes) {
     dropped += co_await socket_.async_read_some(boost::asio::buffer(in_.data(), in_.size()),
-                                                redirect_error(use_awaitable, error));
+                                                AsTask(error));
   }
 }
 

@@ -1,9 +1,9 @@
 // What a connection says: answers, streams, and how they get to the kernel.
 #include <sys/socket.h>
 
-#include <boost/asio/redirect_error.hpp>
 #include <charconv>
 
+#include "platform/async/asio_await.h"
 #include "platform/http/connection.h"
 
 namespace starling::http {
@@ -11,8 +11,6 @@ namespace {
 
 constexpr size_t kCopiedBody = 16 * 1024;  // a larger body is sent from where it is
 
-using boost::asio::redirect_error;
-using boost::asio::use_awaitable;
 using boost::system::error_code;
 
 }  // namespace
@@ -103,7 +101,7 @@ Task<bool> Connection::Flush() {
     phase_ = Phase::kWriting;
     deadline_ = std::chrono::steady_clock::now() + thread_->options().write_timeout;
     error_code error;
-    co_await socket_.async_wait(Socket::wait_write, redirect_error(use_awaitable, error));
+    co_await socket_.async_wait(Socket::wait_write, AsTask(error));
     phase_ = before;
     if (error) {
       if (timed_out_) thread_->counters.timeouts.Add();

@@ -6,8 +6,8 @@
 
 #include <boost/asio/ip/v6_only.hpp>
 #include <boost/asio/post.hpp>
-#include <boost/asio/redirect_error.hpp>
 
+#include "platform/async/asio_await.h"
 #include "platform/http/connection.h"
 #include "platform/http/problem.h"
 
@@ -18,8 +18,6 @@ namespace {
 constexpr int kMaxRejecting = 64;
 constexpr int kBacklogRounds = 3;
 
-using boost::asio::redirect_error;
-using boost::asio::use_awaitable;
 using boost::system::error_code;
 
 bool IsOutOfResources(const error_code& error) {
@@ -162,8 +160,7 @@ Task<void> ServerThread::Accept() {
   while (!draining_ && !stopped_) {
     error_code error;
     Tcp::endpoint peer;
-    Socket socket =
-        co_await acceptor_.async_accept(context_, peer, redirect_error(use_awaitable, error));
+    Socket socket = co_await acceptor_.async_accept(context_, peer, AsTask(error));
     if (!error) {
       TakeConnection(std::move(socket), peer);
     } else if (IsOutOfResources(error)) {
@@ -240,7 +237,7 @@ Task<void> ServerThread::Sweep() {
   while (!stopped_) {
     sweep_timer_.expires_after(options().sweep_interval);
     error_code ignored;
-    co_await sweep_timer_.async_wait(redirect_error(use_awaitable, ignored));
+    co_await sweep_timer_.async_wait(AsTask(ignored));
     if (!stopped_) SweepConnections();
   }
 }

@@ -25,8 +25,8 @@ struct UnaryEntry {
       co_return InvalidArgument("the request is not a serialised {}",
                                 Request::descriptor()->full_name());
     }
-    StatusOr<Response> response =
-        co_await (static_cast<Service*>(service)->*kMethod)(context, request);
+    Task<StatusOr<Response>> call = (static_cast<Service*>(service)->*kMethod)(context, request);
+    StatusOr<Response>& response = co_await call;
     if (!response.ok()) co_return std::move(response).status();
     co_return response->SerializeAsString();
   }
@@ -35,8 +35,8 @@ struct UnaryEntry {
                            const JsonInput& input, JsonOutput& output) {
     Request request;
     CO_RETURN_IF_ERROR(FillRequest(rule, input, request));
-    StatusOr<Response> response =
-        co_await (static_cast<Service*>(service)->*kMethod)(context, request);
+    Task<StatusOr<Response>> call = (static_cast<Service*>(service)->*kMethod)(context, request);
+    StatusOr<Response>& response = co_await call;
     if (!response.ok()) co_return std::move(response).status();
     if constexpr (requires { response->etag(); }) output.etag = response->etag();
     if constexpr (std::is_same_v<Response, google::protobuf::Empty>) {

@@ -163,6 +163,7 @@ TEST(SecretNames, AreKnownInEverySpelling) {
 TEST(LogThrottle, LetsEveryNthThrough) {
   EveryN every(3);
   std::vector<bool> taken;
+  taken.reserve(7);
   for (int i = 0; i < 7; ++i) taken.push_back(every.Take());
   EXPECT_THAT(taken, testing::ElementsAre(true, false, false, true, false, false, true));
 }

@@ -18,7 +18,9 @@ constexpr size_t kMaxLines = 8'192;
 constexpr size_t kMaxBytes = size_t{8} << 20;
 
 bool ShowsColours(Output::Kind kind) {
-  if (kind == Output::kFile || std::getenv("NO_COLOR") != nullptr) return false;
+  if (kind == Output::kFile) return false;
+  // Nothing in a process of ours changes its environment.
+  if (std::getenv("NO_COLOR") != nullptr) return false;  // NOLINT(concurrency-mt-unsafe)
   return isatty(kind == Output::kStdout ? STDOUT_FILENO : STDERR_FILENO) == 1;
 }
 

@@ -42,6 +42,7 @@ class LogFile : public testing::Test {
 TEST_F(LogFile, HoldsEveryLineOfEveryThreadOnceFlushed) {
   ASSERT_TRUE(SetOutput({.kind = Output::kFile, .path = Path("a.log")}).ok());
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([t] {
       for (int i = 0; i < 200; ++i) Info(fmt::format("thread{}", t), "line {}", i);

@@ -157,6 +157,7 @@ TEST(MethodMetrics, AddUpExactlyWhileScraped) {
   MethodMetrics& method = metrics.AddMethod("s", "m");
   std::latch start(5);
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       start.arrive_and_wait();

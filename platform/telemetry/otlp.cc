@@ -1,11 +1,13 @@
 #include "platform/telemetry/otlp.h"
 
-#include <boost/asio/redirect_error.hpp>
-
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <exception>
 #include <mutex>
+
+#include "platform/async/asio_await.h"
 
 namespace starling::telemetry {
 namespace {
@@ -28,19 +30,18 @@ class Event {
     }
   }
 
+  using Timer = boost::asio::steady_timer;
+
   // Until it is set, but for no longer than `limit`.
   Task<void> Wait(Duration limit) {
     const Executor executor = co_await CurrentExecutor();
     const Place place(*this, std::make_shared<Timer>(executor, limit));
     if (place.set) co_return;
     boost::system::error_code ignored;
-    co_await place.timer->async_wait(
-        boost::asio::redirect_error(boost::asio::use_awaitable, ignored));
+    co_await place.timer->async_wait(AsTask(ignored));
   }
 
  private:
-  using Timer = boost::asio::steady_timer;
-
   // Among those who wait. It lives in the coroutine's frame, so that a frame destroyed with its
   // io_context leaves too.
   struct Place {

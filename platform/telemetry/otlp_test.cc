@@ -161,7 +161,7 @@ TEST(OtlpExporter, StopsTryingAgainWhenItsBudgetIsSpent) {
   Finish(tracer, 512 * 8);
   boost::asio::io_context context;
   Spawn(context.get_executor(), exporter.Run());
-  while (exporter.lost() < 512 * 8) context.run_one();
+  while (exporter.lost() < uint64_t{512} * 8) context.run_one();
   // Eight batches have one try each, and ten more between them instead of sixteen.
   EXPECT_EQ(collector.bodies.size(), 18u);
 }
@@ -202,6 +202,7 @@ TEST(OtlpExporter, AccountsForEverySpanWhileThreadsTraceAndItStopsOnAnother) {
                                               });
   Spawn(runtime.executor(0), exporter.Run());
   std::vector<std::thread> threads;
+  threads.reserve(3);
   for (int t = 0; t < 3; ++t) threads.emplace_back([&] { Finish(telemetry.tracer(), 2'000); });
   for (std::thread& thread : threads) thread.join();
   runtime

@@ -184,6 +184,7 @@ TEST(Tracer, AccountsForEverySpanOfManyThreads) {
   Tracer tracer({.sampling_ratio = 1.0, .queue_limit = 1'000});
   tracer.SetExporting(true);
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 1'000; ++i) tracer.Start("s", Span::kInternal, {}).End(OkStatus());

@@ -43,6 +43,7 @@ TEST(Metrics, CountsExactlyFromManyThreads) {
   Counter& counter = metrics.AddCounter("starling_test_total", "Test");
   Histogram& histogram = metrics.AddHistogram("starling_test_seconds", "Test");
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&] {
       for (int i = 0; i < 10'000; ++i) {

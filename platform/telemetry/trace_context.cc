@@ -1,5 +1,6 @@
 #include "platform/telemetry/trace_context.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace starling::telemetry {
@@ -88,12 +89,12 @@ std::optional<TraceContext> TraceContext::Parse(std::string_view text) {
 FixedText<55> TraceContext::TraceparentText() const {
   FixedText<55> text;
   char* out = text.characters.data();
-  std::memcpy(out, "00-", 3);
+  std::copy_n("00-", 3, out);
   WriteSixteenDigits(trace_high, out + 3);
   WriteSixteenDigits(trace_low, out + 19);
   out[35] = '-';
   WriteSixteenDigits(span_id, out + 36);
-  std::memcpy(out + 52, sampled ? "-01" : "-00", 3);
+  std::copy_n(sampled ? "-01" : "-00", 3, out + 52);
   return text;
 }
 

@@ -16,6 +16,8 @@ constexpr Duration kSessionLife = std::chrono::hours(24 * 7);
 constexpr size_t kMaxSessions = 1'000'000;
 constexpr int kHistory = 500;
 constexpr int kDefaultHistory = 50;
+constexpr int kRecent = 50;  // kept in memory
+constexpr size_t kBatch = 2'048;
 constexpr int kDefaultPage = 100;
 constexpr int kMaxPage = 1'000;
 constexpr char kTopic[] = "user-events";
@@ -26,6 +28,10 @@ void SetTime(int64_t nanoseconds, google::protobuf::Timestamp* out) {
 }
 void SetTime(TimePoint time, google::protobuf::Timestamp* out) {
   SetTime(time.time_since_epoch().count(), out);
+}
+
+int64_t Nanoseconds(const google::protobuf::Timestamp& time) {
+  return time.seconds() * 1'000'000'000 + time.nanos();
 }
 
 Status NoSuchUser(std::string_view user_id) { return NotFound("there is no user '{}'", user_id); }
@@ -64,20 +70,18 @@ StatusOr<std::string> AfterOf(std::string_view page_token) {
 
 StatusOr<std::shared_ptr<ProfileService>> ProfileService::Create(host::Environment& environment) {
   STARLING_ASSIGN_OR_RETURN(auto database, environment.OpenDatabase("profile", kMigrations));
-  STARLING_ASSIGN_OR_RETURN(auto inbox, messaging::Inbox::Open(*database));
-  auto service =
-      std::make_shared<ProfileService>(std::move(database), std::move(inbox), environment);
+  auto service = std::make_shared<ProfileService>(std::move(database), environment);
   STARLING_RETURN_IF_ERROR(service->LoadSessions());
   return service;
 }
 
 ProfileService::ProfileService(std::unique_ptr<sql::Database> database,
-                               std::unique_ptr<messaging::Inbox> inbox,
                                host::Environment& environment)
     : environment_(environment),
       database_(std::move(database)),
-      inbox_(std::move(inbox)),
-      sessions_(kMaxSessions) {}
+      sessions_(kMaxSessions),
+      recent_(static_cast<size_t>(environment.Config<ProfileConfig>().Get()->recent_users),
+              kRecent) {}
 
 Status ProfileService::LoadSessions() {
   const int64_t now = environment_.clock().Now().time_since_epoch().count();
@@ -98,7 +102,7 @@ Status ProfileService::Start() {
   STARLING_ASSIGN_OR_RETURN(
       subscription_,
       environment_.events().Subscribe(
-          kTopic, "profile", {},
+          kTopic, "profile", {.max_batch = kBatch},
           [this](std::span<const messaging::Delivered> events) { return Consume(events); }));
   return OkStatus();
 }
@@ -153,6 +157,7 @@ Task<StatusOr<v1::User>> ProfileService::UpdateUser(CallContext&,
 Task<StatusOr<Empty>> ProfileService::DeleteUser(CallContext&,
                                                  const v1::DeleteUserRequest& request) {
   CO_RETURN_IF_ERROR(CheckUserId(request.user_id(), "user_id"));
+  const TimePoint now = environment_.clock().Now();
   co_return co_await database_->Write([&](sql::Transaction& transaction) -> StatusOr<Empty> {
     const std::string& user_id = request.user_id();
     STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM users WHERE user_id = ?1", user_id));
@@ -163,8 +168,15 @@ Task<StatusOr<Empty>> ProfileService::DeleteUser(CallContext&,
         transaction.Execute("DELETE FROM sessions WHERE user_id = ?1", user_id));
     STARLING_RETURN_IF_ERROR(
         transaction.Execute("DELETE FROM history WHERE user_id = ?1", user_id));
-    transaction.OnCommit([this, user_id] { sessions_.RemoveUser(user_id); });
     if (!existed && transaction.changes() == 0) return NoSuchUser(user_id);
+    STARLING_RETURN_IF_ERROR(transaction.Execute(
+        "INSERT INTO forgotten (user_id, forgotten_at) VALUES (?1, ?2) ON CONFLICT (user_id) DO "
+        "UPDATE SET forgotten_at = excluded.forgotten_at",
+        user_id, now.time_since_epoch().count()));
+    transaction.OnCommit([this, user_id] {
+      sessions_.RemoveUser(user_id);
+      recent_.Remove(user_id);
+    });
     return Empty();
   });
 }
@@ -228,23 +240,35 @@ Task<StatusOr<v1::GetHistoryResponse>> ProfileService::GetHistory(
     co_return InvalidField("limit", "{} is outside 0 to {}", request.limit(), kHistory);
   }
   const int limit = request.limit() == 0 ? kDefaultHistory : request.limit();
-  co_return co_await database_->Read([&](sql::Connection& connection)
-                                         -> StatusOr<v1::GetHistoryResponse> {
-    v1::GetHistoryResponse response;
-    STARLING_RETURN_IF_ERROR(connection.Query(
-        "SELECT event_id, type, product_id, occurred_at, quantity FROM history WHERE user_id = ?1 "
-        "ORDER BY occurred_at DESC, sequence DESC LIMIT ?2",
-        [&](const sql::Row& row) {
-          v1::Interaction& interaction = *response.add_interactions();
-          interaction.set_event_id(std::string(row.Text(0)));
-          interaction.set_type(std::string(row.Text(1)));
-          interaction.set_product_id(std::string(row.Text(2)));
-          SetTime(row.Int(3), interaction.mutable_occurred_at());
-          interaction.set_quantity(row.Real(4));
-        },
-        request.user_id(), limit));
-    return response;
-  });
+  if (auto known = recent_.Find(request.user_id(), limit)) co_return *std::move(known);
+  RecentHistory::Load load = recent_.Begin(request.user_id());
+  StatusOr<v1::GetHistoryResponse> history = co_await database_->Read(
+      [&](sql::Connection& connection) -> StatusOr<v1::GetHistoryResponse> {
+        return ReadHistory(connection, request.user_id(), std::max(limit, kRecent));
+      });
+  if (!history.ok()) co_return history;
+  recent_.End(std::move(load), *history);
+  while (history->interactions_size() > limit) history->mutable_interactions()->RemoveLast();
+  co_return history;
+}
+
+StatusOr<v1::GetHistoryResponse> ProfileService::ReadHistory(sql::Connection& connection,
+                                                             const std::string& user_id,
+                                                             int limit) const {
+  v1::GetHistoryResponse response;
+  STARLING_RETURN_IF_ERROR(connection.Query(
+      "SELECT event_id, type, product_id, occurred_at, quantity FROM history WHERE user_id = ?1 "
+      "ORDER BY occurred_at DESC, sequence DESC LIMIT ?2",
+      [&](const sql::Row& row) {
+        v1::Interaction& interaction = *response.add_interactions();
+        interaction.set_event_id(std::string(row.Text(0)));
+        interaction.set_type(std::string(row.Text(1)));
+        interaction.set_product_id(std::string(row.Text(2)));
+        SetTime(row.Int(3), interaction.mutable_occurred_at());
+        interaction.set_quantity(row.Real(4));
+      },
+      user_id, limit));
+  return response;
 }
 
 Task<StatusOr<v1::Session>> ProfileService::CreateSession(CallContext&,
@@ -316,28 +340,57 @@ Task<StatusOr<v1::ResolvedSession>> ProfileService::ResolveSession(
 }
 
 Task<Status> ProfileService::Consume(std::span<const messaging::Delivered> events) {
+  std::vector<ingestion::v1::UserEvent> taken;
+  taken.reserve(events.size());
+  for (const messaging::Delivered& delivered : events) {
+    if (delivered.event.type != "starling.user.event.v1") continue;
+    ingestion::v1::UserEvent& event = taken.emplace_back();
+    if (!event.ParseFromString(delivered.event.data)) {
+      co_return InvalidArgument("event '{}' is no UserEvent", delivered.event.id);
+    }
+    if (event.user_id().empty() || event.type() == "impression") taken.pop_back();
+  }
+  if (taken.empty()) co_return OkStatus();
   co_return co_await database_->Write([&](sql::Transaction& transaction) -> Status {
-    for (const messaging::Delivered& delivered : events) {
-      if (delivered.event.type != "starling.user.event.v1") continue;
-      ingestion::v1::UserEvent event;
-      if (!event.ParseFromString(delivered.event.data)) {
-        return InvalidArgument("event '{}' is no UserEvent", delivered.event.id);
+    // Per user of this batch: when it was forgotten; 0: never.
+    std::unordered_map<std::string_view, int64_t> forgotten;
+    std::vector<const ingestion::v1::UserEvent*> added;
+    for (const ingestion::v1::UserEvent& event : taken) {
+      const auto [user, is_new] = forgotten.try_emplace(event.user_id(), 0);
+      if (is_new) {
+        STARLING_ASSIGN_OR_RETURN(
+            const std::optional<int64_t> when,
+            transaction.QueryOne(
+                "SELECT forgotten_at FROM forgotten WHERE user_id = ?1",
+                [](const sql::Row& row) { return row.Int(0); }, event.user_id()));
+        user->second = when.value_or(0);
       }
-      if (event.user_id().empty()) continue;  // nobody's history
-      STARLING_ASSIGN_OR_RETURN(const bool first, inbox_->FirstTime(transaction, event.event_id()));
-      if (!first) continue;
-      const int64_t at =
-          event.occurred_at().seconds() * 1'000'000'000 + event.occurred_at().nanos();
+      const int64_t at = Nanoseconds(event.occurred_at());
+      if (at <= user->second) continue;
       STARLING_RETURN_IF_ERROR(transaction.Execute(
           "INSERT INTO history (user_id, event_id, type, product_id, occurred_at, quantity) "
           "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (event_id) DO NOTHING",
           event.user_id(), event.event_id(), event.type(), event.product_id(), at,
           event.quantity()));
+      if (transaction.changes() > 0) added.push_back(&event);
+    }
+    for (const auto& [user_id, when] : forgotten) {
       STARLING_RETURN_IF_ERROR(transaction.Execute(
           "DELETE FROM history WHERE sequence IN (SELECT sequence FROM history WHERE user_id = ?1 "
           "ORDER BY occurred_at DESC, sequence DESC LIMIT -1 OFFSET ?2)",
-          event.user_id(), kHistory));
+          user_id, kHistory));
     }
+    transaction.OnCommit([this, added = std::move(added)] {
+      for (const ingestion::v1::UserEvent* event : added) {
+        v1::Interaction interaction;
+        interaction.set_event_id(event->event_id());
+        interaction.set_type(event->type());
+        interaction.set_product_id(event->product_id());
+        *interaction.mutable_occurred_at() = event->occurred_at();
+        interaction.set_quantity(event->quantity());
+        recent_.Add(event->user_id(), interaction);
+      }
+    });
     return OkStatus();
   });
 }

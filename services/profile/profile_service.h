@@ -2,18 +2,25 @@
 // they say.
 //
 // Owns users, passwords (argon2id), sessions (by SHA-256) and the newest 500 interactions of each
-// user, fed by the topic "user-events" (starling.user.event.v1, data UserEvent as protobuf) through
-// an inbox: an event counts once, however often it comes. Sessions are looked up in memory; the
-// rest is read from the database.
+// user, fed by the topic "user-events" (starling.user.event.v1, data UserEvent as protobuf).
+// Impressions are no interactions: a page shows many, and they would push out what the user did.
+//
+// An event counts once, however often it comes: its id is the row's, one that was pushed out is
+// pushed out again, and what happened before a user was forgotten stays forgotten. So there is no
+// inbox, whose table would grow with every event.
+//
+// Sessions are looked up in memory, and so are the newest interactions of users who are asked for
+// often; the rest is read from the database.
 #pragma once
 
 #include <memory>
 
 #include "contracts/profile/v1/profile.service.h"
 #include "platform/host/hosted_service.h"
-#include "platform/messaging/inbox.h"
 #include "platform/security/password.h"
 #include "platform/storage/sql/sql.h"
+#include "services/profile/profile_config.h"
+#include "services/profile/recent_history.h"
 #include "services/profile/session_table.h"
 
 namespace starling::profile {
@@ -21,9 +28,9 @@ namespace starling::profile {
 class ProfileService final : public v1::Profile, public host::HostedService {
  public:
   using Contract = v1::Profile;
+  using Config = ProfileConfig;
   static StatusOr<std::shared_ptr<ProfileService>> Create(host::Environment& environment);
-  ProfileService(std::unique_ptr<sql::Database> database, std::unique_ptr<messaging::Inbox> inbox,
-                 host::Environment& environment);
+  ProfileService(std::unique_ptr<sql::Database> database, host::Environment& environment);
 
   Task<StatusOr<v1::User>> GetUser(CallContext& context,
                                    const v1::GetUserRequest& request) override;
@@ -50,11 +57,13 @@ class ProfileService final : public v1::Profile, public host::HostedService {
  private:
   Status LoadSessions();
   Task<Status> Consume(std::span<const messaging::Delivered> events);
+  StatusOr<v1::GetHistoryResponse> ReadHistory(sql::Connection& connection,
+                                               const std::string& user_id, int limit) const;
 
   host::Environment& environment_;
   std::unique_ptr<sql::Database> database_;
-  std::unique_ptr<messaging::Inbox> inbox_;
   SessionTable sessions_;
+  RecentHistory recent_;
   security::PasswordHasher passwords_;
   std::unique_ptr<messaging::Subscription> subscription_;
 };

@@ -165,6 +165,37 @@ TEST_F(ProfileServiceTest, AnEventThatComesAgainCountsOnce) {
   EXPECT_THAT(History("ada"), ElementsAre("e2", "e1"));
 }
 
+TEST_F(ProfileServiceTest, AHistoryThatWasReadBeforeHasTheNextEvent) {
+  Tell({View("e1", "ada", 1)});
+  EXPECT_THAT(History("ada", 10), ElementsAre("e1"));
+  Tell({View("e2", "ada", 2), View("e1", "ada", 1)});
+  EXPECT_THAT(History("ada", 10), ElementsAre("e2", "e1"));
+  EXPECT_THAT(History("ada", 500), ElementsAre("e2", "e1"));
+  EXPECT_THAT(History("bob", 10), ElementsAre());
+  Tell({View("e3", "bob", 3)});
+  EXPECT_THAT(History("bob", 10), ElementsAre("e3"));
+}
+
+TEST_F(ProfileServiceTest, AnImpressionIsNoInteraction) {
+  ingestion::v1::UserEvent seen = View("e1", "ada", 1);
+  seen.set_type("impression");
+  Tell({seen, View("e2", "ada", 2)});
+  EXPECT_THAT(History("ada"), ElementsAre("e2"));
+}
+
+TEST_F(ProfileServiceTest, WhatAForgottenUserDidStaysForgotten) {
+  const int64_t now = environment_.clock().Now().time_since_epoch() / std::chrono::seconds(1);
+  Tell({View("e1", "ada", now - 5)});
+  EXPECT_THAT(History("ada", 10), ElementsAre("e1"));
+  v1::DeleteUserRequest forget;
+  forget.set_user_id("ada");
+  ASSERT_TRUE(Block(service_->DeleteUser(context_, forget)).ok());
+  EXPECT_THAT(History("ada", 10), ElementsAre());
+  Tell({View("e1", "ada", now - 5), View("late", "ada", now - 1), View("e2", "ada", now + 5)});
+  EXPECT_THAT(History("ada", 10), ElementsAre("e2"));
+  EXPECT_THAT(History("ada", 500), ElementsAre("e2"));
+}
+
 TEST_F(ProfileServiceTest, AnEventThatCannotBeReadIsSetAsideAndKeepsNobodyBack) {
   messaging::Event poison{.id = "poison", .source = "/x", .type = "starling.user.event.v1"};
   poison.data = "\xff\xff";

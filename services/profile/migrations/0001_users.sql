@@ -20,6 +20,12 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_by_user ON sessions (user_id);
 CREATE INDEX sessions_by_end ON sessions (expires_at);
 
+-- Users that were forgotten, and when: what they did before that time is not taken in again.
+CREATE TABLE forgotten (
+  user_id TEXT PRIMARY KEY NOT NULL,
+  forgotten_at INTEGER NOT NULL
+) WITHOUT ROWID;
+
 -- What users did, the newest 500 of each.
 CREATE TABLE history (
   sequence INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,0 +1,100 @@
+#include "services/profile/recent_history.h"
+
+#include <algorithm>
+
+namespace starling::profile {
+namespace {
+
+bool IsNewer(const v1::Interaction& a, const v1::Interaction& b) {
+  return std::pair(a.occurred_at().seconds(), a.occurred_at().nanos()) >
+         std::pair(b.occurred_at().seconds(), b.occurred_at().nanos());
+}
+
+}  // namespace
+
+RecentHistory::RecentHistory(size_t users, int per_user)
+    : users_per_shard_(users / std::tuple_size_v<decltype(shards_)>), per_user_(per_user) {}
+
+RecentHistory::Load::Load(Load&& other) noexcept
+    : owner_(std::exchange(other.owner_, nullptr)), user_id_(std::move(other.user_id_)) {}
+
+RecentHistory::Load::~Load() {
+  if (owner_ == nullptr) return;
+  Shard& shard = owner_->ShardOf(user_id_);
+  const std::lock_guard lock(shard.mutex);
+  (void)Finish(shard, user_id_);
+}
+
+std::optional<v1::GetHistoryResponse> RecentHistory::Find(std::string_view user_id, int limit) {
+  if (limit > per_user_) return std::nullopt;
+  Shard& shard = ShardOf(user_id);
+  const std::lock_guard lock(shard.mutex);
+  const auto at = shard.at.find(user_id);
+  if (at == shard.at.end()) return std::nullopt;
+  shard.users.splice(shard.users.begin(), shard.users, at->second);
+  const auto& newest = at->second->newest;
+  const int count = std::min(limit, static_cast<int>(newest.size()));
+  v1::GetHistoryResponse response;
+  response.mutable_interactions()->Reserve(count);
+  for (int i = 0; i < count; ++i) *response.add_interactions() = newest[static_cast<size_t>(i)];
+  return response;
+}
+
+RecentHistory::Load RecentHistory::Begin(std::string_view user_id) {
+  Shard& shard = ShardOf(user_id);
+  const std::lock_guard lock(shard.mutex);
+  ++shard.loading.try_emplace(std::string(user_id)).first->second.loads;
+  return {*this, std::string(user_id)};
+}
+
+bool RecentHistory::Finish(Shard& shard, std::string_view user_id) {
+  const auto loading = shard.loading.find(user_id);
+  const bool changed = loading->second.changed;
+  if (--loading->second.loads == 0) shard.loading.erase(loading);
+  return !changed;
+}
+
+void RecentHistory::End(Load load, const v1::GetHistoryResponse& newest) {
+  Shard& shard = ShardOf(load.user_id_);
+  const std::lock_guard lock(shard.mutex);
+  load.owner_ = nullptr;
+  if (!Finish(shard, load.user_id_) || users_per_shard_ == 0 || shard.at.contains(load.user_id_))
+    return;
+  if (shard.users.size() >= users_per_shard_) {
+    shard.at.erase(shard.users.back().user_id);
+    shard.users.pop_back();
+  }
+  const int count = std::min(per_user_, newest.interactions_size());
+  User& user = shard.users.emplace_front(User{load.user_id_, {}});
+  user.newest.assign(newest.interactions().begin(), newest.interactions().begin() + count);
+  shard.at.emplace(load.user_id_, shard.users.begin());
+}
+
+void RecentHistory::Add(std::string_view user_id, const v1::Interaction& interaction) {
+  Shard& shard = ShardOf(user_id);
+  const std::lock_guard lock(shard.mutex);
+  if (const auto loading = shard.loading.find(user_id); loading != shard.loading.end())
+    loading->second.changed = true;
+  const auto at = shard.at.find(user_id);
+  if (at == shard.at.end()) return;
+  auto& newest = at->second->newest;
+  // Of two at one time the later committed is the newer, as the database orders them.
+  const auto place = std::find_if(newest.begin(), newest.end(), [&](const v1::Interaction& other) {
+    return !IsNewer(other, interaction);
+  });
+  newest.insert(place, interaction);
+  if (newest.size() > static_cast<size_t>(per_user_)) newest.pop_back();
+}
+
+void RecentHistory::Remove(std::string_view user_id) {
+  Shard& shard = ShardOf(user_id);
+  const std::lock_guard lock(shard.mutex);
+  if (const auto loading = shard.loading.find(user_id); loading != shard.loading.end())
+    loading->second.changed = true;
+  const auto at = shard.at.find(user_id);
+  if (at == shard.at.end()) return;
+  shard.users.erase(at->second);
+  shard.at.erase(at);
+}
+
+}  // namespace starling::profile

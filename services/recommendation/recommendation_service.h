@@ -1,0 +1,82 @@
+// Personal recommendations: asks profile for what the user did last, inference for what that model
+// ranks best, and catalog for what those products are; applies the business rules; and answers in
+// time whatever of that fails.
+//
+//   part that fails or is slow      the answer does without it                  `degraded`
+//   profile                         the newest history; the model knows older   "profile"
+//   inference                       the user's last good answer, then popular   "inference"
+//   catalog                         products as they were when last read        "catalog"
+//
+// Owns no durable data: impressions and last good answers are kept in memory, bounded. Tells the
+// topic "recommendations" what was served, off the path of the request.
+#pragma once
+
+#include <memory>
+
+#include "contracts/catalog/v1/catalog.service.h"
+#include "contracts/features/v1/features.service.h"
+#include "contracts/inference/v1/inference.service.h"
+#include "contracts/profile/v1/profile.service.h"
+#include "contracts/recommendation/v1/recommendation.service.h"
+#include "platform/base/snapshot.h"
+#include "platform/host/hosted_service.h"
+#include "services/recommendation/bounded_cache.h"
+#include "services/recommendation/impressions.h"
+#include "services/recommendation/rules.h"
+#include "services/recommendation/served_log.h"
+
+namespace starling::recommendation {
+
+using rpc::CallContext;
+
+class RecommendationService final : public v1::Recommendation, public host::HostedService {
+ public:
+  using Contract = v1::Recommendation;
+  using Config = RecommendationConfig;
+  static StatusOr<std::shared_ptr<RecommendationService>> Create(host::Environment& environment);
+  explicit RecommendationService(host::Environment& environment);
+
+  Task<StatusOr<v1::RecommendResponse>> Recommend(CallContext& context,
+                                                  const v1::RecommendRequest& request) override;
+  Task<StatusOr<v1::RecommendResponse>> RecommendForUser(
+      CallContext& context, const v1::RecommendForUserRequest& request) override;
+  Task<StatusOr<v1::RecommendResponse>> ListSimilarProducts(
+      CallContext& context, const v1::ListSimilarProductsRequest& request) override;
+
+  Status Start() override;
+  void Stop() override;
+
+ private:
+  struct Ask;     // what is asked for
+  struct Answer;  // what is known so far
+  using Ranked = std::vector<inference::v1::ScoredProduct>;
+
+  Task<StatusOr<v1::RecommendResponse>> Compose(CallContext& context, const Ask& ask);
+  Task<void> ReadHistory(CallContext& context, const Ask& ask, Answer& answer);
+  Task<void> Rank(CallContext& context, const Ask& ask, Answer& answer);
+  Task<void> AddPopular(CallContext& context, const Ask& ask, Answer& answer);
+  Task<void> ReadProducts(CallContext& context, const Ask& ask, Answer& answer);
+  v1::RecommendResponse Write(const Ask& ask, Answer& answer);
+  // For the day when catalog does not answer.
+  void Remember(const catalog::v1::Product& product);
+  Task<Status> Consume(std::span<const messaging::Delivered> events);
+
+  host::Environment& environment_;
+  const config::Handle<RecommendationConfig> config_;
+  std::shared_ptr<profile::v1::Profile> profile_;
+  std::shared_ptr<catalog::v1::Catalog> catalog_;
+  std::shared_ptr<features::v1::Features> features_;
+  std::shared_ptr<inference::v1::Inference> inference_;
+  BoundedCache<Ranked> last_good_;
+  BoundedCache<catalog::v1::Product> products_;
+  struct Popular {
+    std::vector<std::string> product_ids;
+    Instant read_at{};
+  };
+  Snapshot<Popular> popular_;
+  Impressions impressions_;
+  ServedLog served_;
+  std::unique_ptr<messaging::Subscription> subscription_;
+};
+
+}  // namespace starling::recommendation

@@ -1,0 +1,341 @@
+#include "services/recommendation/recommendation_service.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "contracts/ingestion/v1/ingestion.pb.h"
+#include "platform/host/service_test.h"
+
+namespace starling::recommendation {
+namespace {
+
+using catalog::v1::Product;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+// What a neighbour does when it is asked.
+struct Mood {
+  Status failure;
+  Duration delay{};
+  int calls = 0;
+
+  template <typename T>
+  Task<StatusOr<T>> Answer(T answer) {
+    ++calls;
+    if (delay > Duration(0)) co_await SleepFor(delay);
+    if (!failure.ok()) co_return failure;
+    co_return answer;
+  }
+};
+
+// Neighbours whose answers and moods the test sets. Only what recommendation asks is answered.
+class FakeProfile final : public profile::v1::Profile {
+ public:
+  using Empty = google::protobuf::Empty;
+  Task<StatusOr<profile::v1::GetHistoryResponse>> GetHistory(
+      CallContext&, const profile::v1::GetHistoryRequest& request) override {
+    return mood.Answer(histories[request.user_id()]);
+  }
+#define STARLING_NOT_ASKED(Response, Method, Request)                      \
+  Task<StatusOr<Response>> Method(CallContext&, const Request&) override { \
+    co_return Unimplemented("recommendation does not ask this");           \
+  }
+  STARLING_NOT_ASKED(profile::v1::User, GetUser, profile::v1::GetUserRequest)
+  STARLING_NOT_ASKED(profile::v1::User, UpdateUser, profile::v1::UpdateUserRequest)
+  STARLING_NOT_ASKED(Empty, DeleteUser, profile::v1::DeleteUserRequest)
+  STARLING_NOT_ASKED(profile::v1::ListUsersResponse, ListUsers, profile::v1::ListUsersRequest)
+  STARLING_NOT_ASKED(Empty, SetPassword, profile::v1::SetPasswordRequest)
+  STARLING_NOT_ASKED(profile::v1::Session, CreateSession, profile::v1::CreateSessionRequest)
+  STARLING_NOT_ASKED(Empty, DeleteCurrentSession, profile::v1::DeleteCurrentSessionRequest)
+  STARLING_NOT_ASKED(profile::v1::ResolvedSession, ResolveSession,
+                     profile::v1::ResolveSessionRequest)
+  std::map<std::string, profile::v1::GetHistoryResponse> histories;
+  Mood mood;
+};
+
+class FakeCatalog final : public catalog::v1::Catalog {
+ public:
+  using Empty = google::protobuf::Empty;
+  Task<StatusOr<catalog::v1::BatchGetProductsResponse>> BatchGetProducts(
+      CallContext&, const catalog::v1::BatchGetProductsRequest& request) override {
+    catalog::v1::BatchGetProductsResponse response;
+    for (const std::string& id : request.product_ids()) {
+      if (products.contains(id)) *response.add_products() = products[id];
+    }
+    return mood.Answer(std::move(response));
+  }
+  STARLING_NOT_ASKED(Product, CreateProduct, catalog::v1::CreateProductRequest)
+  STARLING_NOT_ASKED(Product, PutProduct, catalog::v1::PutProductRequest)
+  STARLING_NOT_ASKED(Product, UpdateProduct, catalog::v1::UpdateProductRequest)
+  STARLING_NOT_ASKED(Empty, DeleteProduct, catalog::v1::DeleteProductRequest)
+  STARLING_NOT_ASKED(Product, GetProduct, catalog::v1::GetProductRequest)
+  STARLING_NOT_ASKED(catalog::v1::ListProductsResponse, ListProducts,
+                     catalog::v1::ListProductsRequest)
+  STARLING_NOT_ASKED(catalog::v1::BatchUpsertProductsResponse, BatchUpsertProducts,
+                     catalog::v1::BatchUpsertProductsRequest)
+  Task<Status> ExportProducts(CallContext&, const catalog::v1::ExportProductsRequest&,
+                              rpc::Stream<Product>&) override {
+    co_return OkStatus();
+  }
+  std::map<std::string, Product> products;
+  Mood mood;
+};
+
+class FakeFeatures final : public features::v1::Features {
+ public:
+  Task<StatusOr<features::v1::ListPopularResponse>> ListPopular(
+      CallContext&, const features::v1::ListPopularRequest&) override {
+    return mood.Answer(popular);
+  }
+  STARLING_NOT_ASKED(features::v1::ListFeaturesResponse, ListFeatures,
+                     features::v1::ListFeaturesRequest)
+  STARLING_NOT_ASKED(features::v1::ReadFeaturesResponse, ReadFeatures,
+                     features::v1::ReadFeaturesRequest)
+  STARLING_NOT_ASKED(features::v1::Statistics, GetStatistics, features::v1::GetStatisticsRequest)
+  Task<Status> ExportInteractions(CallContext&, const features::v1::ExportInteractionsRequest&,
+                                  rpc::Stream<features::v1::UserInteractions>&) override {
+    co_return OkStatus();
+  }
+  features::v1::ListPopularResponse popular;
+  Mood mood;
+};
+
+class FakeInference final : public inference::v1::Inference {
+ public:
+  Task<StatusOr<inference::v1::RecommendResponse>> Recommend(
+      CallContext&, const inference::v1::RecommendRequest& request) override {
+    asked = request;
+    return mood.Answer(ranked);
+  }
+  STARLING_NOT_ASKED(inference::v1::ListLoadedModelsResponse, ListLoadedModels,
+                     inference::v1::ListLoadedModelsRequest)
+  inference::v1::RecommendResponse ranked;
+  inference::v1::RecommendRequest asked;
+  Mood mood;
+};
+
+class RecommendationServiceTest : public host::ServiceTest<RecommendationService> {
+ protected:
+  void SetUp() override {
+    rpc::Registry& registry = environment_.registry();
+    registry.AddLocal<profile::v1::Profile>(profile_, environment_.telemetry(), nullptr, {});
+    registry.AddLocal<catalog::v1::Catalog>(catalog_, environment_.telemetry(), nullptr, {});
+    registry.AddLocal<features::v1::Features>(features_, environment_.telemetry(), nullptr, {});
+    registry.AddLocal<inference::v1::Inference>(inference_, environment_.telemetry(), nullptr, {});
+    for (const char* id : {"a", "b", "c", "d", "e", "m"}) Stock(id);
+    for (const char* id : {"a", "b", "c"}) RankNext(id);
+    for (const char* id : {"d", "e", "a"}) features_->popular.add_products()->set_product_id(id);
+    inference_->ranked.set_model("recommender");
+    inference_->ranked.set_version("7");
+  }
+  void Begin(config::Sources::Pairs settings = {}) {
+    ASSERT_EQ(environment_.Configure<RecommendationConfig>(std::move(settings)), OkStatus());
+    Open();
+  }
+
+  void Stock(const std::string& id,
+             catalog::v1::Availability availability = catalog::v1::AVAILABILITY_IN_STOCK) {
+    Product& product = catalog_->products[id];
+    product.set_product_id(id);
+    product.set_title("Product " + id);
+    product.set_availability(availability);
+    product.set_etag(std::to_string(availability));
+  }
+  inference::v1::ScoredProduct& RankNext(const std::string& id) {
+    auto& product = *inference_->ranked.add_products();
+    product.set_product_id(id);
+    product.set_source(inference::v1::SOURCE_SIMILAR);
+    product.set_score(static_cast<float>(1 - 0.1 * inference_->ranked.products_size()));
+    return product;
+  }
+  void Did(const std::string& user, const std::string& type, const std::string& id) {
+    auto& interaction = *profile_->histories[user].add_interactions();
+    interaction.set_type(type);
+    interaction.set_product_id(id);
+  }
+  StatusOr<v1::RecommendResponse> Ask(const std::string& user, int limit = 3,
+                                      const std::string& placement = "home",
+                                      const std::string& product = "") {
+    v1::RecommendForUserRequest request;
+    request.set_user_id(user);
+    request.set_limit(limit);
+    request.set_context(placement);
+    request.set_product_id(product);
+    return Block(service_->RecommendForUser(context_, request));
+  }
+  static std::vector<std::string> Ids(const StatusOr<v1::RecommendResponse>& response) {
+    if (!response.ok()) return {ToString(response.status())};
+    std::vector<std::string> ids;
+    for (const auto& item : response->items()) ids.push_back(item.product().product_id());
+    return ids;
+  }
+  static std::vector<std::string> Degraded(const StatusOr<v1::RecommendResponse>& response) {
+    return {response->degraded().begin(), response->degraded().end()};
+  }
+
+  std::shared_ptr<FakeProfile> profile_ = std::make_shared<FakeProfile>();
+  std::shared_ptr<FakeCatalog> catalog_ = std::make_shared<FakeCatalog>();
+  std::shared_ptr<FakeFeatures> features_ = std::make_shared<FakeFeatures>();
+  std::shared_ptr<FakeInference> inference_ = std::make_shared<FakeInference>();
+};
+
+TEST_F(RecommendationServiceTest, ComposesTheAnswerFromItsNeighbours) {
+  Begin();
+  Did("ada", "view", "m");
+  Did("ada", "cart", "m");
+  inference_->ranked.mutable_products(0)->set_because_product_id("m");
+  const auto response = Ask("ada");
+  EXPECT_THAT(Ids(response), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(Degraded(response), IsEmpty());
+  EXPECT_EQ(response->model().version(), "7");
+  EXPECT_EQ(response->items(0).product().title(), "Product a");
+  EXPECT_EQ(response->items(0).reason(), "because you put into your cart Product m");
+  EXPECT_GT(response->items(0).score(), response->items(1).score());
+  EXPECT_NE(response->recommendation_id(), Ask("ada")->recommendation_id());
+  ASSERT_EQ(inference_->asked.signals_size(), 2);
+  EXPECT_FLOAT_EQ(inference_->asked.signals(1).weight(), 0.6f);
+  EXPECT_EQ(inference_->asked.user_id(), "ada");
+}
+
+TEST_F(RecommendationServiceTest, LeavesOutWhatIsBoughtBlockedSoldOutOrGone) {
+  Begin({{"recommendation.blocked", "[b]"}});
+  Did("ada", "purchase", "a");
+  EXPECT_THAT(Ask("ada")->items_size(), 3);
+  EXPECT_THAT(inference_->asked.excluded_ids(), testing::UnorderedElementsAre("a", "b"));
+  EXPECT_FALSE(inference_->asked.allow_repeats());
+  Stock("c", catalog::v1::AVAILABILITY_OUT_OF_STOCK);
+  catalog_->products.erase("d");
+  // The model was told not to give a and b; this one does, as one that is being swapped might.
+  EXPECT_THAT(Ids(Ask("bob", 6)), Not(testing::Contains("c")));
+  EXPECT_THAT(Ids(Ask("bob", 6)), Not(testing::Contains("d")));
+}
+
+TEST_F(RecommendationServiceTest, RepeatsWhatWasBoughtWhereTheShopWantsIt) {
+  Begin({{"recommendation.allow_repeats", "true"}});
+  Did("ada", "purchase", "a");
+  EXPECT_THAT(Ids(Ask("ada")), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(inference_->asked.excluded_ids(), IsEmpty());
+  EXPECT_TRUE(inference_->asked.allow_repeats());
+}
+
+TEST_F(RecommendationServiceTest, FillsUpWithWhatIsPopular) {
+  Begin();
+  const auto response = Ask("ada", 5);
+  EXPECT_THAT(Ids(response), ElementsAre("a", "b", "c", "d", "e"));
+  EXPECT_EQ(response->items(3).reason(), "popular now");
+  inference_->ranked.clear_products();
+  EXPECT_THAT(Ids(Ask("somebody new", 3)), ElementsAre("d", "e", "a"));
+  catalog_->products.clear();
+  EXPECT_THAT(Ids(Ask("ada", 3)), IsEmpty()) << "an empty catalogue has nothing to recommend";
+}
+
+TEST_F(RecommendationServiceTest, BeginsTheHomePageWithPinnedProducts) {
+  Begin({{"recommendation.pinned", "[e, gone, c]"}});
+  const auto response = Ask("ada");
+  EXPECT_THAT(Ids(response), ElementsAre("e", "c", "a"));
+  EXPECT_EQ(response->items(0).reason(), "chosen by the shop");
+  EXPECT_THAT(Ids(Ask("ada", 2, "product", "m")), ElementsAre("a", "b"));
+}
+
+TEST_F(RecommendationServiceTest, AsksWhatGoesWithAProductOrACart) {
+  Begin();
+  Did("ada", "purchase", "b");
+  EXPECT_THAT(Ids(Ask("ada", 2, "product", "m")), ElementsAre("a", "b"));
+  EXPECT_EQ(inference_->asked.user_id(), "");
+  ASSERT_EQ(inference_->asked.signals_size(), 1);
+  EXPECT_EQ(inference_->asked.signals(0).product_id(), "m");
+  EXPECT_THAT(inference_->asked.excluded_ids(), testing::UnorderedElementsAre("m", "b"));
+  EXPECT_EQ(Ask("ada", 2, "product", "gone").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(FieldViolations(Ask("ada", 2, "product").status())[0].field, "product_id");
+  EXPECT_EQ(FieldViolations(Ask("ada", 101).status())[0].field, "limit");
+  v1::ListSimilarProductsRequest similar;
+  similar.set_product_id("m");
+  EXPECT_THAT(Ids(Block(service_->ListSimilarProducts(context_, similar))),
+              ElementsAre("a", "b", "c", "d", "e"));
+}
+
+TEST_F(RecommendationServiceTest, LeavesOutWhatWasSeenTooOften) {
+  Begin({{"recommendation.max_impressions", "2"}});
+  const auto tell = [&](const std::string& type) {
+    ingestion::v1::UserEvent event;
+    event.set_user_id("ada");
+    event.set_product_id("a");
+    event.set_type(type);
+    const std::string id = NewId();
+    ASSERT_TRUE(
+        Block(environment_.events().Append("user-events", {.id = id,
+                                                           .source = "/ingestion",
+                                                           .type = "starling.user.event.v1",
+                                                           .data = event.SerializeAsString()}))
+            .ok());
+    while (*environment_.events().Lag("user-events", "recommendation") > 0) (void)Ask("bob");
+  };
+  tell("impression");
+  EXPECT_EQ(Ask("ada").status(), OkStatus());
+  EXPECT_THAT(inference_->asked.excluded_ids(), IsEmpty());
+  tell("impression");
+  EXPECT_EQ(Ask("ada").status(), OkStatus());
+  EXPECT_THAT(inference_->asked.excluded_ids(), ElementsAre("a"));
+  tell("click");
+  EXPECT_EQ(Ask("ada").status(), OkStatus());
+  EXPECT_THAT(inference_->asked.excluded_ids(), IsEmpty());
+}
+
+// Each neighbour fails, then is slower than its limit: the answer comes all the same, within the
+// caller's deadline, and names it.
+TEST_F(RecommendationServiceTest, AnswersWithoutTheNeighbourThatFailsOrIsSlow) {
+  Begin({{"recommendation.profile_timeout", "20ms"},
+         {"recommendation.inference_timeout", "20ms"},
+         {"recommendation.catalog_timeout", "20ms"}});
+  const auto good = Ask("ada");
+  ASSERT_THAT(Ids(good), ElementsAre("a", "b", "c"));
+  struct Row {
+    std::string name;
+    Mood* mood;
+    std::vector<std::string> expected;
+  };
+  for (const Row& row : {Row{"profile", &profile_->mood, {"a", "b", "c"}},
+                         Row{"inference", &inference_->mood, {"a", "b", "c"}},
+                         Row{"catalog", &catalog_->mood, {"a", "b", "c"}}}) {
+    for (const bool slow : {false, true}) {
+      row.mood->failure = slow ? OkStatus() : Unavailable("{} is away", row.name);
+      row.mood->delay = slow ? std::chrono::seconds(30) : Duration(0);
+      context_ = CallContext::ForService("test", std::chrono::seconds(5));
+      const auto response = Ask("ada");
+      EXPECT_EQ(Ids(response), row.expected) << row.name << slow;
+      EXPECT_THAT(Degraded(response), ElementsAre(row.name));
+      EXPECT_EQ(response->has_model(), row.name != "inference");
+    }
+    *row.mood = Mood();
+  }
+  EXPECT_THAT(Degraded(Ask("ada")), IsEmpty());
+  // Somebody who has no last good answer gets what is popular.
+  inference_->mood.failure = Unavailable("away");
+  EXPECT_THAT(Ids(Ask("bob")), ElementsAre("d", "e", "a"));
+  // And when nobody answers, an empty answer that says so.
+  profile_->mood.failure = features_->mood.failure = catalog_->mood.failure = Unavailable("away");
+  const auto nothing = Ask("eve");
+  EXPECT_EQ(nothing.status(), OkStatus());
+  EXPECT_THAT(Degraded(nothing), ElementsAre("profile", "inference", "catalog"));
+}
+
+TEST_F(RecommendationServiceTest, TellsWhatItServed) {
+  Begin();
+  const auto response = Ask("ada");
+  Close();  // sends what waits
+  const auto events = environment_.events().Read("recommendations", 1, 10);
+  ASSERT_TRUE(events.ok()) << events.status();
+  ASSERT_EQ(events->size(), 1u);
+  v1::RecommendationServed served;
+  ASSERT_TRUE(served.ParseFromString(events->front().event.data));
+  EXPECT_EQ(served.recommendation_id(), response->recommendation_id());
+  EXPECT_EQ(served.user_id(), "ada");
+  EXPECT_EQ(served.context(), "home");
+  EXPECT_EQ(served.model().version(), "7");
+  EXPECT_THAT(served.product_ids(), ElementsAre("a", "b", "c"));
+}
+
+}  // namespace
+}  // namespace starling::recommendation

@@ -1,0 +1,119 @@
+#include "services/recommendation/rules.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <unordered_map>
+
+#include "platform/base/nearest.h"
+
+namespace starling::recommendation {
+namespace {
+
+std::string_view CategoryOf(const catalog::v1::Product& product) {
+  return product.categories().empty() ? std::string_view() : product.categories(0);
+}
+
+std::string_view Deed(std::string_view type) {
+  if (type == "purchase") return "bought";
+  if (type == "cart") return "put into your cart";
+  if (type == "rate") return "rated";
+  return "looked at";
+}
+
+}  // namespace
+
+StatusOr<Placement> ParsePlacement(const std::string& context) {
+  if (context.empty() || context == "home") return Placement::kHome;
+  if (context == "product") return Placement::kProduct;
+  if (context == "cart") return Placement::kCart;
+  static const std::vector<std::string> kKnown = {"home", "product", "cart"};
+  return InvalidField("context", "'{}' is unknown{}; there are home, product and cart", context,
+                      DidYouMean(context, kKnown));
+}
+
+std::string_view Name(Placement placement) {
+  switch (placement) {
+    case Placement::kProduct:
+      return "product";
+    case Placement::kCart:
+      return "cart";
+    default:
+      return "home";
+  }
+}
+
+double WeightOf(std::string_view type, const RecommendationConfig& config) {
+  if (type == "purchase") return config.purchase_weight;
+  if (type == "cart") return config.cart_weight;
+  if (type == "click") return config.click_weight;
+  if (type == "view") return config.view_weight;
+  if (type == "rate") return config.rate_weight;
+  return 0;
+}
+
+std::vector<inference::v1::Signal> SignalsOf(const profile::v1::GetHistoryResponse& history,
+                                             const RecommendationConfig& config) {
+  std::vector<inference::v1::Signal> signals;
+  signals.reserve(static_cast<size_t>(history.interactions_size()));
+  for (const profile::v1::Interaction& interaction : history.interactions()) {
+    const double weight = WeightOf(interaction.type(), config);
+    if (weight <= 0 || interaction.product_id().empty()) continue;
+    inference::v1::Signal& signal = signals.emplace_back();
+    signal.set_product_id(interaction.product_id());
+    signal.set_weight(static_cast<float>(weight));
+    signal.set_type(interaction.type());
+    signal.set_occurred_at(interaction.occurred_at().seconds());
+  }
+  return signals;
+}
+
+bool CanBeBought(const catalog::v1::Product& product) {
+  return product.availability() != catalog::v1::AVAILABILITY_OUT_OF_STOCK &&
+         product.availability() != catalog::v1::AVAILABILITY_DISCONTINUED;
+}
+
+std::vector<size_t> Choose(std::span<const Candidate> candidates, size_t limit, double max_share) {
+  const auto most =
+      static_cast<size_t>(std::max(1.0, std::ceil(max_share * static_cast<double>(limit))));
+  std::vector<size_t> chosen, left_out;
+  std::unordered_map<std::string_view, size_t> of_category;
+  for (const bool pinned : {true, false}) {
+    for (size_t i = 0; i < candidates.size() && chosen.size() < limit; ++i) {
+      if (candidates[i].pinned != pinned) continue;
+      const std::string_view category = CategoryOf(*candidates[i].product);
+      size_t& count = of_category[category];
+      if (!pinned && !category.empty() && count >= most) {
+        left_out.push_back(i);
+        continue;
+      }
+      ++count;
+      chosen.push_back(i);
+    }
+  }
+  for (const size_t i : left_out) {
+    if (chosen.size() >= limit) break;
+    chosen.push_back(i);
+  }
+  return chosen;
+}
+
+std::string Reason(inference::v1::Source source, std::string_view type, std::string_view title,
+                   Placement placement) {
+  switch (source) {
+    case inference::v1::SOURCE_SIMILAR:
+      if (title.empty()) return "chosen by people like you";
+      if (placement == Placement::kProduct) return fmt::format("goes with {}", title);
+      if (placement == Placement::kCart) return fmt::format("goes with {} in your cart", title);
+      if (type.empty()) return fmt::format("because of {} in your history", title);
+      return fmt::format("because you {} {}", Deed(type), title);
+    case inference::v1::SOURCE_REPEAT:
+      return "you buy this again and again";
+    case inference::v1::SOURCE_FACTORS:
+      return "chosen by people like you";
+    default:
+      return "popular now";
+  }
+}
+
+}  // namespace starling::recommendation

@@ -1,0 +1,54 @@
+// The business rules of recommendations, as pure functions: what a history says, which candidates
+// may be shown, and why.
+//
+//   std::vector<Signal> signals = SignalsOf(history, config);
+//   std::vector<size_t> shown = Choose(candidates, limit, config.max_category_share);
+//
+// Costs a few microseconds for a hundred candidates.
+#pragma once
+
+#include <span>
+#include <string>
+#include <vector>
+
+#include "contracts/catalog/v1/catalog.pb.h"
+#include "contracts/inference/v1/inference.pb.h"
+#include "contracts/profile/v1/profile.pb.h"
+#include "services/recommendation/recommendation_config.h"
+
+namespace starling::recommendation {
+
+// Where recommendations are shown.
+enum class Placement { kHome, kProduct, kCart };
+
+// INVALID_ARGUMENT that names `context` for another word than home, product and cart.
+StatusOr<Placement> ParsePlacement(const std::string& context);
+std::string_view Name(Placement placement);
+
+// What a kind of event says; 0 for those that say nothing.
+double WeightOf(std::string_view type, const RecommendationConfig& config);
+
+// A history, newest first, as signals.
+std::vector<inference::v1::Signal> SignalsOf(const profile::v1::GetHistoryResponse& history,
+                                             const RecommendationConfig& config);
+
+// Whether a product can be shown to somebody who wants to buy now.
+bool CanBeBought(const catalog::v1::Product& product);
+
+// A candidate whose product is known; pinned ones come first and are exempt from diversity.
+struct Candidate {
+  const catalog::v1::Product* product = nullptr;
+  bool pinned = false;
+};
+
+// Which candidates are shown, best first: at most `limit`, at most a share of them from one
+// category (the widest one; at least one of each). Where the share leaves places empty, they are
+// filled with what it left out, in order.
+std::vector<size_t> Choose(std::span<const Candidate> candidates, size_t limit, double max_share);
+
+// "because you bought Whole milk", "popular now": short and true. `title` is that of the product
+// which counted most, `type` what the user did with it; both empty when unknown.
+std::string Reason(inference::v1::Source source, std::string_view type, std::string_view title,
+                   Placement placement);
+
+}  // namespace starling::recommendation
