@@ -78,7 +78,7 @@ struct RankSignal {
   std::string_view item;
   EventKind kind = EventKind::kOther;
   float weight = 0;  // 0: as settings.strength says for the kind
-  int64_t time = 0;  // unix seconds
+  int64_t time = 0;  // unix seconds; 0: now
 };
 
 struct RankQuery {
@@ -116,9 +116,11 @@ class RankScratch {
   std::vector<uint32_t> position;  // of an item in `history`, from 1; all 0 between calls
   std::vector<uint8_t> flags;      // all 0 between calls
   std::vector<uint32_t> touched;
+  bool dense = false;  // scores are read whole, touched is empty
   std::vector<uint32_t> flagged;
+  size_t candidates = 0;  // the first of `flagged`
   std::vector<Known> history;
-  std::vector<float> share;
+  std::vector<float> share;  // the largest so far, of each in `best`
   std::vector<float> user;
   std::vector<HistoryItem> folded;
   std::vector<RankedItem> best;
@@ -147,11 +149,13 @@ class Recommender {
   void Collect(const RankQuery& query, RankScratch& scratch) const;
   void MarkAllowed(const RankQuery& query, RankScratch& scratch) const;
   size_t Spoken(RankScratch& scratch) const;
-  float ScoreMain(size_t spoken, RankScratch& scratch) const;
-  void TakeBest(const RankQuery& query, float largest, RankScratch& scratch) const;
+  void ScoreMain(size_t spoken, RankScratch& scratch) const;
+  float LargestMain(const RankScratch& scratch) const;
+  void TakeBest(const RankQuery& query, RankScratch& scratch) const;
   void Fill(const RankQuery& query, RankScratch& scratch) const;
   void Explain(size_t spoken, RankScratch& scratch) const;
-  void Clear(RankScratch& scratch) const;
+  static void Flag(uint32_t item, uint8_t flag, RankScratch& scratch);
+  static void Clear(RankScratch& scratch);
 
   RecommenderSettings settings_;
   std::string algorithm_;

@@ -141,7 +141,7 @@ void Run(const Shape& shape) {
       shape.items <= 10'000 ? *FitEase(made.interactions, {.weighting = linear})
                             : *FitItemKnn(made.interactions, {.weighting = linear});
   for (const auto& [neighbours, cap] : std::initializer_list<std::pair<size_t, size_t>>{
-           {50, 100}, {100, 100}, {200, 250}}) {
+           {50, 100}, {100, 100}, {100, 250}}) {
     Measure(shape, made, similar.kind(), &similar, nullptr, neighbours, cap);
   }
   const AlsModel factors =
