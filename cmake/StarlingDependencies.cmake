@@ -21,6 +21,8 @@ starling_pkg(SPDLOG spdlog)
 starling_pkg(SIMDJSON simdjson)
 starling_pkg(ZLIB zlib)
 starling_pkg(OPENBLAS openblas)
+starling_pkg(ZSTD libzstd)
+starling_pkg(MINIZIP minizip)
 
 # Packages without a usable CMake or pkg-config file.
 function(starling_plain_library target library header)

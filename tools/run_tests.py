@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs every test and ends with 'N passed, N failed'.
 
-Tests are what CTest knows of each build folder (GoogleTest binaries, counted case by case), the Python tests of tools/,
-and the fuzzers. A failed, crashed, hanging or skipped case is a failure, and so is a process that a test leaves behind.
+Tests are what CTest knows of each build folder (GoogleTest binaries, counted case by case), the Python tests of tools/
+and tests/, and the fuzzers. A failed, crashed, hanging or skipped case is a failure, and so is a process that a test leaves behind.
 """
 import argparse
 import concurrent.futures
@@ -158,9 +158,9 @@ def fuzz_jobs(build: str, seconds: int) -> list[tuple[bool, object]]:
 
 
 def python_jobs(only: str) -> list[tuple[bool, object]]:
-    """Those of tools/ beside the others, those of tests/, which build, alone."""
+    """Those of tools/ beside the others, those of tests/, which build or drive a browser, alone."""
     jobs = []
-    for folder, alone, timeout in (("tools", False, 120), ("tests", True, 1800)):
+    for folder, alone, timeout in (("tools", False, 120), ("tests", True, 1800), ("tests/browser", True, 300)):
         for path in sorted(pathlib.Path(folder).glob("*_test.py")):
             if not only or re.search(only, path.stem):
                 jobs.append((alone, lambda p=path, t=timeout: run_plain(str(p), [sys.executable, str(p)], t, {})))

@@ -35,6 +35,15 @@ int KeysCreate(const CommonOptions& common, const KeyOptions& key);
 int KeysList(const CommonOptions& common);
 int KeysRevoke(const CommonOptions& common, const std::string& id);
 
+struct ImportOptions {
+  std::string kind;  // online-retail, completejourney, products, users, events
+  std::string file;
+  std::string mapping;                         // a YAML file; "": columns by our names
+  std::string rejects = "import.rejects.csv";  // where bad rows go
+  bool again = false;                          // also what was imported before
+};
+int Import(const CommonOptions& common, const ImportOptions& options);
+
 int NewService(const std::string& name);
 
 }  // namespace starling

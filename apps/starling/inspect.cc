@@ -112,21 +112,21 @@ void CheckClock(const std::filesystem::path& data, Findings& findings) {
 }  // namespace
 
 int ConfigShow(const CommonOptions& common) {
-  host::Configuration config(Services());
+  Configuration config;
   if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
   fmt::print("{}", config.registry.Show());
   return 0;
 }
 
 int ConfigCheck(const CommonOptions& common) {
-  host::Configuration config(Services());
+  Configuration config;
   if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
   fmt::print("the configuration is right (digest {})\n", config.registry.Digest());
   return 0;
 }
 
 int ConfigKeys(const CommonOptions&) {
-  host::Configuration config(Services());
+  Configuration config;
   fmt::print("{}", config.registry.Documentation());
   return 0;
 }
@@ -140,7 +140,7 @@ int PrintOpenApi() {
 
 int Doctor(const CommonOptions& common) {
   Findings findings;
-  host::Configuration config(Services());
+  Configuration config;
   if (const Status loaded = LoadConfig(common, config.registry); loaded.ok()) {
     findings.Good(fmt::format("configuration: right, digest {}", config.registry.Digest()));
   } else {

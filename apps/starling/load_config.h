@@ -3,9 +3,18 @@
 #pragma once
 
 #include "apps/starling/commands.h"
+#include "apps/starling/services.h"
+#include "apps/starling/storefront.h"
 #include "platform/config/registry.h"
 
 namespace starling {
+
+// Every section there is: of the process, of all services, and of the binary itself.
+struct Configuration : host::Configuration {
+  Configuration() : host::Configuration(Services()) {}
+  const config::Handle<StorefrontConfig> storefront =
+      registry.Section<StorefrontConfig>("storefront", "what a shopper sees");
+};
 
 Status LoadConfig(const CommonOptions& common, config::Registry& registry);
 

@@ -31,6 +31,7 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   starling::CommonOptions common;
   starling::KeyOptions key;
+  starling::ImportOptions import_options;
   std::vector<std::string> names;
   std::string name, id;
   int exit_code = 0;
@@ -89,6 +90,25 @@ int main(int argc, char** argv) {
   revoke->add_option("ID", id, "From `starling keys list`")->required();
   AddCommon(*revoke, common);
   revoke->callback([&] { exit_code = starling::KeysRevoke(common, id); });
+
+  CLI::App* import = app.add_subcommand(
+      "import", "Bring products, users and events from files into the data folder");
+  import
+      ->add_option("KIND", import_options.kind,
+                   "What the file is: products, users, events (CSV, JSON Lines or Parquet, also "
+                   ".gz and .zst), online-retail (UCI), completejourney (wheel or folder)")
+      ->required()
+      ->check(CLI::IsMember({"products", "users", "events", "online-retail", "completejourney"}));
+  import->add_option("FILE", import_options.file, "File, wheel or folder")->required();
+  import->add_option("--mapping", import_options.mapping,
+                     "YAML file that says which columns are which fields");
+  import
+      ->add_option("--rejects", import_options.rejects,
+                   "Where rows go that cannot be used, with line, column, value and reason")
+      ->capture_default_str();
+  import->add_flag("--again", import_options.again, "Also when this file was imported before");
+  AddCommon(*import, common);
+  import->callback([&] { exit_code = starling::Import(common, import_options); });
 
   CLI::App* make = app.add_subcommand("new", "Begin something new in a checkout of Starling");
   make->require_subcommand(1);

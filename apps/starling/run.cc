@@ -15,24 +15,29 @@ namespace {
 int Run(const CommonOptions& common, const std::vector<std::string>& services,
         std::string command) {
   host::Process::BlockSignals();
-  host::Configuration config(Services());
+  Configuration config;
   if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
 
-  host::ProcessOptions options{.known = Services(),
-                               .services = services,
-                               .grpc = !services.empty(),
-                               .data = common.data,
-                               .command = std::move(command),
-                               .version = kVersion,
-                               .sessions = MakeSessionAuthenticator,
-                               .on_admin_key = [](std::string_view token) {
-                                 fmt::print("admin key (shown only now): {}\n", token);
-                                 std::fflush(stdout);
-                               }};
+  host::ProcessOptions options{
+      .known = Services(),
+      .services = services,
+      .grpc = !services.empty(),
+      .data = common.data,
+      .command = std::move(command),
+      .version = kVersion,
+      .sessions = MakeSessionAuthenticator,
+      .routes = StorefrontRoutes(*config.storefront.Get(), *config.process.http.Get()),
+      .on_admin_key = [](std::string_view token) {
+        fmt::print("admin key (shown only now): {}\n", token);
+        std::fflush(stdout);
+      }};
   auto process = host::Process::Start(std::move(options), config.registry, config.process);
   if (!process.ok()) return Fail(process.status());
-  fmt::print("API     http://{}:{}\nadmin   http://127.0.0.1:{}/metrics\n",
-             config.process.http.Get()->address, (*process)->http_port(), (*process)->admin_port());
+  const std::string url =
+      fmt::format("http://{}:{}", config.process.http.Get()->address, (*process)->http_port());
+  fmt::print("API     {}\n", url);
+  if (services.empty() && config.storefront.Get()->enabled) fmt::print("shop    {}/\n", url);
+  fmt::print("admin   http://127.0.0.1:{}/metrics\n", (*process)->admin_port());
   if ((*process)->grpc_port() != 0)
     fmt::print("gRPC    {}:{}\n", config.process.grpc.Get()->address, (*process)->grpc_port());
   fmt::print("ready\n");

@@ -241,6 +241,7 @@ class Process::Core final : private Readiness {
     auto router = std::make_shared<http::Router>();
     STARLING_RETURN_IF_ERROR(edge_->AddRoutes(services_, *router));
     STARLING_RETURN_IF_ERROR(AddPublicRoutes(*router, *this, services_, options_.version));
+    if (options_.routes) STARLING_RETURN_IF_ERROR(options_.routes(*router, services_));
     http::ServerOptions options{.address = config->address,
                                 .port = static_cast<uint16_t>(config->port),
                                 .max_body_bytes = config->max_body.count(),

@@ -10,8 +10,9 @@
 // backwards: no new connections, requests in flight are answered (at most http.drain_limit),
 // consumers and outboxes end, files close. Used by one thread.
 //
-// Public port: the contracts' routes, /healthz, /readyz, /openapi.json. Admin port (the next one,
-// loopback): /metrics, /healthz, /readyz, /config, /debug/spans.
+// Public port: the contracts' routes, /healthz, /readyz, /openapi.json, and what
+// ProcessOptions::routes adds. Admin port (the next one, loopback): /metrics, /healthz, /readyz,
+// /config, /debug/spans.
 #pragma once
 
 #include <functional>
@@ -24,6 +25,10 @@
 #include "platform/host/options.h"
 #include "platform/rpc/idempotency.h"
 #include "platform/security/authenticator.h"
+
+namespace starling::http {
+class Router;
+}
 
 namespace starling::host {
 
@@ -83,6 +88,9 @@ struct ProcessOptions {
   std::string version = "0.1.0";
   // Makes the authenticator of users' sessions once the services are there; may give nullptr.
   std::function<std::unique_ptr<security::Authenticator>(const rpc::Registry&)> sessions;
+  // Adds the program's own routes to the public port, beside the contracts'; called once, when the
+  // services are there, which the handlers may call for as long as the process runs.
+  std::function<Status(http::Router&, const rpc::Registry&)> routes;
   // Told the admin key when it is made, at the first start.
   std::function<void(std::string_view token)> on_admin_key;
 };

@@ -1,5 +1,7 @@
 #include "services/profile/profile_service.h"
 
+#include <google/protobuf/util/message_differencer.h>
+
 #include "contracts/ingestion/v1/ingestion.pb.h"
 #include "embedded/profile_migrations.h"
 #include "platform/async/runtime.h"
@@ -11,6 +13,7 @@ namespace starling::profile {
 namespace {
 
 using google::protobuf::Empty;
+using google::protobuf::util::MessageDifferencer;
 
 constexpr Duration kSessionLife = std::chrono::hours(24 * 7);
 constexpr size_t kMaxSessions = 1'000'000;
@@ -35,6 +38,8 @@ int64_t Nanoseconds(const google::protobuf::Timestamp& time) {
 }
 
 Status NoSuchUser(std::string_view user_id) { return NotFound("there is no user '{}'", user_id); }
+
+Status WrongUserOrPassword() { return Unauthenticated("the user or the password is wrong"); }
 
 struct StoredUser {
   v1::User user;
@@ -142,6 +147,8 @@ Task<StatusOr<v1::User>> ProfileService::UpdateUser(CallContext&,
     }
     STARLING_RETURN_IF_ERROR(ApplyMask(request.user(), request.update_mask(), user));
     STARLING_RETURN_IF_ERROR(CheckUser(user));
+    // What changes nothing is no change: an import that comes again leaves everything as it was.
+    if (old && MessageDifferencer::Equals(user, old->user)) return user;
     const int64_t revision = old ? old->revision + 1 : 1;
     SetTime(now, user.mutable_update_time());
     user.set_etag(fmt::format("{:x}", revision));
@@ -288,17 +295,33 @@ Task<StatusOr<v1::Session>> ProfileService::CreateSession(CallContext&,
                                 : passwords_.VerifyNothing(request.password());
   });
   if (!check.ok()) co_return check.status();
-  if (!check->right) co_return Unauthenticated("the user or the password is wrong");
+  if (!check->right) co_return WrongUserOrPassword();
+  StatusOr<v1::Session> session = co_await OpenSession(request.user_id());
+  // Deleted since the password was read.
+  if (absl::IsNotFound(session.status())) co_return WrongUserOrPassword();
+  co_return session;
+}
+
+Task<StatusOr<v1::Session>> ProfileService::CreateSessionForUser(
+    CallContext&, const v1::CreateSessionForUserRequest& request) {
+  CO_RETURN_IF_ERROR(CheckUserId(request.user_id(), "user_id"));
+  CO_RETURN_IF_ERROR(sessions_.CheckRoom());
+  co_return co_await OpenSession(request.user_id());
+}
+
+Task<StatusOr<v1::Session>> ProfileService::OpenSession(const std::string& user_id) {
   const security::Token token = security::NewSessionToken();
   const TimePoint now = environment_.clock().Now();
   const TimePoint end = now + kSessionLife;
   const Status stored = co_await database_->Write([&](sql::Transaction& transaction) -> Status {
+    STARLING_ASSIGN_OR_RETURN(const auto user, FindUser(transaction, user_id));
+    if (!user) return NoSuchUser(user_id);
     STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM sessions WHERE expires_at <= ?1",
                                                  now.time_since_epoch().count()));
     STARLING_RETURN_IF_ERROR(transaction.Execute(
         "INSERT INTO sessions (token_hash, user_id, expires_at) VALUES (?1, ?2, ?3)",
-        sql::BlobView{token.hash.view()}, request.user_id(), end.time_since_epoch().count()));
-    transaction.OnCommit([this, hash = token.hash, user_id = request.user_id(), now, end] {
+        sql::BlobView{token.hash.view()}, user_id, end.time_since_epoch().count()));
+    transaction.OnCommit([this, hash = token.hash, user_id, now, end] {
       sessions_.RemoveExpired(now);
       sessions_.Add(hash, {user_id, end});
     });

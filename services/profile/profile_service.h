@@ -46,6 +46,8 @@ class ProfileService final : public v1::Profile, public host::HostedService {
                                                     const v1::GetHistoryRequest& request) override;
   Task<StatusOr<v1::Session>> CreateSession(CallContext& context,
                                             const v1::CreateSessionRequest& request) override;
+  Task<StatusOr<v1::Session>> CreateSessionForUser(
+      CallContext& context, const v1::CreateSessionForUserRequest& request) override;
   Task<StatusOr<google::protobuf::Empty>> DeleteCurrentSession(
       CallContext& context, const v1::DeleteCurrentSessionRequest& request) override;
   Task<StatusOr<v1::ResolvedSession>> ResolveSession(
@@ -56,6 +58,8 @@ class ProfileService final : public v1::Profile, public host::HostedService {
 
  private:
   Status LoadSessions();
+  // Makes a session durable and known; NOT_FOUND when there is no such user.
+  Task<StatusOr<v1::Session>> OpenSession(const std::string& user_id);
   Task<Status> Consume(std::span<const messaging::Delivered> events);
   StatusOr<v1::GetHistoryResponse> ReadHistory(sql::Connection& connection,
                                                const std::string& user_id, int limit) const;

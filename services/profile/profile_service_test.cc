@@ -118,6 +118,22 @@ TEST_F(ProfileServiceTest, NobodyLearnsFromARefusalWhoIsAUser) {
   EXPECT_EQ(SignIn("nobody", "wrong horse").status(), wrong);
 }
 
+TEST_F(ProfileServiceTest, ASessionWithoutAPasswordIsForUsersThereAreAndEndsAsAnyOther) {
+  ASSERT_TRUE(AddUser("ada").ok());
+  const auto open = [&](const std::string& id) {
+    v1::CreateSessionForUserRequest request;
+    request.set_user_id(id);
+    return Block(service_->CreateSessionForUser(context_, request));
+  };
+  const auto session = open("ada");
+  ASSERT_TRUE(session.ok()) << session.status();
+  EXPECT_EQ(WhoseIs(session->access_token()), "ada");
+  EXPECT_EQ(open("bob").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(open("").status().code(), StatusCode::kInvalidArgument);
+  environment_.clock().Advance(std::chrono::hours(24 * 7));
+  EXPECT_EQ(WhoseIs(session->access_token()), "");
+}
+
 TEST_F(ProfileServiceTest, AStaleEtagChangesNoUser) {
   ASSERT_TRUE(AddUser("ada").ok());
   v1::UpdateUserRequest update;

@@ -6,7 +6,7 @@
 #include <memory>
 #include <string>
 
-#include "apps/starling/services.h"
+#include "apps/starling/load_config.h"
 #include "platform/base/id.h"
 #include "platform/host/process.h"
 #include "platform/http/client.h"
@@ -29,6 +29,7 @@ class RunningProcess {
          .data = folder_,
          .command = "test",
          .sessions = MakeSessionAuthenticator,
+         .routes = StorefrontRoutes(*config_.storefront.Get(), *config_.process.http.Get()),
          .on_admin_key = [this](std::string_view token) { admin_key_ = token; }},
         config_.registry, config_.process);
     status_ = process.status();
@@ -53,7 +54,7 @@ class RunningProcess {
 
  private:
   const std::filesystem::path folder_;
-  host::Configuration config_{Services()};
+  Configuration config_;
   Status status_;
   std::string admin_key_;
   std::unique_ptr<host::Process> process_;

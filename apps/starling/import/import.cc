@@ -1,0 +1,152 @@
+// starling import: foreign files into the services of a data folder.
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "apps/starling/commands.h"
+#include "apps/starling/import/complete_journey.h"
+#include "apps/starling/import/ledger.h"
+#include "apps/starling/import/online_retail.h"
+#include "apps/starling/import/plain_files.h"
+#include "apps/starling/import/progress_bar.h"
+#include "apps/starling/import/writer.h"
+#include "apps/starling/load_config.h"
+#include "apps/starling/services.h"
+#include "apps/starling/version.h"
+
+namespace starling {
+namespace {
+
+using import::Batch;
+using import::Ledger;
+using import::Reader;
+using import::Writer;
+
+constexpr Duration kSaveEvery = std::chrono::seconds(1);
+
+StatusOr<std::unique_ptr<Reader>> Open(const ImportOptions& options, tabular::RejectFile& rejects) {
+  if (options.kind == "online-retail") return import::ReadOnlineRetail(options.file, rejects);
+  if (options.kind == "completejourney") return import::ReadCompleteJourney(options.file, rejects);
+  return import::ReadPlainFiles(options.kind, options.file, options.mapping, rejects);
+}
+
+// One stage, from where it was left.
+Status RunStage(Reader& reader, Writer& writer, Ledger& ledger, const std::string& key,
+                const std::string& stage, const std::string& position, ProgressBar& bar) {
+  STARLING_RETURN_IF_ERROR(reader.Begin(stage, position));
+  Instant saved = std::chrono::steady_clock::now();
+  for (bool last = false; !last;) {
+    STARLING_ASSIGN_OR_RETURN(Batch batch, reader.Next());
+    last = batch.last;
+    if (batch.size() > 0) STARLING_RETURN_IF_ERROR(writer.Write(std::move(batch)));
+    const import::StageProgress progress = reader.progress();
+    bar.Show(progress.stage, progress.fraction, progress.rows);
+    const Instant now = std::chrono::steady_clock::now();
+    if (now - saved > kSaveEvery) {
+      saved = now;
+      if (const std::string durable = writer.durable(); !durable.empty())
+        STARLING_RETURN_IF_ERROR(ledger.Put(key, {.stage = stage, .position = durable}));
+    }
+  }
+  return writer.Flush();
+}
+
+// Until every service has taken in what was written.
+void Settle(host::Process& process, ProgressBar& bar) {
+  uint64_t most = 0;
+  for (bool behind = true; behind;) {
+    uint64_t lag = 0;
+    for (const char* topic : {"catalog", "user-events"}) {
+      for (const host::ServiceEntry& service : Services()) {
+        const auto behind_by = process.events().Lag(topic, service.name);
+        if (behind_by.ok()) lag = std::max(lag, *behind_by);
+      }
+    }
+    most = std::max(most, lag);
+    behind = lag > 0;
+    bar.Show("settling", most == 0 ? 1 : 1 - static_cast<double>(lag) / static_cast<double>(most),
+             static_cast<int64_t>(most - lag));
+    if (behind) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+}
+
+Status Run(host::Process& process, const ImportOptions& options, Ledger& ledger,
+           const std::string& key, const Ledger::Entry& before) {
+  const Instant began = std::chrono::steady_clock::now();
+  STARLING_ASSIGN_OR_RETURN(const auto rejects, tabular::RejectFile::Create(options.rejects));
+  STARLING_ASSIGN_OR_RETURN(const auto reader, Open(options, *rejects));
+  import::Written written;
+  {
+    ProgressBar bar;
+    Writer writer(process);
+    // "reading" gathers in memory what the other stages need, so it is never passed over.
+    bool reached = before.stage.empty();
+    for (const std::string& stage : reader->Stages()) {
+      const bool goes_on = !reached && stage == before.stage;
+      reached = reached || goes_on;
+      if (!reached && stage != "reading") continue;
+      STARLING_RETURN_IF_ERROR(
+          RunStage(*reader, writer, ledger, key, stage, goes_on ? before.position : "", bar));
+      const auto& stages = reader->Stages();
+      const auto next = std::find(stages.begin(), stages.end(), stage) + 1;
+      if (reached && next != stages.end())
+        STARLING_RETURN_IF_ERROR(ledger.Put(key, {.stage = *next, .position = ""}));
+    }
+    Settle(process, bar);
+    written = writer.written();
+  }
+  STARLING_RETURN_IF_ERROR(rejects->Close());
+  STARLING_RETURN_IF_ERROR(ledger.Put(key, {.stage = "", .position = "", .done = true}));
+
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - began).count();
+  fmt::print("products  {:>10} added, {} changed, {} as they were\n",
+             WithCommas(written.products_created), WithCommas(written.products_updated),
+             WithCommas(written.products_unchanged));
+  fmt::print("users     {:>10}\nevents    {:>10}\n", WithCommas(written.users),
+             WithCommas(written.events));
+  for (const auto& [what, count] : reader->findings())
+    fmt::print("          {:>10} {}\n", WithCommas(count), what);
+  if (rejects->summary().total() > 0) {
+    fmt::print("rejected  {:>10} rows, written to {}\n{}", WithCommas(rejects->summary().total()),
+               rejects->path(), rejects->summary().Text());
+  }
+  fmt::print("done in {:.1f} s\n", seconds);
+  return OkStatus();
+}
+
+}  // namespace
+
+int Import(const CommonOptions& common, const ImportOptions& options) {
+  host::Process::BlockSignals();
+  host::Configuration config(Services());
+  if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
+  const auto key = Ledger::KeyOf(options.kind, options.file);
+  if (!key.ok()) return Fail(key.status());
+  auto process = host::Process::Start(
+      {.known = Services(),
+       .serve = false,
+       .data = common.data,
+       .command = "starling import",
+       .version = kVersion,
+       .on_admin_key =
+           [](std::string_view token) { fmt::print("admin key (shown only now): {}\n", token); }},
+      config.registry, config.process);
+  if (!process.ok()) return Fail(process.status());
+  const auto ledger = Ledger::Open(common.data / "import");
+  if (!ledger.ok()) return Fail(ledger.status());
+  auto before = (*ledger)->Find(*key);
+  if (!before.ok()) return Fail(before.status());
+  if (before->done && !options.again) {
+    fmt::print("{} was imported before; nothing to do (--again looks at every row once more)\n",
+               options.file);
+    return 0;
+  }
+  if (options.again) *before = {};
+  const Status status = Run(**process, options, **ledger, *key, *before);
+  const Status stopped = (*process)->Stop();
+  if (!status.ok()) return Fail(status);
+  return stopped.ok() ? 0 : Fail(stopped);
+}
+
+}  // namespace starling

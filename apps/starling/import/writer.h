@@ -1,0 +1,63 @@
+// Gives imported records to the services, many calls at once.
+//
+//   Writer writer(process);
+//   STARLING_RETURN_IF_ERROR(writer.Write(std::move(batch)));     // waits while 16 are in flight
+//   STARLING_RETURN_IF_ERROR(writer.Flush());                     // until all are durable
+//   const std::string& position = writer.durable();               // Batch::after of the last one
+//
+// A batch that is refused because a consumer lags comes again after the pause it was told. The
+// first other error ends the import: every later Write gives it. Used by one thread, not an io
+// thread.
+#pragma once
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <string>
+
+#include "apps/starling/import/records.h"
+#include "contracts/catalog/v1/catalog.service.h"
+#include "contracts/ingestion/v1/ingestion.service.h"
+#include "contracts/profile/v1/profile.service.h"
+#include "platform/host/process.h"
+
+namespace starling::import {
+
+struct Written {
+  int64_t products_created = 0, products_updated = 0, products_unchanged = 0;
+  int64_t users = 0;
+  int64_t events = 0;
+};
+
+class Writer {
+ public:
+  explicit Writer(host::Process& process);
+  ~Writer();
+
+  Status Write(Batch batch);
+  Status Flush();
+  std::string durable();
+  Written written();
+
+ private:
+  struct InFlight {
+    std::string after;
+    bool done = false;
+  };
+  Task<void> Send(Batch batch, InFlight* place);
+  Task<Status> SendBatch(const Batch& batch);
+
+  Runtime& runtime_;
+  std::shared_ptr<catalog::v1::Catalog> catalog_;
+  std::shared_ptr<profile::v1::Profile> profile_;
+  std::shared_ptr<ingestion::v1::Ingestion> ingestion_;
+
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  std::deque<InFlight> in_flight_;  // in the order they were given; references stay valid
+  std::string durable_;
+  Status failure_;
+  Written written_;
+};
+
+}  // namespace starling::import
