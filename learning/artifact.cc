@@ -129,8 +129,7 @@ std::string ArtifactWriter::Finish() && {
     entry.rows = section.rows;
     entry.columns = section.columns;
     entry.offset = offset;
-    entry.checksum =
-        Crc32c(std::string_view(bytes).substr(offset, Padded(section.bytes.size())));
+    entry.checksum = Crc32c(std::string_view(bytes).substr(offset, Padded(section.bytes.size())));
     std::memcpy(bytes.data() + sizeof(Header) + i * sizeof(Entry), &entry, sizeof(entry));
     offset += Padded(section.bytes.size());
   }
@@ -144,7 +143,8 @@ std::string ArtifactWriter::Finish() && {
 StatusOr<Artifact> Artifact::Open(std::span<const std::byte> bytes,
                                   std::shared_ptr<const void> owner, Checksums checksums) {
   if (reinterpret_cast<uintptr_t>(bytes.data()) % alignof(uint64_t) != 0) {
-    return InvalidField("bytes", "the address is not a multiple of 8; map the file, or copy it into "
+    return InvalidField("bytes",
+                        "the address is not a multiple of 8; map the file, or copy it into "
                         "memory from the allocator");
   }
   if (bytes.size() < sizeof(Header)) {
@@ -165,13 +165,15 @@ StatusOr<Artifact> Artifact::Open(std::span<const std::byte> bytes,
         header->version, kArtifactVersion);
   }
   if (header->size != bytes.size()) {
-    return DataLoss("the model says that it has {} bytes and there are {}; it was cut off or "
-                    "appended to",
-                    header->size, bytes.size());
+    return DataLoss(
+        "the model says that it has {} bytes and there are {}; it was cut off or "
+        "appended to",
+        header->size, bytes.size());
   }
   if (header->sections > (bytes.size() - sizeof(Header)) / sizeof(Entry)) {
-    return DataLoss("the model says that it has {} sections, whose table would not fit its {} bytes",
-                    header->sections, bytes.size());
+    return DataLoss(
+        "the model says that it has {} sections, whose table would not fit its {} bytes",
+        header->sections, bytes.size());
   }
   artifact.kind_ = Text(header->kind);
   STARLING_RETURN_IF_ERROR(artifact.ReadTable(header->sections, checksums));

@@ -98,8 +98,8 @@ enum class Checksums : uint8_t {
 // Looks at the bytes it was opened on. Thread-safe; copies share.
 class Artifact {
  public:
-  // `bytes` must be aligned to 8 (mapped files and std::string are); `owner` keeps them alive, or is
-  // nullptr when the caller does. Never reads outside `bytes`, whatever they are. DATA_LOSS says
+  // `bytes` must be aligned to 8 (mapped files and std::string are); `owner` keeps them alive, or
+  // is nullptr when the caller does. Never reads outside `bytes`, whatever they are. DATA_LOSS says
   // what is wrong with them, FAILED_PRECONDITION that another version wrote them.
   static StatusOr<Artifact> Open(std::span<const std::byte> bytes,
                                  std::shared_ptr<const void> owner,

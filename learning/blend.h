@@ -6,7 +6,8 @@
 //   // ranking[0].main_source == 0: tell ease.Explain(history, now, ...), not "it is popular"
 //
 //   score(i) = sum over sources s of weight_s n_s(i),    n_s(i) = 0 where s does not have i
-//   min-max:          n_s(i) = (score - lowest) / (highest - lowest) over the candidates of s; 1 for
+//   min-max:          n_s(i) = (score - lowest) / (highest - lowest) over the candidates of s; 1
+//   for
 //                     all when they are alike
 //   reciprocal rank:  n_s(i) = 1 / (60 + rank of i in s) (Cormack, Clarke, Buettcher 2009)
 //
@@ -25,7 +26,7 @@
 namespace starling::learning {
 
 struct BlendSource {
-  double weight = 1;                        // >= 0
+  double weight = 1;                       // >= 0
   std::span<const ScoredItem> candidates;  // by descending score, no item twice, scores finite
 };
 

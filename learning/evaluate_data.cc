@@ -149,11 +149,12 @@ void Evaluate(const Data& data, const Settings& settings, const Model& model, do
   }
   const auto users = static_cast<double>(evaluation.users());
   const auto ndcg = evaluation.Bootstrap(RankingMetric::kNdcg, {});
-  fmt::print("{:<12}{:>8.2f}{:>10.4f}{:>10.4f}{:>10.4f}  [{:.4f}, {:.4f}]{:>9.3f}{:>10.1f}{:>8.1f}\n",
-             model.kind(), fit_seconds, evaluation.Mean(RankingMetric::kRecall),
-             evaluation.Mean(RankingMetric::kRecallCapped), evaluation.Mean(RankingMetric::kNdcg),
-             ndcg.ok() ? ndcg->low : 0, ndcg.ok() ? ndcg->high : 0, evaluation.Coverage(),
-             score_seconds / users * 1e6, rank_seconds / users * 1e6);
+  fmt::print(
+      "{:<12}{:>8.2f}{:>10.4f}{:>10.4f}{:>10.4f}  [{:.4f}, {:.4f}]{:>9.3f}{:>10.1f}{:>8.1f}\n",
+      model.kind(), fit_seconds, evaluation.Mean(RankingMetric::kRecall),
+      evaluation.Mean(RankingMetric::kRecallCapped), evaluation.Mean(RankingMetric::kNdcg),
+      ndcg.ok() ? ndcg->low : 0, ndcg.ok() ? ndcg->high : 0, evaluation.Coverage(),
+      score_seconds / users * 1e6, rank_seconds / users * 1e6);
 }
 
 template <typename Fit>
@@ -188,14 +189,13 @@ Status Run(Settings settings) {
   STARLING_RETURN_IF_ERROR(FitAndEvaluate("popularity", data, settings, [&] {
     return FitPopularity(data.train, {.weighting = weighting});
   }));
-  STARLING_RETURN_IF_ERROR(FitAndEvaluate(
-      "repeat", data, settings, [&] { return FitRepeat(data.train, settings.repeat); }));
+  STARLING_RETURN_IF_ERROR(FitAndEvaluate("repeat", data, settings,
+                                          [&] { return FitRepeat(data.train, settings.repeat); }));
   STARLING_RETURN_IF_ERROR(FitAndEvaluate(
       "item_knn", data, settings, [&] { return FitItemKnn(data.train, settings.item_knn); }));
   STARLING_RETURN_IF_ERROR(
       FitAndEvaluate("als", data, settings, [&] { return FitAls(data.train, settings.als); }));
-  return FitAndEvaluate("ease", data, settings,
-                        [&] { return FitEase(data.train, settings.ease); });
+  return FitAndEvaluate("ease", data, settings, [&] { return FitEase(data.train, settings.ease); });
 }
 
 int Main(int argc, char** argv) {

@@ -57,9 +57,8 @@ StatusOr<IdTable> IdTable::Open(const Artifact& artifact) {
                     table.text_.size());
   }
   if (!std::has_single_bit(table.slots_.size()) || table.slots_.size() < 2 * table.size() ||
-      std::any_of(table.slots_.begin(), table.slots_.end(), [&](uint32_t index) {
-        return index != kFree && index >= table.size();
-      })) {
+      std::any_of(table.slots_.begin(), table.slots_.end(),
+                  [&](uint32_t index) { return index != kFree && index >= table.size(); })) {
     return DataLoss("section 'ids.slots' is not a hash table of {} names", table.size());
   }
   // A search ends at a free slot, so there has to be one.

@@ -21,8 +21,8 @@ class Best {
         excluded_(options.excluded.begin(), options.excluded.end()) {
     std::sort(excluded_.begin(), excluded_.end());
     heap_.reserve(k_);
-    threshold_ = k_ == 0 ? std::numeric_limits<float>::infinity()
-                         : -std::numeric_limits<float>::infinity();
+    threshold_ =
+        k_ == 0 ? std::numeric_limits<float>::infinity() : -std::numeric_limits<float>::infinity();
   }
 
   // Items are offered in ascending order, so one that only equals the worst comes after it.

@@ -19,6 +19,9 @@ namespace starling::learning {
 template <typename T>
 class Array {
  public:
+  using value_type = T;
+  using const_iterator = typename std::span<const T>::iterator;
+
   Array() = default;
   explicit Array(std::vector<T> values) {
     auto owned = std::make_shared<const std::vector<T>>(std::move(values));

@@ -23,9 +23,12 @@ struct Ops {
     std::memcpy(to, &from, sizeof(Vec));
   }
   static STARLING_INLINE float Sum(const Vec& vec) {
+    // Halves are added until one lane is left; constant sizes, so this compiles to shuffles.
     float lanes[kLanes];
     Store(vec, lanes);
+#pragma GCC unroll 8
     for (size_t width = kLanes / 2; width > 0; width /= 2) {
+#pragma GCC unroll 8
       for (size_t i = 0; i < width; ++i) {
         lanes[i] += lanes[i + width];
       }
@@ -58,6 +61,35 @@ struct Ops {
     return total;
   }
 
+  // Four inner products with y at once: their sums do not wait for each other.
+  static STARLING_INLINE void Dot4(const float* x0, const float* x1, const float* x2,
+                                   const float* x3, const float* y, size_t size, float* out) {
+    Vec sum0 = {}, sum1 = {}, sum2 = {}, sum3 = {};
+    Vec v0, v1, v2, v3, w;
+    size_t i = 0;
+    for (; i + kLanes <= size; i += kLanes) {
+      Load(y + i, w);
+      Load(x0 + i, v0);
+      Load(x1 + i, v1);
+      Load(x2 + i, v2);
+      Load(x3 + i, v3);
+      sum0 += v0 * w;
+      sum1 += v1 * w;
+      sum2 += v2 * w;
+      sum3 += v3 * w;
+    }
+    out[0] = Sum(sum0);
+    out[1] = Sum(sum1);
+    out[2] = Sum(sum2);
+    out[3] = Sum(sum3);
+    for (; i < size; ++i) {
+      out[0] += x0[i] * y[i];
+      out[1] += x1[i] * y[i];
+      out[2] += x2[i] * y[i];
+      out[3] += x3[i] * y[i];
+    }
+  }
+
   static STARLING_INLINE void Axpy(float alpha, const float* x, float* y, size_t size) {
     Vec from, to;
     size_t i = 0;
@@ -72,9 +104,41 @@ struct Ops {
     }
   }
 
+  // Where the register that holds column `column` begins. The lower triangle is never read, so
+  // writing a little of it saves the scalar steps up to the diagonal.
+  static STARLING_INLINE size_t WholeRegisters(size_t column) { return column / kLanes * kLanes; }
+
+  // y[from..to) += a0 x0 + a1 x1 + a2 x2 + a3 x3
+  static STARLING_INLINE void Axpy4(float a0, const float* x0, float a1, const float* x1, float a2,
+                                    const float* x2, float a3, const float* x3, float* y,
+                                    size_t from, size_t to) {
+    Vec v0, v1, v2, v3, sum;
+    size_t i = from;
+    for (; i + kLanes <= to; i += kLanes) {
+      Load(y + i, sum);
+      Load(x0 + i, v0);
+      Load(x1 + i, v1);
+      Load(x2 + i, v2);
+      Load(x3 + i, v3);
+      sum += a0 * v0;
+      sum += a1 * v1;
+      sum += a2 * v2;
+      sum += a3 * v3;
+      Store(sum, y + i);
+    }
+    for (; i < to; ++i) {
+      y[i] += a0 * x0[i] + a1 * x1[i] + a2 * x2[i] + a3 * x3[i];
+    }
+  }
+
   static STARLING_INLINE void ScoreRows(const float* rows, size_t count, size_t dimension,
                                         const float* query, float* scores) {
-    for (size_t row = 0; row < count; ++row) {
+    size_t row = 0;
+    for (; row + 4 <= count; row += 4) {
+      const float* r = rows + row * dimension;
+      Dot4(r, r + dimension, r + 2 * dimension, r + 3 * dimension, query, dimension, scores + row);
+    }
+    for (; row < count; ++row) {
       scores[row] = Dot(rows + row * dimension, query, dimension);
     }
   }
@@ -83,14 +147,16 @@ struct Ops {
   static STARLING_INLINE void FactorCholesky(float* a, size_t size) {
     for (size_t k = 0; k < size; ++k) {
       float* row = a + k * size;
-      // Rounding may take a pivot of a nearly singular system below zero; it stays a small positive.
+      // Rounding may take a pivot of a nearly singular system below zero; it stays a small
+      // positive.
       const float inverse = 1.0F / std::sqrt(std::max(row[k], 1e-20F));
       for (size_t j = k + 1; j < size; ++j) {
         row[j] *= inverse;
       }
       row[k] = inverse;
       for (size_t i = k + 1; i < size; ++i) {
-        Axpy(-row[i], row + i, a + i * size + i, size - i);
+        const size_t from = WholeRegisters(i);
+        Axpy(-row[i], row + from, a + i * size + from, size - from);
       }
     }
   }
@@ -114,10 +180,23 @@ struct Ops {
     for (size_t j = 0; j < d; ++j) {
       a[j * d + j] = p.diagonal[j];
     }
-    for (size_t i = 0; i < p.count; ++i) {
+    // Four entries at a time: each part of the matrix is loaded and stored a quarter as often.
+    size_t i = 0;
+    for (; i + 4 <= p.count; i += 4) {
+      const float* h0 = p.factors + p.items[i] * d;
+      const float* h1 = p.factors + p.items[i + 1] * d;
+      const float* h2 = p.factors + p.items[i + 2] * d;
+      const float* h3 = p.factors + p.items[i + 3] * d;
+      const float* c = p.confidence + i;
+      for (size_t j = 0; j < d; ++j) {
+        Axpy4(c[0] * h0[j], h0, c[1] * h1[j], h1, c[2] * h2[j], h2, c[3] * h3[j], h3, a + j * d,
+              WholeRegisters(j), d);
+      }
+    }
+    for (; i < p.count; ++i) {
       const float* h = p.factors + p.items[i] * d;
       for (size_t j = 0; j < d; ++j) {
-        const size_t from = j / kLanes * kLanes;  // whole registers; what is left of j is not read
+        const size_t from = WholeRegisters(j);
         Axpy(p.confidence[i] * h[j], h + from, a + j * d + from, d - from);
       }
     }
@@ -147,7 +226,13 @@ struct Ops {
       for (size_t f = 0; f < d; ++f) {
         scaled[f] = h[f] / p.diagonal[f];
       }
-      for (size_t j = i; j < n; ++j) {
+      size_t j = i;
+      for (; j + 4 <= n; j += 4) {
+        Dot4(p.factors + p.items[j] * d, p.factors + p.items[j + 1] * d,
+             p.factors + p.items[j + 2] * d, p.factors + p.items[j + 3] * d, scaled, d,
+             kernel + i * n + j);
+      }
+      for (; j < n; ++j) {
         kernel[i * n + j] = Dot(scaled, p.factors + p.items[j] * d, d);
       }
       kernel[i * n + i] += 1.0F / p.confidence[i];
@@ -221,34 +306,39 @@ struct Ops {
   }
 };
 
-#define STARLING_KERNELS(Level, bytes, attribute)                                                \
-  attribute float Dot##Level(const float* a, const float* b, size_t size) {                      \
-    return Ops<bytes>::Dot(a, b, size);                                                          \
-  }                                                                                              \
-  attribute void Axpy##Level(float alpha, const float* x, float* y, size_t size) {               \
-    Ops<bytes>::Axpy(alpha, x, y, size);                                                         \
-  }                                                                                              \
-  attribute void ScoreRows##Level(const float* rows, size_t count, size_t dimension,             \
-                                  const float* query, float* scores) {                           \
-    Ops<bytes>::ScoreRows(rows, count, dimension, query, scores);                                \
-  }                                                                                              \
-  attribute void SolveExactly##Level(const RowProblem& problem, float* scratch, float* w) {      \
-    Ops<bytes>::SolveExactly(problem, scratch, w);                                               \
-  }                                                                                              \
-  attribute void SolveByCg##Level(const RowProblem& problem, int steps, float* scratch,          \
-                                  float* w) {                                                    \
-    Ops<bytes>::SolveByCg(problem, steps, scratch, w);                                           \
-  }                                                                                              \
-  attribute void FactorMatrix##Level(const RowProblem& problem, float* a) {                      \
-    Ops<bytes>::BuildMatrix(problem, a);                                                         \
-    Ops<bytes>::FactorCholesky(a, problem.dimension);                                            \
-  }                                                                                              \
-  attribute void SolveFactored##Level(const float* a, size_t size, float* x) {                   \
-    Ops<bytes>::SolveFactored(a, size, x);                                                       \
-  }                                                                                              \
-  constexpr Kernels k##Level = {#Level,              Dot##Level,       Axpy##Level,              \
-                                ScoreRows##Level,    SolveExactly##Level, SolveByCg##Level,      \
-                                FactorMatrix##Level, SolveFactored##Level};
+#define STARLING_KERNELS(Level, bytes, attribute)                                           \
+  attribute float Dot##Level(const float* a, const float* b, size_t size) {                 \
+    return Ops<bytes>::Dot(a, b, size);                                                     \
+  }                                                                                         \
+  attribute void Axpy##Level(float alpha, const float* x, float* y, size_t size) {          \
+    Ops<bytes>::Axpy(alpha, x, y, size);                                                    \
+  }                                                                                         \
+  attribute void ScoreRows##Level(const float* rows, size_t count, size_t dimension,        \
+                                  const float* query, float* scores) {                      \
+    Ops<bytes>::ScoreRows(rows, count, dimension, query, scores);                           \
+  }                                                                                         \
+  attribute void SolveExactly##Level(const RowProblem& problem, float* scratch, float* w) { \
+    Ops<bytes>::SolveExactly(problem, scratch, w);                                          \
+  }                                                                                         \
+  attribute void SolveByCg##Level(const RowProblem& problem, int steps, float* scratch,     \
+                                  float* w) {                                               \
+    Ops<bytes>::SolveByCg(problem, steps, scratch, w);                                      \
+  }                                                                                         \
+  attribute void FactorMatrix##Level(const RowProblem& problem, float* a) {                 \
+    Ops<bytes>::BuildMatrix(problem, a);                                                    \
+    Ops<bytes>::FactorCholesky(a, problem.dimension);                                       \
+  }                                                                                         \
+  attribute void SolveFactored##Level(const float* a, size_t size, float* x) {              \
+    Ops<bytes>::SolveFactored(a, size, x);                                                  \
+  }                                                                                         \
+  constexpr Kernels k##Level = {#Level,                                                     \
+                                Dot##Level,                                                 \
+                                Axpy##Level,                                                \
+                                ScoreRows##Level,                                           \
+                                SolveExactly##Level,                                        \
+                                SolveByCg##Level,                                           \
+                                FactorMatrix##Level,                                        \
+                                SolveFactored##Level};
 
 STARLING_KERNELS(Baseline, 16, )
 #if defined(__x86_64__)

@@ -35,8 +35,9 @@ inline constexpr int kMaxThreads = 1024;
 
 inline Status CheckThreads(int threads) {
   if (threads < 1 || threads > kMaxThreads) {
-    return InvalidField("threads", "{} is outside 1 to {}; the machine's core count is a good value",
-                        threads, kMaxThreads);
+    return InvalidField("threads",
+                        "{} is outside 1 to {}; the machine's core count is a good value", threads,
+                        kMaxThreads);
   }
   return OkStatus();
 }

@@ -28,10 +28,9 @@ Status CheckOptions(const Interactions& data, const AlsOptions& options) {
   const auto rows = static_cast<double>(data.users() + data.items());
   const auto larger = static_cast<double>(std::max(data.users(), data.items()));
   // Both sides, one more while it is rotated, and the weighed data with its transpose.
-  return CheckMemory(4 * options.factors * (rows + larger) +
-                         32 * static_cast<double>(data.entries()) + 8 * rows,
-                     options.memory_limit,
-                     "lower factors, or raise it when the machine has the memory");
+  return CheckMemory(
+      4 * options.factors * (rows + larger) + 32 * static_cast<double>(data.entries()) + 8 * rows,
+      options.memory_limit, "lower factors, or raise it when the machine has the memory");
 }
 
 Factors RandomFactors(size_t rows, size_t dimension, Random& random) {

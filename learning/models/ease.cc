@@ -94,16 +94,15 @@ StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& o
   STARLING_RETURN_IF_ERROR(CheckWeighting(options.weighting));
   STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
   STARLING_RETURN_IF_ERROR(CheckPositive("regularisation", options.regularisation));
-  STARLING_RETURN_IF_ERROR(
-      CheckAtLeast("max_items", static_cast<double>(options.max_items), 1));
+  STARLING_RETURN_IF_ERROR(CheckAtLeast("max_items", static_cast<double>(options.max_items), 1));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("neighbours", options.neighbours, 0));
   const std::vector<uint32_t> modelled = ModelledItems(data, options.max_items);
   const auto size = static_cast<double>(modelled.size());
   const double kept = options.neighbours == 0 ? size : std::min<double>(size, options.neighbours);
-  STARLING_RETURN_IF_ERROR(CheckMemory(
-      4 * size * size + 16 * size * kept + 32.0 * static_cast<double>(data.entries()),
-      options.memory_limit,
-      "lower max_items or neighbours, or raise it when the machine has the memory"));
+  STARLING_RETURN_IF_ERROR(
+      CheckMemory(4 * size * size + 16 * size * kept + 32.0 * static_cast<double>(data.entries()),
+                  options.memory_limit,
+                  "lower max_items or neighbours, or raise it when the machine has the memory"));
 
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0));
   const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();

@@ -4,7 +4,7 @@
 //
 //   STARLING_ASSIGN_OR_RETURN(
 //       ItemToItemModel model,
-//       FitEase(train, {.weighting = {.half_life = 60 * kDay}, .regularisation = 50}));
+//       FitEase(train, {.weighting = {.half_life = 60 * kDay}, .regularisation = 100}));
 //
 //   minimise |X - X B|^2 + regularisation |B|^2  with  diag(B) = 0
 //   P = inv(X'X + regularisation I),    B_ij = -P_ij / P_jj
@@ -13,7 +13,8 @@
 // regularisation fits. Only the max_items most popular items are modelled, which bounds time
 // (max_items^3 multiply-adds: 4,000 items 1 s, 10,000 items 10 s on two cores) and memory
 // (4 max_items^2 bytes). Of the weights into each item the `neighbours` largest by magnitude are
-// kept, also negative ones, so that serving is sparse; a few hundred lose nothing measurable.
+// kept, also negative ones, so that serving is sparse. 200 cost 2 % of the NDCG on MovieLens 1M,
+// 400 cost 1 %, and neither costs anything on Online Retail.
 //
 // The inversion is one call that Progress cannot stop; it is asked before and after.
 #pragma once

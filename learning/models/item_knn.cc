@@ -87,8 +87,8 @@ StatusOr<ItemToItemModel> FitItemKnn(const Interactions& data, const ItemKnnOpti
       std::vector<float> sums(data.items(), 0.0F);
       std::vector<uint32_t> touched;
       for (size_t item = first + begin; item < first + end; ++item) {
-        sources[item] = Neighbours(static_cast<uint32_t>(item), rows, columns, norms, options, sums,
-                                   touched);
+        sources[item] =
+            Neighbours(static_cast<uint32_t>(item), rows, columns, norms, options, sums, touched);
       }
     });
   }

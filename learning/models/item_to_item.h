@@ -45,8 +45,8 @@ class ItemToItemModel final : public Model {
   std::string_view kind_;
   Weighting weighting_;
   Array<double> parameters_;
-  Array<uint64_t> offsets_;   // items + 1
-  Array<uint32_t> targets_;   // ascending in each row
+  Array<uint64_t> offsets_;  // items + 1
+  Array<uint32_t> targets_;  // ascending in each row
   Array<float> weights_;
 };
 

@@ -8,9 +8,9 @@
 //   propensity(i) = (users with weight >= 2 in i + prior * mean) / (users of i + prior),
 //
 // x the weighed event (weighting.h; by default 1, halved each half_life), mean the same ratio over
-// all items, one and two added. So data is counted in purchases: weight 2 is bought twice. Give the history as events,
-// not summed, so that each ages from its own time. Items not in the history score 0. One pass over
-// the entries; 4 bytes an item; a call writes every item once.
+// all items, one and two added. So data is counted in purchases: weight 2 is bought twice. Give the
+// history as events, not summed, so that each ages from its own time. Items not in the history
+// score 0. One pass over the entries; 4 bytes an item; a call writes every item once.
 #pragma once
 
 #include "learning/interactions.h"
