@@ -6,8 +6,8 @@ import sys
 
 # Bottom first; a folder may include itself and what stands before it.
 LAYERS = ["platform/base", "platform/async", "platform/telemetry", "platform/config", "platform/json", "platform/tabular",
-          "platform/storage/sql", "platform/storage/kv", "platform/http", "platform/security", "platform/rpc",
-          "platform/messaging", "platform/host", "contracts", "services", "apps", "bench", "tests"]
+          "platform/storage/file", "platform/storage/sql", "platform/storage/kv", "platform/http", "platform/security", "platform/rpc",
+          "platform/messaging", "platform/host", "contracts", "learning", "services", "apps", "bench", "tests"]
 INCLUDE = re.compile(r'^\s*#include "([^"]+)"')
 
 
@@ -21,7 +21,7 @@ def layer_of(path: str) -> int:
 
 def violations(root: pathlib.Path) -> list[str]:
     found = []
-    tops = [root / top for top in ("platform", "services", "apps") if (root / top).exists()]
+    tops = [root / top for top in ("platform", "learning", "services", "apps") if (root / top).exists()]
     for path in sorted(path for top in tops for path in [*top.rglob("*.h"), *top.rglob("*.cc")]):
         name = path.relative_to(root).as_posix()
         own = layer_of(name)
@@ -35,6 +35,8 @@ def violations(root: pathlib.Path) -> list[str]:
             below = layer_of(target)
             if below > own:
                 found.append(f"{name}:{number}: {LAYERS[own]} may not include {target}: folders point one way, {LAYERS}")
+            if LAYERS[own] == "learning" and not target.startswith(("learning/", "platform/base/")):
+                found.append(f"{name}:{number}: learning is pure: it may include platform/base alone, not {target}")
             if LAYERS[own] == "services" and target.startswith("services/"):
                 if target.split("/")[1] != name.split("/")[1]:
                     found.append(f"{name}:{number}: a service may not include another ({target}): ask by contract")

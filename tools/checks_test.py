@@ -71,6 +71,12 @@ class Layers(Folder):
         self.write("services/catalog/a.cc", '#include "services/profile/b.h"\n')
         self.assertIn("ask by contract", check_layers.violations(self.root)[0])
 
+    def test_learning_includes_platform_base_alone(self):
+        self.write("learning/a.cc", '#include "platform/base/status.h"\n#include "learning/b.h"\n#include <cblas.h>\n')
+        self.assertEqual(check_layers.violations(self.root), [])
+        self.write("learning/a.cc", '#include "platform/async/task.h"\n')
+        self.assertIn("learning is pure", check_layers.violations(self.root)[0])
+
 
 class Links(Folder):
     def test_a_dead_link_and_a_dead_heading_are_named(self):

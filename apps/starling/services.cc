@@ -1,8 +1,11 @@
 #include "apps/starling/services.h"
 
 #include "services/catalog/catalog_service.h"
+#include "services/features/features_service.h"
+#include "services/inference/inference_service.h"
 #include "services/ingestion/ingestion_service.h"
 #include "services/profile/profile_service.h"
+#include "services/training/training_service.h"
 
 namespace starling {
 
@@ -11,6 +14,9 @@ std::vector<host::ServiceEntry> Services() {
       host::Serve<profile::ProfileService>(),
       host::Serve<catalog::CatalogService>(),
       host::Serve<ingestion::IngestionService>(),
+      host::Serve<features::FeaturesService>(),
+      host::Serve<training::TrainingService>(),
+      host::Serve<inference::InferenceService>(),
   };
 }
 

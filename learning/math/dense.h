@@ -1,0 +1,39 @@
+// Dense linear algebra in single precision, on OpenBLAS (docs/decisions/006-linear-algebra.md).
+//
+//   STARLING_RETURN_IF_ERROR(InvertPositiveDefinite(matrix, size, threads));
+//
+// Matrices are square or rows x columns, row-major. OpenBLAS has one thread count for the whole
+// process, so each function here takes its own count, holds a process-wide lock while it runs and
+// leaves the count at 1: no call of ours oversubscribes, and two at once queue. Thread-safe.
+#pragma once
+
+#include <cstddef>
+#include <span>
+#include <vector>
+
+#include "platform/base/status.h"
+
+namespace starling::learning {
+
+// Replaces a symmetric positive definite matrix (size x size, the lower triangle is read) by its
+// inverse, both triangles. size^3 multiply-adds, no memory beside the matrix; cannot be stopped.
+// FAILED_PRECONDITION when it is not positive definite.
+Status InvertPositiveDefinite(std::span<float> matrix, size_t size, int threads);
+
+// X'X of a rows x columns matrix: columns x columns, both triangles.
+std::vector<float> GramMatrix(std::span<const float> matrix, size_t rows, size_t columns,
+                              int threads);
+
+// A symmetric matrix A = Q diag(values) Q'. Values ascend; column j of Q (size x size, row-major)
+// belongs to value j. About 10 size^3 operations in double precision.
+struct Eigenbasis {
+  std::vector<float> values;
+  std::vector<float> vectors;
+};
+StatusOr<Eigenbasis> SymmetricEigenbasis(std::span<const float> matrix, size_t size);
+
+// Replaces a rows x columns matrix X by X Q, Q being columns x columns. Takes as much memory again.
+void MultiplyInPlace(std::vector<float>& matrix, size_t rows, std::span<const float> q,
+                     size_t columns, int threads);
+
+}  // namespace starling::learning

@@ -1,0 +1,41 @@
+// EASE: every item predicted from all others by one ridge regression in closed form. The best
+// quality for catalogues up to some ten thousand items (Steck, "Embarrassingly Shallow Autoencoders
+// for Sparse Data", WWW 2019, equation 8).
+//
+//   STARLING_ASSIGN_OR_RETURN(
+//       ItemToItemModel model,
+//       FitEase(train, {.weighting = {.half_life = 60 * kDay}, .regularisation = 100}));
+//
+//   minimise |X - X B|^2 + regularisation |B|^2  with  diag(B) = 0
+//   P = inv(X'X + regularisation I),    B_ij = -P_ij / P_jj
+//
+// X: users x items, weighed (weighting.h); recent interactions may count more, then a smaller
+// regularisation fits. Only the max_items most popular items are modelled, which bounds time
+// (max_items^3 multiply-adds: 4,000 items 1 s, 10,000 items 10 s on two cores) and memory
+// (4 max_items^2 bytes). Of the weights into each item the `neighbours` largest by magnitude are
+// kept, also negative ones, so that serving is sparse. 200 cost 2 % of the NDCG on MovieLens 1M,
+// 400 cost 1 %, and neither costs anything on Online Retail.
+//
+// The inversion is one call that Progress cannot stop; it is asked before and after.
+#pragma once
+
+#include "learning/interactions.h"
+#include "learning/math/parallel.h"
+#include "learning/models/item_to_item.h"
+
+namespace starling::learning {
+
+struct EaseOptions {
+  Weighting weighting;
+  int64_t as_of = 0;            // unix seconds; 0: the latest time in the data
+  double regularisation = 200;  // > 0; grows with the number of users
+  size_t max_items = 10'000;    // >= 1
+  int neighbours = 200;         // kept for each item; 0: all
+  int threads = 1;
+  size_t memory_limit = size_t{4} << 30;  // bytes beside the data
+};
+
+StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& options,
+                                  const Progress& progress = {});
+
+}  // namespace starling::learning

@@ -1,0 +1,340 @@
+// How a recommender ranks. All state of a call is in its scratch, of which every entry that was
+// written is cleared at the end, so a call's cost does not depend on the catalogue.
+#include <algorithm>
+#include <cmath>
+
+#include "learning/math/kernels.h"
+#include "learning/recommender/recommender.h"
+
+namespace starling::learning {
+namespace {
+
+constexpr uint8_t kExcluded = 1;
+constexpr uint8_t kCandidate = 2;
+constexpr uint8_t kTaken = 4;
+constexpr uint8_t kExplained = 8;
+constexpr uint8_t kOffered = 16;
+// Popular items that are looked at beside those that the history speaks for.
+constexpr size_t kPopularCandidates = 200;
+
+using Source = RankedItem::Source;
+
+bool Better(const RankedItem& a, const RankedItem& b) {
+  return a.score != b.score ? a.score > b.score : a.item < b.item;
+}
+
+// Keeps the best `limit` as a heap whose front is the worst of them.
+void Keep(const RankedItem& item, size_t limit, std::vector<RankedItem>& best) {
+  if (best.size() == limit) {
+    std::pop_heap(best.begin(), best.end(), Better);
+    best.pop_back();
+  }
+  best.push_back(item);
+  std::push_heap(best.begin(), best.end(), Better);
+}
+
+}  // namespace
+
+void Recommender::Flag(uint32_t item, uint8_t flag, RankScratch& scratch) {
+  if (scratch.flags[item] == 0) scratch.flagged.push_back(item);
+  scratch.flags[item] |= flag;
+}
+
+// The user's history at query.now: what the artifact has, and newer signals.
+void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
+  scratch.history.clear();
+  const std::optional<uint32_t> user = users_.Find(query.user);
+  if (user.has_value()) {
+    const auto aged = static_cast<float>(Decay(settings_.half_life, settings_.until, query.now));
+    const auto goals_aged =
+        static_cast<float>(Decay(settings_.repeat_half_life, settings_.until, query.now));
+    const uint64_t end = history_offsets_[*user + 1];
+    for (uint64_t i = history_offsets_[*user]; i < end; ++i) {
+      const float x = history_x_[i] * aged;
+      scratch.history.push_back(
+          {history_items_[i], history_weights_[i], x > 0 ? x : 0, history_goals_[i] * goals_aged});
+      scratch.position[history_items_[i]] = static_cast<uint32_t>(scratch.history.size());
+    }
+  }
+  for (const RankSignal& signal : query.signals) {
+    const int64_t time = signal.time > 0 ? signal.time : query.now;
+    if (user.has_value() && time <= settings_.until) continue;
+    const float weight =
+        signal.weight > 0
+            ? signal.weight
+            : static_cast<float>(settings_.strength[static_cast<size_t>(signal.kind)]);
+    if (!(weight > 0) || !std::isfinite(weight)) continue;
+    const std::optional<uint32_t> item = ids_.Find(signal.item);
+    if (!item.has_value()) continue;
+    uint32_t& at = scratch.position[*item];
+    if (at == 0) {
+      scratch.history.push_back({*item, 0, 0, 0});
+      at = static_cast<uint32_t>(scratch.history.size());
+    }
+    RankScratch::Known& known = scratch.history[at - 1];
+    known.weight = std::max(known.weight, weight);
+    known.x = std::max(
+        known.x,
+        known.weight * static_cast<float>(Decay(settings_.half_life, time, query.now)));
+    if (settings_.goal == Goal::kAnything || signal.kind == EventKind::kPurchase) {
+      known.goals +=
+          static_cast<float>(Decay(settings_.repeat_half_life, time, query.now));
+    }
+  }
+}
+
+// Candidates are flagged first, so they are the first of scratch.flagged.
+void Recommender::MarkAllowed(const RankQuery& query, RankScratch& scratch) const {
+  for (const std::string_view id : query.candidates) {
+    if (const auto item = ids_.Find(id)) Flag(*item, kCandidate, scratch);
+  }
+  scratch.candidates = scratch.flagged.size();
+  for (const std::string_view id : query.excluded) {
+    if (const auto item = ids_.Find(id)) Flag(*item, kExcluded, scratch);
+  }
+  if (query.allow_repeats) return;
+  for (const RankScratch::Known& known : scratch.history) {
+    if (known.goals > 0) Flag(known.item, kExcluded, scratch);
+  }
+}
+
+// Brings the entries that may speak to the front; gives their number.
+size_t Recommender::Spoken(RankScratch& scratch) const {
+  auto& history = scratch.history;
+  if (history.size() <= settings_.history_cap) return history.size();
+  const auto louder = [](const RankScratch::Known& a, const RankScratch::Known& b) {
+    return a.x != b.x ? a.x > b.x : a.item < b.item;
+  };
+  const auto cap = history.begin() + static_cast<ptrdiff_t>(settings_.history_cap);
+  if (!std::is_sorted(history.begin(), history.end(), louder)) {
+    std::nth_element(history.begin(), cap, history.end(), louder);
+  }
+  for (size_t i = 0; i < history.size(); ++i) {
+    scratch.position[history[i].item] = static_cast<uint32_t>(i + 1);
+  }
+  return settings_.history_cap;
+}
+
+// Adds up scratch.scores. Where the rows have more entries than a part of the catalogue has items,
+// reading all scores is cheaper than listing those that were written.
+void Recommender::ScoreMain(size_t spoken, RankScratch& scratch) const {
+  scratch.touched.clear();
+  scratch.dense = false;
+  if (spoken == 0) return;
+  float* scores = scratch.scores.data();
+  if (factors_.has_value()) {
+    scratch.folded.clear();
+    for (size_t h = 0; h < spoken; ++h) {
+      if (scratch.history[h].x > 0) {
+        scratch.folded.push_back({scratch.history[h].item, scratch.history[h].x, 0});
+      }
+    }
+    scratch.user.resize(factors_->dimension());
+    factors_->FoldIn(scratch.folded, 0, scratch.user);
+    BestKernels().score_rows(factors_->factors().data(), items(), factors_->dimension(),
+                             scratch.user.data(), scores);
+    scratch.dense = true;
+    return;
+  }
+  if (row_offsets_.empty()) return;
+  const uint32_t* targets = row_targets_.data();
+  const float* weights = row_weights_.data();
+  size_t entries = 0;
+  for (size_t h = 0; h < spoken; ++h) {
+    entries += row_offsets_[scratch.history[h].item + 1] - row_offsets_[scratch.history[h].item];
+  }
+  scratch.dense = entries > items() / 4;
+  scratch.touched.resize(scratch.dense ? 0 : entries);
+  uint32_t* touched = scratch.touched.data();
+  size_t count = 0;
+  for (size_t h = 0; h < spoken; ++h) {
+    const float x = scratch.history[h].x;
+    const uint64_t end = row_offsets_[scratch.history[h].item + 1];
+    uint64_t i = row_offsets_[scratch.history[h].item];
+    if (scratch.dense) {
+      for (; i < end; ++i) scores[targets[i]] += x * weights[i];
+      continue;
+    }
+    for (; i < end; ++i) {
+      float& score = scores[targets[i]];
+      touched[count] = targets[i];  // kept when it is the first of its item
+      count += score == 0 ? 1 : 0;
+      score += x * weights[i];
+    }
+  }
+  if (!scratch.dense) scratch.touched.resize(count);
+}
+
+float Recommender::LargestMain(const RankScratch& scratch) const {
+  float largest = 0;
+  if (scratch.dense) {
+    for (size_t i = 0; i < items(); ++i) largest = std::max(largest, scratch.scores[i]);
+  } else {
+    for (const uint32_t item : scratch.touched) largest = std::max(largest, scratch.scores[item]);
+  }
+  return largest;
+}
+
+// Takes the best by score and leaves scratch.scores all 0.
+void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
+  float* scores = scratch.scores.data();
+  for (const uint32_t item : scratch.flagged) {
+    if ((scratch.flags[item] & kExcluded) != 0) scores[item] = 0;
+  }
+  const auto popularity_weight = static_cast<float>(settings_.popularity_weight);
+  float largest_repeat = 0;
+  if (query.allow_repeats && settings_.repeat_weight > 0 && !propensity_.empty()) {
+    for (const RankScratch::Known& known : scratch.history) {
+      largest_repeat = std::max(largest_repeat, propensity_[known.item] * known.goals);
+    }
+  }
+  const float repeat_scale =
+      largest_repeat > 0 ? static_cast<float>(settings_.repeat_weight) / largest_repeat : 0;
+  float main_scale = 1;
+  if (popularity_weight > 0 || repeat_scale > 0) {
+    const float largest = LargestMain(scratch);
+    main_scale = largest > 0 ? 1 / largest : 0;
+  }
+  scratch.best.clear();
+  const uint8_t wanted = query.candidates.empty() ? 0 : kCandidate;
+  const Source main_source = factors_.has_value() ? Source::kFactors : Source::kSimilar;
+  const auto offer = [&](uint32_t item, float main) {
+    RankedItem ranked{.item = item, .score = std::max(0.0F, main), .source = main_source};
+    float term = ranked.score;
+    if (popularity_weight > 0) {
+      const float popular = popularity_weight * popularity_[item];
+      ranked.score += popular;
+      if (popular > term) {
+        term = popular;
+        ranked.source = Source::kPopular;
+      }
+    }
+    if (repeat_scale > 0 && scratch.position[item] != 0) {
+      const float repeat =
+          propensity_[item] * scratch.history[scratch.position[item] - 1].goals * repeat_scale;
+      ranked.score += repeat;
+      if (repeat > term) ranked.source = Source::kRepeat;
+    }
+    if (!(ranked.score > 0)) return;
+    if (scratch.best.size() == query.limit && !Better(ranked, scratch.best.front())) return;
+    Keep(ranked, query.limit, scratch.best);
+  };
+  // Each is offered once: what is taken here has score 0 afterwards, and a mark.
+  const auto take = [&](uint32_t item) {
+    const float main = scores[item] * main_scale;
+    scores[item] = 0;
+    if ((scratch.flags[item] & (kExcluded | kCandidate | kOffered)) != wanted) return;
+    Flag(item, kOffered, scratch);
+    offer(item, main);
+  };
+  if (!query.candidates.empty()) {
+    for (size_t i = 0; i < scratch.candidates; ++i) take(scratch.flagged[i]);
+  } else {
+    if (repeat_scale > 0) {
+      for (const RankScratch::Known& known : scratch.history) take(known.item);
+    }
+    if (popularity_weight > 0) {
+      const size_t count = std::min(popular_.size(), kPopularCandidates);
+      for (size_t i = 0; i < count; ++i) take(popular_[i]);
+    }
+  }
+  const bool rest = query.candidates.empty();
+  if (scratch.dense) {
+    for (uint32_t item = 0; rest && item < items(); ++item) {
+      if (scores[item] > 0) offer(item, scores[item] * main_scale);
+    }
+    std::fill(scores, scores + items(), 0.0F);
+  } else {
+    for (const uint32_t item : scratch.touched) {
+      const float main = scores[item];
+      scores[item] = 0;
+      if (rest && main > 0) offer(item, main * main_scale);
+    }
+  }
+  std::sort_heap(scratch.best.begin(), scratch.best.end(), Better);
+  for (const RankedItem& ranked : scratch.best) Flag(ranked.item, kTaken, scratch);
+}
+
+// Popular items, and among candidates those that nothing is known of, behind the rest.
+void Recommender::Fill(const RankQuery& query, RankScratch& scratch) const {
+  auto& best = scratch.best;
+  const float below = (best.empty() ? 1.0F : best.back().score) * 0.999F;
+  const auto add = [&](uint32_t item) {
+    best.push_back({item, below * popularity_[item], Source::kPopular, std::nullopt});
+  };
+  if (!query.candidates.empty()) {
+    // Those with a score are in `best` already, which was not full.
+    const auto by_item = [](const RankedItem& a, const RankedItem& b) { return a.item < b.item; };
+    std::vector<RankedItem> scored = best;
+    std::sort(scored.begin(), scored.end(), by_item);
+    const size_t ranked = best.size();
+    for (size_t i = 0; i < scratch.candidates; ++i) {
+      const uint32_t item = scratch.flagged[i];
+      if ((scratch.flags[item] & kExcluded) != 0) continue;
+      if (std::binary_search(scored.begin(), scored.end(), RankedItem{.item = item}, by_item))
+        continue;
+      add(item);
+    }
+    std::sort(best.begin() + static_cast<ptrdiff_t>(ranked), best.end(), Better);
+    if (best.size() > query.limit) best.resize(query.limit);
+    return;
+  }
+  for (size_t i = 0; i < popular_.size() && best.size() < query.limit; ++i) {
+    if ((scratch.flags[popular_[i]] & (kExcluded | kTaken)) == 0) add(popular_[i]);
+  }
+}
+
+// For each item of kSimilar, what of the history spoke loudest for it: one more pass over the rows,
+// that looks only.
+void Recommender::Explain(size_t spoken, RankScratch& scratch) const {
+  bool any = false;
+  for (size_t r = 0; r < scratch.best.size(); ++r) {
+    if (scratch.best[r].source != Source::kSimilar) continue;
+    Flag(scratch.best[r].item, kExplained, scratch);
+    scratch.scores[scratch.best[r].item] = static_cast<float>(r);
+    any = true;
+  }
+  if (!any) return;
+  scratch.share.assign(scratch.best.size(), 0);
+  const uint8_t* flags = scratch.flags.data();
+  for (size_t h = 0; h < spoken; ++h) {
+    const uint32_t from = scratch.history[h].item;
+    const uint64_t end = row_offsets_[from + 1];
+    for (uint64_t i = row_offsets_[from]; i < end; ++i) {
+      if ((flags[row_targets_[i]] & kExplained) == 0) continue;
+      const auto rank = static_cast<size_t>(scratch.scores[row_targets_[i]]);
+      const float share = scratch.history[h].x * row_weights_[i];
+      if (share > scratch.share[rank]) {
+        scratch.share[rank] = share;
+        scratch.best[rank].because = from;
+      }
+    }
+  }
+  for (const RankedItem& ranked : scratch.best) scratch.scores[ranked.item] = 0;
+}
+
+void Recommender::Clear(RankScratch& scratch) {
+  for (const RankScratch::Known& known : scratch.history) scratch.position[known.item] = 0;
+  for (const uint32_t item : scratch.flagged) scratch.flags[item] = 0;
+  scratch.flagged.clear();
+}
+
+std::span<const RankedItem> Recommender::Rank(const RankQuery& query, RankScratch& scratch) const {
+  if (query.limit == 0) return {};
+  if (scratch.scores.size() < items()) {
+    scratch.scores.resize(items(), 0);
+    scratch.position.resize(items(), 0);
+    scratch.flags.resize(items(), 0);
+  }
+  Collect(query, scratch);
+  MarkAllowed(query, scratch);
+  const size_t spoken = Spoken(scratch);
+  ScoreMain(spoken, scratch);
+  TakeBest(query, scratch);
+  if (scratch.best.size() < query.limit) Fill(query, scratch);
+  Explain(spoken, scratch);
+  Clear(scratch);
+  return scratch.best;
+}
+
+}  // namespace starling::learning

@@ -1,0 +1,113 @@
+#include "learning/recommender/recommender.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "learning/recommender/settings_row.h"
+
+namespace starling::learning {
+namespace {
+
+Status CheckIndexes(std::string_view name, std::span<const uint32_t> indexes, size_t count) {
+  if (std::any_of(indexes.begin(), indexes.end(), [&](uint32_t i) { return i >= count; })) {
+    return DataLoss("section '{}' has an item beyond the {} there are", name, count);
+  }
+  return OkStatus();
+}
+
+Status CheckOffsets(std::string_view name, std::span<const uint64_t> offsets, size_t rows,
+                    size_t values) {
+  if (offsets.size() != rows + 1 || offsets[0] != 0 || offsets[rows] != values ||
+      !std::is_sorted(offsets.begin(), offsets.end())) {
+    return DataLoss("section '{}' does not divide {} values into {} rows", name, values, rows);
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+EventKind ParseEventKind(std::string_view name) {
+  static constexpr std::pair<std::string_view, EventKind> kNames[] = {
+      {"view", EventKind::kView},         {"click", EventKind::kClick},
+      {"cart", EventKind::kCart},         {"purchase", EventKind::kPurchase},
+      {"rate", EventKind::kRate},         {"impression", EventKind::kImpression}};
+  for (const auto& [known, kind] : kNames) {
+    if (known == name) return kind;
+  }
+  return EventKind::kOther;
+}
+
+double Decay(double half_life, int64_t time, int64_t now) {
+  if (half_life <= 0 || time >= now) return 1;
+  return std::exp2(-static_cast<double>(now - time) / half_life);
+}
+
+StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
+                                        std::shared_ptr<const void> owner, Checksums checksums) {
+  STARLING_ASSIGN_OR_RETURN(const Artifact artifact, Artifact::Open(bytes, owner, checksums));
+  if (artifact.kind() != kRecommenderKind) {
+    return DataLoss("the model is of kind '{}' and not a recommender", artifact.kind());
+  }
+  Recommender opened;
+  STARLING_ASSIGN_OR_RETURN(opened.ids_, IdTable::Open(artifact));
+  STARLING_ASSIGN_OR_RETURN(const Matrix<double> settings, artifact.Get<double>("settings"));
+  STARLING_ASSIGN_OR_RETURN(opened.settings_, SettingsFromRow(settings.values));
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint8_t> algorithm, artifact.Get<uint8_t>("algorithm"));
+  opened.algorithm_.assign(algorithm.values.begin(), algorithm.values.end());
+  STARLING_ASSIGN_OR_RETURN(opened.popularity_,
+                            artifact.Get<float>("popularity", opened.ids_.size()));
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> popular, artifact.Get<uint32_t>("popular"));
+  opened.popular_ = popular.values;
+  STARLING_RETURN_IF_ERROR(CheckIndexes("popular", opened.popular_, opened.ids_.size()));
+  if (artifact.Has("rows.offsets")) STARLING_RETURN_IF_ERROR(opened.OpenRows(artifact));
+  if (artifact.Has("factors")) {
+    STARLING_ASSIGN_OR_RETURN(const Matrix<uint8_t> nested, artifact.Get<uint8_t>("factors"));
+    STARLING_ASSIGN_OR_RETURN(const Artifact als,
+                              Artifact::Open(std::as_bytes(nested.values.span()), owner,
+                                             Checksums::kTrustBytes));
+    STARLING_ASSIGN_OR_RETURN(opened.factors_, AlsModel::Open(als));
+    if (opened.factors_->items() != opened.ids_.size()) {
+      return DataLoss("section 'factors' has {} items and there are {} names",
+                      opened.factors_->items(), opened.ids_.size());
+    }
+  }
+  if (artifact.Has("propensity")) {
+    STARLING_ASSIGN_OR_RETURN(opened.propensity_,
+                              artifact.Get<float>("propensity", opened.ids_.size()));
+  }
+  STARLING_RETURN_IF_ERROR(opened.OpenHistory(artifact, owner));
+  return opened;
+}
+
+Status Recommender::OpenRows(const Artifact& artifact) {
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> targets, artifact.Get<uint32_t>("rows.targets"));
+  row_targets_ = targets.values;
+  STARLING_ASSIGN_OR_RETURN(row_offsets_,
+                            artifact.Get<uint64_t>("rows.offsets", ids_.size() + 1));
+  STARLING_ASSIGN_OR_RETURN(row_weights_, artifact.Get<float>("rows.weights", row_targets_.size()));
+  STARLING_RETURN_IF_ERROR(
+      CheckOffsets("rows.offsets", row_offsets_, ids_.size(), row_targets_.size()));
+  return CheckIndexes("rows.targets", row_targets_, ids_.size());
+}
+
+Status Recommender::OpenHistory(const Artifact& artifact,
+                                const std::shared_ptr<const void>& owner) {
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint8_t> nested, artifact.Get<uint8_t>("users"));
+  STARLING_ASSIGN_OR_RETURN(const Artifact users,
+                            Artifact::Open(std::as_bytes(nested.values.span()), owner,
+                                           Checksums::kTrustBytes));
+  STARLING_ASSIGN_OR_RETURN(users_, IdTable::Open(users));
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> items, artifact.Get<uint32_t>("history.items"));
+  history_items_ = items.values;
+  const size_t entries = history_items_.size();
+  STARLING_ASSIGN_OR_RETURN(history_offsets_,
+                            artifact.Get<uint64_t>("history.offsets", users_.size() + 1));
+  STARLING_ASSIGN_OR_RETURN(history_weights_, artifact.Get<float>("history.weights", entries));
+  STARLING_ASSIGN_OR_RETURN(history_x_, artifact.Get<float>("history.x", entries));
+  STARLING_ASSIGN_OR_RETURN(history_goals_, artifact.Get<float>("history.goals", entries));
+  STARLING_RETURN_IF_ERROR(
+      CheckOffsets("history.offsets", history_offsets_, users_.size(), entries));
+  return CheckIndexes("history.items", history_items_, ids_.size());
+}
+
+}  // namespace starling::learning

@@ -1,0 +1,178 @@
+// What recommends: one file that holds the models, the names, and what every user did until it was
+// made; opened, it ranks the items for one user.
+//
+//   STARLING_ASSIGN_OR_RETURN(Recommender recommender, Recommender::Open(bytes, mapping));
+//   RankScratch scratch;                                            // one a thread
+//   std::span<const RankedItem> best =
+//       recommender.Rank({.user = "u7", .signals = newest, .limit = 10, .now = now}, scratch);
+//
+//   artifact kind "recommender" (artifact.h), sections:
+//   ids.*              the items' names (id_table.h)
+//   settings    f64    RecommenderSettings, in its order
+//   algorithm   u8     "ease+popularity"
+//   popularity  f32    for each item, from 0 to 1
+//   popular     u32    items by descending popularity
+//   rows.offsets u64, rows.targets u32, rows.weights f32      item-to-item weights, when it has them
+//   factors     u8     an artifact of kind "als", when it has them
+//   propensity  f32    of each item to be taken again, when it has them
+//   users       u8     an artifact with the users' names
+//   history.offsets u64, .items u32, .weights f32, .x f32, .goals f32   of each user, by descending x
+//
+//   score(i) = main(i) / max main + w_p popularity(i) + w_r repeat(i) / max repeat,
+//   main(i)  = sum over the history of x_h W_hi, or user vector . factors of i,
+//   repeat(i) = propensity(i) g_i,      x = strength 2^(-age / half_life),
+//
+// x counts an item by the strongest thing that the user did with it and the last time of that; g is
+// the number of its goals (purchases), each halved every repeat_half_life. Only the `history_cap`
+// largest x speak. Items that nothing speaks for follow by popularity. Training measures a model by
+// this same code, so what is measured is what is served.
+//
+// Immutable and thread-safe. With item-to-item weights Rank allocates nothing once its scratch has
+// grown, and costs min(history, history_cap) x row length, whatever the catalogue (bench_recommender
+// measures it); with factors it reads those of every item.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "learning/artifact.h"
+#include "learning/id_table.h"
+#include "learning/math/array.h"
+#include "learning/models/als.h"
+#include "platform/base/status.h"
+
+namespace starling::learning {
+
+inline constexpr std::string_view kRecommenderKind = "recommender";
+
+// The kinds of event that can have a weight.
+enum class EventKind : uint8_t { kOther = 0, kView, kClick, kCart, kPurchase, kRate, kImpression };
+inline constexpr size_t kEventKinds = 7;
+// "view", "click", "cart", "purchase", "rate", "impression"; kOther for anything else.
+EventKind ParseEventKind(std::string_view name);
+
+// What an event is for: purchases, where there are any; every event where people only look.
+enum class Goal : uint8_t { kPurchase = 0, kAnything = 1 };
+
+struct RecommenderSettings {
+  int64_t until = 0;               // unix seconds; events up to here are in it
+  Goal goal = Goal::kPurchase;
+  double half_life = 0;            // seconds; 0: never ages
+  double repeat_half_life = 0;     // seconds; 0: never ages
+  double popularity_weight = 0;    // w_p
+  double repeat_weight = 0;        // w_r
+  size_t history_cap = 100;        // at least 1
+  std::array<double, kEventKinds> strength = {};  // by EventKind
+};
+
+// 2^(-age / half_life); 1 when half_life is 0, and for what lies in the future.
+double Decay(double half_life, int64_t time, int64_t now);
+
+struct RankSignal {
+  std::string_view item;
+  EventKind kind = EventKind::kOther;
+  float weight = 0;  // 0: as settings.strength says for the kind
+  int64_t time = 0;  // unix seconds; 0: now
+};
+
+struct RankQuery {
+  std::string_view user;
+  // Of a known user, what is not newer than settings.until is ignored: it is in the history.
+  std::span<const RankSignal> signals;
+  std::span<const std::string_view> candidates;  // empty: all items
+  std::span<const std::string_view> excluded;
+  size_t limit = 10;
+  bool allow_repeats = false;
+  int64_t now = 0;  // unix seconds
+};
+
+struct RankedItem {
+  enum class Source : uint8_t { kSimilar, kFactors, kRepeat, kPopular };
+  uint32_t item = 0;
+  float score = 0;
+  Source source = Source::kPopular;
+  // kSimilar: the item of the history that added most to its score.
+  std::optional<uint32_t> because;
+};
+
+// Buffers of one thread, for recommenders of any size. The result of a Rank lives in it until the
+// next one. 9 bytes an item of the largest recommender.
+class RankScratch {
+ private:
+  friend class Recommender;
+  struct Known {  // what the user did with one item
+    uint32_t item;
+    float weight;
+    float x;
+    float goals;
+  };
+  std::vector<float> scores;       // all 0 between calls
+  std::vector<uint32_t> position;  // of an item in `history`, from 1; all 0 between calls
+  std::vector<uint8_t> flags;      // all 0 between calls
+  std::vector<uint32_t> touched;
+  bool dense = false;  // scores are read whole, touched is empty
+  std::vector<uint32_t> flagged;
+  size_t candidates = 0;  // the first of `flagged`
+  std::vector<Known> history;
+  std::vector<float> share;  // the largest so far, of each in `best`
+  std::vector<float> user;
+  std::vector<HistoryItem> folded;
+  std::vector<RankedItem> best;
+};
+
+class Recommender {
+ public:
+  // Every index is checked. DATA_LOSS says what is wrong with the bytes.
+  static StatusOr<Recommender> Open(std::span<const std::byte> bytes,
+                                    std::shared_ptr<const void> owner,
+                                    Checksums checksums = Checksums::kVerify);
+
+  std::span<const RankedItem> Rank(const RankQuery& query, RankScratch& scratch) const;
+
+  const RecommenderSettings& settings() const { return settings_; }
+  std::string_view algorithm() const { return algorithm_; }
+  size_t items() const { return ids_.size(); }
+  size_t users() const { return users_.size(); }
+  std::string_view ItemId(uint32_t item) const { return ids_.Id(item); }
+  bool KnowsUser(std::string_view user) const { return users_.Find(user).has_value(); }
+
+ private:
+  Recommender() = default;
+  Status OpenRows(const Artifact& artifact);
+  Status OpenHistory(const Artifact& artifact, const std::shared_ptr<const void>& owner);
+  void Collect(const RankQuery& query, RankScratch& scratch) const;
+  void MarkAllowed(const RankQuery& query, RankScratch& scratch) const;
+  size_t Spoken(RankScratch& scratch) const;
+  void ScoreMain(size_t spoken, RankScratch& scratch) const;
+  float LargestMain(const RankScratch& scratch) const;
+  void TakeBest(const RankQuery& query, RankScratch& scratch) const;
+  void Fill(const RankQuery& query, RankScratch& scratch) const;
+  void Explain(size_t spoken, RankScratch& scratch) const;
+  static void Flag(uint32_t item, uint8_t flag, RankScratch& scratch);
+  static void Clear(RankScratch& scratch);
+
+  RecommenderSettings settings_;
+  std::string algorithm_;
+  IdTable ids_;
+  IdTable users_;
+  Array<float> popularity_;
+  Array<uint32_t> popular_;
+  Array<uint64_t> row_offsets_;  // empty: no item-to-item weights
+  Array<uint32_t> row_targets_;
+  Array<float> row_weights_;
+  std::optional<AlsModel> factors_;
+  Array<float> propensity_;  // empty: none
+  Array<uint64_t> history_offsets_;
+  Array<uint32_t> history_items_;
+  Array<float> history_weights_;
+  Array<float> history_x_;
+  Array<float> history_goals_;
+};
+
+}  // namespace starling::learning

@@ -1,0 +1,161 @@
+// How long one ranking takes on data of two shapes, item-to-item and by factors, beside the time
+// that the same number of random additions takes: the part that cannot be avoided.
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "learning/models/ease.h"
+#include "learning/models/item_knn.h"
+#include "learning/random.h"
+#include "learning/recommender/recommender_writer.h"
+
+namespace starling::learning {
+namespace {
+
+using SteadyClock = std::chrono::steady_clock;
+
+struct Shape {
+  std::string name;
+  uint32_t users;
+  uint32_t items;
+  uint32_t distinct;  // items a user has
+  uint32_t groups;    // of taste; a user buys mostly in a few
+};
+
+struct Made {
+  Interactions interactions;
+  IdTable items;
+  IdTable users;
+  UserHistory history;
+};
+
+constexpr int64_t kNow = 1'700'000'000;
+
+// Popularity within a group falls as 1 / rank, as in shops.
+Made Make(const Shape& shape) {
+  Random random(1);
+  std::vector<Interaction> events;
+  const uint32_t group_size = shape.items / shape.groups;
+  for (uint32_t user = 0; user < shape.users; ++user) {
+    for (uint32_t i = 0; i < shape.distinct; ++i) {
+      const uint64_t group = random.Below(4) == 0 ? random.Below(shape.groups)
+                                                  : (user + random.Below(3)) % shape.groups;
+      const auto rank = static_cast<uint32_t>(
+          std::min<double>(group_size - 1, std::pow(group_size, random.Unit()) - 1));
+      events.push_back({user, static_cast<uint32_t>(group * group_size + rank), 1,
+                        kNow - static_cast<int64_t>(random.Below(31'536'000))});
+    }
+  }
+  Made made;
+  made.interactions = *MakeInteractions(events, shape.users, shape.items);
+  const auto names = [](char prefix, uint32_t count) {
+    std::vector<std::string> ids;
+    for (uint32_t i = 0; i < count; ++i) ids.push_back(fmt::format("{}-{:06}", prefix, i));
+    return *IdTable::Make(ids);
+  };
+  made.items = names('p', shape.items);
+  made.users = names('u', shape.users);
+  made.history.offsets.push_back(0);
+  for (uint32_t user = 0; user < shape.users; ++user) {
+    const Interactions::Row row = made.interactions.row(user);
+    for (size_t i = 0; i < row.size(); ++i) {
+      made.history.items.push_back(row.items[i]);
+      made.history.weights.push_back(1);
+      made.history.x.push_back(static_cast<float>(Decay(90 * kDay, row.times[i], kNow)));
+      made.history.goals.push_back(1);
+    }
+    made.history.offsets.push_back(made.history.items.size());
+  }
+  return made;
+}
+
+// The median over single calls: on a machine that does other work too, most calls run undisturbed.
+template <typename Call>
+double MicrosecondsOf(int calls, const Call& call) {
+  std::vector<double> times;
+  for (int i = 0; i < calls; ++i) {
+    const auto start = SteadyClock::now();
+    call(i);
+    times.push_back(std::chrono::duration<double, std::micro>(SteadyClock::now() - start).count());
+  }
+  std::nth_element(times.begin(), times.begin() + calls / 2, times.end());
+  return times[static_cast<size_t>(calls) / 2];
+}
+
+void Measure(const Shape& shape, const Made& made, std::string_view algorithm,
+             const ItemToItemModel* similar, const AlsModel* factors, size_t neighbours,
+             size_t cap) {
+  const PopularityModel popularity =
+      *FitPopularity(made.interactions, {.weighting = {.scale = Weighting::Scale::kLinear}});
+  RecommenderSettings settings{.until = kNow, .half_life = 90 * kDay, .history_cap = cap};
+  settings.strength[static_cast<size_t>(EventKind::kPurchase)] = 1;
+  settings.strength[static_cast<size_t>(EventKind::kView)] = 0.2;
+  const std::string bytes = *WriteRecommender({.items = made.items,
+                                               .users = made.users,
+                                               .history = made.history,
+                                               .settings = settings,
+                                               .algorithm = std::string(algorithm),
+                                               .popularity = popularity,
+                                               .similar = similar,
+                                               .factors = factors,
+                                               .neighbours = neighbours});
+  const Recommender recommender =
+      *Recommender::Open(std::as_bytes(std::span(bytes)), nullptr, Checksums::kVerify);
+  RankScratch scratch;
+  std::vector<std::string> users;
+  for (uint32_t i = 0; i < 500; ++i) {
+    users.push_back(fmt::format("u-{:06}", i * 7 % shape.users));
+  }
+  std::vector<RankSignal> signals;
+  for (uint32_t i = 0; i < 5; ++i) {
+    signals.push_back({made.items.Id(i * 31), EventKind::kView, 0, kNow + 60});
+  }
+  const double us = MicrosecondsOf(2'000, [&](int i) {
+    (void)recommender.Rank({.user = users[static_cast<size_t>(i) % users.size()],
+                            .signals = signals,
+                            .limit = 20,
+                            .now = kNow + 120},
+                           scratch);
+  });
+  const size_t additions = neighbours * std::min<size_t>(cap, shape.distinct);
+  std::vector<float> sums(shape.items);
+  std::vector<uint32_t> targets(additions);
+  Random random(2);
+  for (uint32_t& target : targets) target = static_cast<uint32_t>(random.Below(shape.items));
+  const double floor = MicrosecondsOf(2'000, [&](int) {
+    for (const uint32_t target : targets) sums[target] += 0.5F;
+  });
+  fmt::print("{:<18} {:<9} {:>6} {:>5} {:>9.1f} {:>12.1f} {:>7.1f} {:>9.1f}\n", shape.name,
+             algorithm, neighbours, cap, us, floor, us / floor,
+             static_cast<double>(bytes.size()) / 1e6);
+}
+
+void Run(const Shape& shape) {
+  const Made made = Make(shape);
+  const Weighting linear{.scale = Weighting::Scale::kLinear};
+  const ItemToItemModel similar =
+      shape.items <= 10'000 ? *FitEase(made.interactions, {.weighting = linear})
+                            : *FitItemKnn(made.interactions, {.weighting = linear});
+  for (const auto& [neighbours, cap] : std::initializer_list<std::pair<size_t, size_t>>{
+           {50, 100}, {100, 100}, {100, 250}}) {
+    Measure(shape, made, similar.kind(), &similar, nullptr, neighbours, cap);
+  }
+  const AlsModel factors =
+      *FitAls(made.interactions, {.weighting = linear, .factors = 64, .iterations = 2});
+  Measure(shape, made, "als", nullptr, &factors, 64, 100);
+}
+
+}  // namespace
+}  // namespace starling::learning
+
+int main() {
+  fmt::print("{:<18} {:<9} {:>6} {:>5} {:>9} {:>12} {:>7} {:>9}\n", "shape", "model", "kept", "cap",
+             "us a call", "bare sums us", "ratio", "MB");
+  starling::learning::Run({"online-retail", 3'913, 3'939, 100, 40});
+  starling::learning::Run({"complete-journey", 2'469, 92'331, 250, 300});
+  return 0;
+}

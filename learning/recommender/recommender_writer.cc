@@ -1,0 +1,164 @@
+#include "learning/recommender/recommender_writer.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "learning/recommender/settings_row.h"
+
+namespace starling::learning {
+namespace {
+
+constexpr size_t kMaxPopular = 5'000;
+
+struct Rows {
+  std::vector<uint64_t> offsets;
+  std::vector<uint32_t> targets;
+  std::vector<float> weights;
+};
+
+std::string Bytes(const Model& model) {
+  ArtifactWriter writer(model.kind());
+  model.AddTo(writer);
+  return std::move(writer).Finish();
+}
+
+// The largest weights of each row, by ascending target.
+StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
+  const std::string bytes = Bytes(model);
+  STARLING_ASSIGN_OR_RETURN(
+      const Artifact artifact,
+      Artifact::Open(std::as_bytes(std::span(bytes)), nullptr, Checksums::kTrustBytes));
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint64_t> offsets, artifact.Get<uint64_t>("offsets"));
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> targets, artifact.Get<uint32_t>("targets"));
+  STARLING_ASSIGN_OR_RETURN(const Matrix<float> weights, artifact.Get<float>("weights"));
+  Rows rows;
+  rows.offsets.push_back(0);
+  std::vector<uint64_t> order;
+  for (size_t item = 0; item + 1 < offsets.values.size(); ++item) {
+    order.resize(offsets.values[item + 1] - offsets.values[item]);
+    std::iota(order.begin(), order.end(), offsets.values[item]);
+    if (order.size() > neighbours) {
+      std::nth_element(order.begin(), order.begin() + static_cast<ptrdiff_t>(neighbours),
+                       order.end(), [&](uint64_t a, uint64_t b) {
+                         const float x = std::abs(weights.values[a]);
+                         const float y = std::abs(weights.values[b]);
+                         return x != y ? x > y : a < b;
+                       });
+      order.resize(neighbours);
+      std::sort(order.begin(), order.end());
+    }
+    for (const uint64_t i : order) {
+      rows.targets.push_back(targets.values[i]);
+      rows.weights.push_back(weights.values[i]);
+    }
+    rows.offsets.push_back(rows.targets.size());
+  }
+  return rows;
+}
+
+// Each user's entries by descending x, so that those that may speak come first.
+UserHistory Sorted(const UserHistory& history) {
+  UserHistory sorted;
+  sorted.offsets = history.offsets;
+  std::vector<uint64_t> order(history.items.size());
+  std::iota(order.begin(), order.end(), 0);
+  for (size_t user = 0; user + 1 < history.offsets.size(); ++user) {
+    std::sort(order.begin() + static_cast<ptrdiff_t>(history.offsets[user]),
+              order.begin() + static_cast<ptrdiff_t>(history.offsets[user + 1]),
+              [&](uint64_t a, uint64_t b) {
+                return history.x[a] != history.x[b] ? history.x[a] > history.x[b]
+                                                    : history.items[a] < history.items[b];
+              });
+  }
+  for (const uint64_t i : order) {
+    sorted.items.push_back(history.items[i]);
+    sorted.weights.push_back(history.weights[i]);
+    sorted.x.push_back(history.x[i]);
+    sorted.goals.push_back(history.goals[i]);
+  }
+  return sorted;
+}
+
+std::vector<uint32_t> ByPopularity(std::span<const float> popularity) {
+  std::vector<uint32_t> items;
+  for (uint32_t item = 0; item < popularity.size(); ++item) {
+    if (popularity[item] > 0) items.push_back(item);
+  }
+  const size_t kept = std::min(items.size(), kMaxPopular);
+  std::partial_sort(items.begin(), items.begin() + static_cast<ptrdiff_t>(kept), items.end(),
+                    [&](uint32_t a, uint32_t b) {
+                      return popularity[a] != popularity[b] ? popularity[a] > popularity[b] : a < b;
+                    });
+  items.resize(kept);
+  return items;
+}
+
+Status CheckSizes(const RecommenderParts& parts) {
+  const size_t items = parts.items.size();
+  const auto check = [&](std::string_view field, const Model* model) {
+    if (model == nullptr || model->items() == items) return OkStatus();
+    return InvalidField(field, "has {} items and there are {} names", model->items(), items);
+  };
+  STARLING_RETURN_IF_ERROR(check("popularity", &parts.popularity));
+  STARLING_RETURN_IF_ERROR(check("similar", parts.similar));
+  STARLING_RETURN_IF_ERROR(check("factors", parts.factors));
+  STARLING_RETURN_IF_ERROR(check("repeat", parts.repeat));
+  if (parts.history.offsets.size() != parts.users.size() + 1) {
+    return InvalidField("history.offsets", "has {} values for {} users",
+                        parts.history.offsets.size(), parts.users.size());
+  }
+  if (parts.similar != nullptr && parts.factors != nullptr) {
+    return InvalidField("factors", "is given beside similar; give one of them");
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
+  STARLING_RETURN_IF_ERROR(CheckSizes(parts));
+  ArtifactWriter writer(kRecommenderKind);
+  parts.items.AddTo(writer);
+  const std::vector<double> settings = RowOfSettings(parts.settings);
+  writer.Add<double>("settings", settings);
+  const std::vector<uint8_t> algorithm(parts.algorithm.begin(), parts.algorithm.end());
+  writer.Add<uint8_t>("algorithm", algorithm);
+
+  const std::span<const float> scores = parts.popularity.scores();
+  std::vector<float> popularity(scores.begin(), scores.end());
+  const float most =
+      popularity.empty() ? 0 : *std::max_element(popularity.begin(), popularity.end());
+  for (float& score : popularity) score = most > 0 ? score / most : 0;
+  writer.Add<float>("popularity", popularity);
+  const std::vector<uint32_t> popular = ByPopularity(popularity);
+  writer.Add<uint32_t>("popular", popular);
+
+  Rows rows;
+  if (parts.similar != nullptr) {
+    STARLING_ASSIGN_OR_RETURN(rows, LargestWeights(*parts.similar, parts.neighbours));
+    writer.Add<uint64_t>("rows.offsets", rows.offsets);
+    writer.Add<uint32_t>("rows.targets", rows.targets);
+    writer.Add<float>("rows.weights", rows.weights);
+  }
+  std::string factors;
+  if (parts.factors != nullptr) {
+    factors = Bytes(*parts.factors);
+    writer.Add<uint8_t>("factors", {reinterpret_cast<const uint8_t*>(factors.data()), factors.size()});
+  }
+  if (parts.repeat != nullptr) writer.Add<float>("propensity", parts.repeat->propensity());
+
+  ArtifactWriter names("users");
+  parts.users.AddTo(names);
+  const std::string users = std::move(names).Finish();
+  writer.Add<uint8_t>("users", {reinterpret_cast<const uint8_t*>(users.data()), users.size()});
+  const UserHistory history = Sorted(parts.history);
+  writer.Add<uint64_t>("history.offsets", history.offsets);
+  writer.Add<uint32_t>("history.items", history.items);
+  writer.Add<float>("history.weights", history.weights);
+  writer.Add<float>("history.x", history.x);
+  writer.Add<float>("history.goals", history.goals);
+  return std::move(writer).Finish();
+}
+
+}  // namespace starling::learning

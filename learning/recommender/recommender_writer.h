@@ -1,0 +1,45 @@
+// Makes the bytes of a recommender from fitted models.
+//
+//   StatusOr<std::string> bytes = WriteRecommender({.items = items, .users = users,
+//                                                   .history = history, .similar = &ease, ...});
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "learning/models/als.h"
+#include "learning/models/item_to_item.h"
+#include "learning/models/popularity.h"
+#include "learning/models/repeat.h"
+#include "learning/recommender/recommender.h"
+
+namespace starling::learning {
+
+// What the users did: entries offsets[u] to offsets[u + 1] are of user u. One entry an item.
+struct UserHistory {
+  std::vector<uint64_t> offsets;  // users + 1
+  std::vector<uint32_t> items;
+  std::vector<float> weights;  // the strength of the strongest event
+  std::vector<float> x;        // the same, aged by settings.half_life until settings.until
+  std::vector<float> goals;    // goals, each aged by settings.repeat_half_life
+};
+
+struct RecommenderParts {
+  const IdTable& items;
+  const IdTable& users;
+  const UserHistory& history;
+  RecommenderSettings settings;
+  std::string algorithm;
+  const PopularityModel& popularity;
+  // At most one of these two; models that weigh nothing themselves (linear, no half-life), since
+  // the history is weighed already.
+  const ItemToItemModel* similar = nullptr;
+  const AlsModel* factors = nullptr;
+  const RepeatModel* repeat = nullptr;
+  size_t neighbours = 100;  // of each item's weights, the largest by magnitude are kept
+};
+
+// Takes about twice the artifact's size. INVALID_ARGUMENT when sizes contradict each other.
+StatusOr<std::string> WriteRecommender(const RecommenderParts& parts);
+
+}  // namespace starling::learning

@@ -1,0 +1,85 @@
+#include "services/inference/ranking.h"
+
+namespace starling::inference {
+namespace {
+
+using learning::RankedItem;
+
+constexpr int kDefaultLimit = 10;
+constexpr int kMaxLimit = 500;
+constexpr int kMaxSignals = 1'000;
+constexpr int kMaxIds = 10'000;
+
+v1::Source SourceOf(RankedItem::Source source) {
+  switch (source) {
+    case RankedItem::Source::kSimilar:
+      return v1::SOURCE_SIMILAR;
+    case RankedItem::Source::kFactors:
+      return v1::SOURCE_FACTORS;
+    case RankedItem::Source::kRepeat:
+      return v1::SOURCE_REPEAT;
+    case RankedItem::Source::kPopular:
+      return v1::SOURCE_POPULAR;
+  }
+  return v1::SOURCE_UNSPECIFIED;
+}
+
+// The buffers of a thread that ranks, for requests of any model.
+struct Buffers {
+  learning::RankScratch scratch;
+  std::vector<learning::RankSignal> signals;
+  std::vector<std::string_view> candidates;
+  std::vector<std::string_view> excluded;
+};
+
+}  // namespace
+
+Status CheckRequest(const v1::RecommendRequest& request) {
+  const auto at_most = [](std::string_view field, int count, int limit) -> Status {
+    if (count <= limit) return OkStatus();
+    return InvalidField(field, "has {} entries; at most {} are taken", count, limit);
+  };
+  if (request.limit() < 0 || request.limit() > kMaxLimit) {
+    return InvalidField("limit", "{} is outside 0 to {}", request.limit(), kMaxLimit);
+  }
+  STARLING_RETURN_IF_ERROR(at_most("signals", request.signals_size(), kMaxSignals));
+  STARLING_RETURN_IF_ERROR(at_most("candidate_ids", request.candidate_ids_size(), kMaxIds));
+  return at_most("excluded_ids", request.excluded_ids_size(), kMaxIds);
+}
+
+v1::RecommendResponse Rank(const LoadedModel& model, const v1::RecommendRequest& request,
+                           TimePoint now) {
+  thread_local Buffers buffers;
+  buffers.signals.clear();
+  for (const v1::Signal& signal : request.signals()) {
+    buffers.signals.push_back({signal.product_id(), learning::ParseEventKind(signal.type()),
+                               signal.weight(), signal.occurred_at()});
+  }
+  buffers.candidates.assign(request.candidate_ids().begin(), request.candidate_ids().end());
+  buffers.excluded.assign(request.excluded_ids().begin(), request.excluded_ids().end());
+  const std::span<const RankedItem> ranked = model.recommender.Rank(
+      {.user = request.user_id(),
+       .signals = buffers.signals,
+       .candidates = buffers.candidates,
+       .excluded = buffers.excluded,
+       .limit = static_cast<size_t>(request.limit() == 0 ? kDefaultLimit : request.limit()),
+       .allow_repeats = request.allow_repeats(),
+       .now = now.time_since_epoch() / std::chrono::seconds(1)},
+      buffers.scratch);
+  v1::RecommendResponse response;
+  response.set_model(model.version.model());
+  response.set_version(model.version.version());
+  response.mutable_products()->Reserve(static_cast<int>(ranked.size()));
+  for (const RankedItem& item : ranked) {
+    v1::ScoredProduct& product = *response.add_products();
+    product.set_product_id(std::string(model.recommender.ItemId(item.item)));
+    product.set_score(item.score);
+    product.set_source(SourceOf(item.source));
+    if (item.because.has_value()) {
+      product.set_because_product_id(std::string(model.recommender.ItemId(*item.because)));
+    }
+  }
+  return response;
+}
+
+}  // namespace starling::inference

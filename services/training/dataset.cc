@@ -1,0 +1,169 @@
+#include "services/training/dataset.h"
+
+#include <algorithm>
+
+#include "platform/base/hash.h"
+
+namespace starling::training {
+namespace {
+
+using learning::EventKind;
+using learning::Goal;
+
+EventKind KindOf(features::v1::InteractionType type) {
+  switch (type) {
+    case features::v1::INTERACTION_TYPE_VIEW:
+      return EventKind::kView;
+    case features::v1::INTERACTION_TYPE_CLICK:
+      return EventKind::kClick;
+    case features::v1::INTERACTION_TYPE_CART:
+      return EventKind::kCart;
+    case features::v1::INTERACTION_TYPE_PURCHASE:
+      return EventKind::kPurchase;
+    case features::v1::INTERACTION_TYPE_RATE:
+      return EventKind::kRate;
+    case features::v1::INTERACTION_TYPE_IMPRESSION:
+      return EventKind::kImpression;
+    default:
+      return EventKind::kOther;
+  }
+}
+
+uint64_t Mix(uint64_t seed, uint64_t value) {
+  return Hash64({reinterpret_cast<const char*>(&value), sizeof value}, seed);
+}
+
+// Of strings in the maps and vectors, beside their own bytes.
+constexpr uint64_t kBytesPerName = 150;
+
+}  // namespace
+
+uint32_t DatasetBuilder::ItemOf(const std::string& id) {
+  const auto [at, is_new] = index_.try_emplace(id, static_cast<uint32_t>(items_.size()));
+  if (is_new) {
+    items_.push_back(id);
+    bytes_ += kBytesPerName + 2 * id.size();
+  }
+  return at->second;
+}
+
+Status DatasetBuilder::Add(const features::v1::UserInteractions& user) {
+  const int count = user.product_ids_size();
+  if (user.types_size() != count || user.occurred_at_size() != count) {
+    return InvalidArgument(
+        "the interactions of user '{}' have {} products, {} types and {} times; features must send "
+        "one of each",
+        user.user_id(), count, user.types_size(), user.occurred_at_size());
+  }
+  const size_t first = events_.size();
+  const auto index = static_cast<uint32_t>(users_.size());
+  for (int i = 0; i < count; ++i) {
+    const EventKind kind = KindOf(user.types(i));
+    const auto weight = static_cast<float>(weights_[static_cast<size_t>(kind)]);
+    if (weight <= 0 || user.product_ids(i).empty()) continue;
+    events_.push_back({index, ItemOf(user.product_ids(i)), user.occurred_at(i), weight, kind});
+  }
+  if (events_.size() == first) return OkStatus();
+  std::sort(events_.begin() + static_cast<ptrdiff_t>(first), events_.end(),
+            [](const Event& a, const Event& b) {
+              return a.item != b.item ? a.item < b.item : a.time < b.time;
+            });
+  users_.push_back(user.user_id());
+  bytes_ += kBytesPerName + user.user_id().size();
+  fingerprint_ = Hash64(user.user_id(), fingerprint_);
+  for (size_t i = first; i < events_.size(); ++i) {
+    const Event& event = events_[i];
+    fingerprint_ = Hash64(items_[event.item], fingerprint_);
+    fingerprint_ = Mix(fingerprint_, static_cast<uint64_t>(event.time));
+    fingerprint_ = Mix(fingerprint_, static_cast<uint64_t>(event.weight * 1e6F) * learning::kEventKinds +
+                                         static_cast<uint64_t>(event.kind));
+  }
+  // Events, and the two parts that are made of them.
+  if (const uint64_t need = bytes_ + events_.size() * (sizeof(Event) + 2 * 40);
+      need > memory_limit_) {
+    return ResourceExhausted(
+        "{} interactions take more than the {} MB that training.memory allows; raise it, or keep "
+        "fewer interactions",
+        events_.size(), memory_limit_ / 1'000'000);
+  }
+  return OkStatus();
+}
+
+StatusOr<Dataset> DatasetBuilder::Finish() && {
+  if (events_.empty()) {
+    return FailedPrecondition(
+        "there is nothing to train on: no user did anything that counts; send events to POST "
+        "/v1/events, or import them");
+  }
+  index_.clear();
+  Dataset data;
+  STARLING_ASSIGN_OR_RETURN(data.users, learning::IdTable::Make(users_));
+  STARLING_ASSIGN_OR_RETURN(data.items, learning::IdTable::Make(items_));
+  data.events = std::move(events_);
+  data.fingerprint = fingerprint_;
+  const auto [oldest, newest] =
+      std::minmax_element(data.events.begin(), data.events.end(),
+                          [](const Event& a, const Event& b) { return a.time < b.time; });
+  data.oldest = oldest->time;
+  data.newest = newest->time;
+  return data;
+}
+
+bool IsGoal(const Event& event, Goal goal) {
+  return goal == Goal::kAnything || event.kind == EventKind::kPurchase;
+}
+
+StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
+  Part part{.until = until, .goal = goal};
+  std::vector<learning::Interaction> strengths;
+  std::vector<learning::Interaction> goals;
+  for (size_t i = 0; i < data.events.size();) {
+    const Event& first = data.events[i];
+    learning::Interaction pair{first.user, first.item, 0, 0};
+    float count = 0;
+    double aged = 0;
+    int64_t last_goal = -1;
+    for (; i < data.events.size() && data.events[i].user == first.user &&
+           data.events[i].item == first.item;
+         ++i) {
+      const Event& event = data.events[i];
+      if (event.time > until) continue;
+      pair.weight = std::max(pair.weight, event.weight);
+      pair.time = std::max(pair.time, event.time);
+      if (IsGoal(event, goal) && event.time != last_goal) {
+        ++count;
+        aged += learning::Decay(kRepeatHalfLife, event.time, until);
+        last_goal = event.time;
+      }
+    }
+    if (pair.weight <= 0) continue;
+    strengths.push_back(pair);
+    // What happened long ago still happened.
+    part.aged_goals.push_back(count > 0 ? std::max(static_cast<float>(aged), 1e-30F) : 0);
+    if (count > 0) goals.push_back({pair.user, pair.item, count, pair.time});
+  }
+  STARLING_ASSIGN_OR_RETURN(part.strengths, learning::MakeInteractions(strengths, data.users.size(),
+                                                                       data.items.size()));
+  STARLING_ASSIGN_OR_RETURN(
+      part.goals, learning::MakeInteractions(goals, data.users.size(), data.items.size()));
+  return part;
+}
+
+learning::UserHistory HistoryOf(const Part& part, double half_life) {
+  learning::UserHistory history;
+  history.goals = part.aged_goals;
+  history.offsets.push_back(0);
+  for (size_t user = 0; user < part.strengths.users(); ++user) {
+    const learning::Interactions::Row row = part.strengths.row(user);
+    for (size_t i = 0; i < row.size(); ++i) {
+      history.items.push_back(row.items[i]);
+      history.weights.push_back(row.weights[i]);
+      history.x.push_back(row.weights[i] * static_cast<float>(learning::Decay(
+                                               half_life, row.times[i], part.until)));
+    }
+    history.offsets.push_back(history.items.size());
+  }
+  return history;
+}
+
+}  // namespace starling::training

@@ -1,0 +1,78 @@
+// What a training sees: every interaction of one state of the features service, and parts of it.
+//
+//   DatasetBuilder builder(config.weights.ByKind(), config.memory.count());
+//   for each message: STARLING_RETURN_IF_ERROR(builder.Add(message));
+//   STARLING_ASSIGN_OR_RETURN(Dataset data, std::move(builder).Finish());
+//   STARLING_ASSIGN_OR_RETURN(Part older, MakePart(data, cut - 1, Goal::kPurchase));
+//
+// Of a user and a product only the strongest event and the last time count, so a page that is
+// reloaded a hundred times says no more than one look; goals (purchases) are counted, those of one
+// second once. 24 bytes an event. Pure.
+#pragma once
+
+#include <array>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "contracts/features/v1/features.pb.h"
+#include "learning/interactions.h"
+#include "learning/recommender/recommender_writer.h"
+
+namespace starling::training {
+
+struct Event {
+  uint32_t user = 0;
+  uint32_t item = 0;
+  int64_t time = 0;  // unix seconds
+  float weight = 0;  // > 0
+  learning::EventKind kind = learning::EventKind::kOther;
+};
+
+struct Dataset {
+  std::vector<Event> events;  // by user, item, time
+  learning::IdTable users;
+  learning::IdTable items;
+  int64_t oldest = 0;
+  int64_t newest = 0;
+  uint64_t fingerprint = 0;  // the same interactions and weights have the same
+};
+
+class DatasetBuilder {
+ public:
+  DatasetBuilder(std::array<double, learning::kEventKinds> weights, uint64_t memory_limit)
+      : weights_(weights), memory_limit_(memory_limit) {}
+  // INVALID_ARGUMENT when the message's lists differ in length; RESOURCE_EXHAUSTED at the limit.
+  Status Add(const features::v1::UserInteractions& user);
+  // FAILED_PRECONDITION when there is nothing to train on.
+  StatusOr<Dataset> Finish() &&;
+
+ private:
+  uint32_t ItemOf(const std::string& id);
+
+  const std::array<double, learning::kEventKinds> weights_;
+  const uint64_t memory_limit_;
+  uint64_t bytes_ = 0;
+  std::vector<std::string> users_;
+  std::vector<std::string> items_;
+  std::unordered_map<std::string, uint32_t> index_;
+  std::vector<Event> events_;
+  uint64_t fingerprint_ = 0;
+};
+
+// The interactions up to `until`, inclusive.
+struct Part {
+  int64_t until = 0;
+  learning::Goal goal = learning::Goal::kPurchase;
+  learning::Interactions strengths;  // users x items: the strongest event, its last time
+  learning::Interactions goals;      // users x items: how often; only where there was one
+  std::vector<float> aged_goals;     // one an entry of `strengths`, in its order
+};
+inline constexpr double kRepeatHalfLife = 60 * learning::kDay;
+
+bool IsGoal(const Event& event, learning::Goal goal);
+StatusOr<Part> MakePart(const Dataset& data, int64_t until, learning::Goal goal);
+// What the users did as the recommender keeps it.
+learning::UserHistory HistoryOf(const Part& part, double half_life);
+
+}  // namespace starling::training

@@ -1,0 +1,202 @@
+#include "services/training/recipe.h"
+
+#include <charconv>
+
+#include "learning/models/ease.h"
+#include "learning/models/item_knn.h"
+#include "platform/base/nearest.h"
+
+namespace starling::training {
+namespace {
+
+using learning::kDay;
+using learning::Weighting;
+
+constexpr std::string_view kMainNames[] = {"", "item_knn", "ease", "als"};
+
+// The part is aged before a model sees it.
+constexpr Weighting kAsGiven{.scale = Weighting::Scale::kLinear, .half_life = 0};
+
+std::string Text(double value) { return fmt::format("{}", value); }
+
+bool Number(const std::map<std::string, std::string>& parameters, const std::string& name,
+            double& value) {
+  const auto at = parameters.find(name);
+  if (at == parameters.end()) return false;
+  const std::string& text = at->second;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  return error == std::errc() && end == text.data() + text.size();
+}
+
+}  // namespace
+
+StatusOr<Algorithm> ParseAlgorithm(std::string_view name) {
+  static const std::vector<std::string> kNames = {"auto", "popularity", "item_knn", "ease",
+                                                  "als",  "repeat",     "blend"};
+  if (name.empty()) return Algorithm::kAuto;
+  for (size_t i = 0; i < kNames.size(); ++i) {
+    if (kNames[i] == name) return static_cast<Algorithm>(i);
+  }
+  return InvalidField("algorithm", "'{}' is unknown{}; there are {}", name,
+                      DidYouMean(std::string(name), kNames), fmt::format("{}", fmt::join(kNames, ", ")));
+}
+
+std::string Recipe::Name() const {
+  std::string name(kMainNames[static_cast<size_t>(main)]);
+  const auto add = [&](std::string_view part) {
+    if (!name.empty()) name += '+';
+    name += part;
+  };
+  if (repeat_weight > 0) add("repeat");
+  if (popularity_weight > 0 || name.empty()) add("popularity");
+  return name;
+}
+
+std::map<std::string, std::string> Recipe::ToParameters() const {
+  std::map<std::string, std::string> parameters = {
+      {"main", std::string(kMainNames[static_cast<size_t>(main)])},
+      {"half_life_days", Text(half_life_days)},
+      {"popularity_half_life_days", Text(popularity_half_life_days)},
+      {"popularity_weight", Text(popularity_weight)},
+      {"repeat_weight", Text(repeat_weight)}};
+  if (main == Main::kItemKnn) parameters["shrinkage"] = Text(shrinkage);
+  if (main == Main::kEase || main == Main::kAls) parameters["regularisation"] = Text(regularisation);
+  if (main == Main::kAls) {
+    parameters["unobserved_weight"] = Text(unobserved_weight);
+    parameters["factors"] = Text(factors);
+  }
+  return parameters;
+}
+
+std::optional<Recipe> Recipe::FromParameters(
+    const std::map<std::string, std::string>& parameters) {
+  Recipe recipe;
+  const auto main = parameters.find("main");
+  if (main == parameters.end()) return std::nullopt;
+  const auto* known = std::find(std::begin(kMainNames), std::end(kMainNames), main->second);
+  if (known == std::end(kMainNames)) return std::nullopt;
+  recipe.main = static_cast<Main>(known - std::begin(kMainNames));
+  bool good = Number(parameters, "half_life_days", recipe.half_life_days) &&
+              Number(parameters, "popularity_half_life_days", recipe.popularity_half_life_days) &&
+              Number(parameters, "popularity_weight", recipe.popularity_weight) &&
+              Number(parameters, "repeat_weight", recipe.repeat_weight);
+  if (recipe.main == Main::kItemKnn) {
+    good = good && Number(parameters, "shrinkage", recipe.shrinkage);
+  } else if (recipe.main != Main::kNone) {
+    good = good && Number(parameters, "regularisation", recipe.regularisation);
+  }
+  if (recipe.main == Main::kAls) {
+    double factors = 0;
+    good = good && Number(parameters, "unobserved_weight", recipe.unobserved_weight) &&
+           Number(parameters, "factors", factors);
+    recipe.factors = static_cast<int>(factors);
+  }
+  if (!good) return std::nullopt;
+  return recipe;
+}
+
+std::vector<Recipe> Candidates(Algorithm algorithm) {
+  std::vector<Recipe> recipes;
+  const bool any = algorithm == Algorithm::kAuto;
+  const bool mixed = any || algorithm == Algorithm::kBlend;
+  if (any || algorithm == Algorithm::kPopularity || algorithm == Algorithm::kRepeat) {
+    recipes.push_back({});
+  }
+  if (mixed || algorithm == Algorithm::kItemKnn) {
+    recipes.push_back({.main = Recipe::Main::kItemKnn});
+    recipes.push_back({.main = Recipe::Main::kItemKnn, .half_life_days = 90});
+  }
+  // Aged data weighs less, so it wants less regularisation.
+  if (mixed || algorithm == Algorithm::kEase) {
+    recipes.push_back({.main = Recipe::Main::kEase, .regularisation = 200});
+    recipes.push_back(
+        {.main = Recipe::Main::kEase, .half_life_days = 180, .regularisation = 100});
+    recipes.push_back({.main = Recipe::Main::kEase, .half_life_days = 60, .regularisation = 50});
+  }
+  if (mixed || algorithm == Algorithm::kAls) {
+    recipes.push_back({.main = Recipe::Main::kAls, .regularisation = 0.003});
+    recipes.push_back(
+        {.main = Recipe::Main::kAls, .half_life_days = 180, .regularisation = 0.003});
+  }
+  return recipes;
+}
+
+StatusOr<std::string> Cook(const Recipe& recipe, const Dataset& data, const Part& part,
+                           const TrainingConfig& config, const learning::Progress& progress) {
+  const learning::UserHistory history = HistoryOf(part, recipe.half_life_days * kDay);
+  const Weighting aging{.scale = Weighting::Scale::kLinear,
+                        .half_life = recipe.half_life_days * kDay};
+  const learning::Interactions aged = part.strengths.Weighed(aging, part.until);
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::PopularityModel popularity,
+      learning::FitPopularity(
+          part.strengths,
+          {.weighting = {.scale = Weighting::Scale::kLinear,
+                         .half_life = recipe.popularity_half_life_days * kDay},
+           .as_of = part.until}));
+  const size_t memory = config.memory.count();
+  std::optional<learning::ItemToItemModel> similar;
+  std::optional<learning::AlsModel> factors;
+  std::optional<learning::RepeatModel> repeat;
+  switch (recipe.main) {
+    case Recipe::Main::kNone:
+      break;
+    case Recipe::Main::kItemKnn: {
+      STARLING_ASSIGN_OR_RETURN(similar,
+                                learning::FitItemKnn(aged,
+                                                     {.weighting = kAsGiven,
+                                                      .neighbours = config.neighbours,
+                                                      .shrinkage = recipe.shrinkage,
+                                                      .threads = config.threads,
+                                                      .memory_limit = memory},
+                                                     progress));
+      break;
+    }
+    case Recipe::Main::kEase: {
+      STARLING_ASSIGN_OR_RETURN(similar,
+                                learning::FitEase(aged,
+                                                  {.weighting = kAsGiven,
+                                                   .regularisation = recipe.regularisation,
+                                                   .threads = config.threads,
+                                                   .memory_limit = memory},
+                                                  progress));
+      break;
+    }
+    case Recipe::Main::kAls: {
+      STARLING_ASSIGN_OR_RETURN(factors,
+                                learning::FitAls(aged,
+                                                 {.weighting = kAsGiven,
+                                                  .factors = recipe.factors,
+                                                  .unobserved_weight = recipe.unobserved_weight,
+                                                  .regularisation = recipe.regularisation,
+                                                  .threads = config.threads,
+                                                  .memory_limit = memory},
+                                                 progress));
+      break;
+    }
+  }
+  if (recipe.repeat_weight > 0) {
+    STARLING_ASSIGN_OR_RETURN(repeat, learning::FitRepeat(part.goals, {}));
+  }
+  learning::RecommenderSettings settings{
+      .until = part.until,
+      .goal = part.goal,
+      .half_life = recipe.half_life_days * kDay,
+      .repeat_half_life = kRepeatHalfLife,
+      .popularity_weight = recipe.popularity_weight,
+      .repeat_weight = recipe.repeat_weight,
+      .history_cap = static_cast<size_t>(config.history),
+      .strength = config.weights.ByKind()};
+  return learning::WriteRecommender({.items = data.items,
+                                     .users = data.users,
+                                     .history = history,
+                                     .settings = settings,
+                                     .algorithm = recipe.Name(),
+                                     .popularity = popularity,
+                                     .similar = similar ? &*similar : nullptr,
+                                     .factors = factors ? &*factors : nullptr,
+                                     .repeat = repeat ? &*repeat : nullptr,
+                                     .neighbours = static_cast<size_t>(config.neighbours)});
+}
+
+}  // namespace starling::training

@@ -1,0 +1,196 @@
+#include "services/training/trainer.h"
+
+#include <algorithm>
+
+namespace starling::training {
+namespace {
+
+// Where in a training each step ends.
+constexpr double kChosen = 0.6;
+constexpr double kBlended = 0.7;
+constexpr double kCompared = 0.75;
+
+// How much better one must be that serves more dearly, and how much a blend that says more.
+constexpr double kClearly = 1.01;
+
+constexpr double kPopularityWeights[] = {0.05, 0.15, 0.4};
+constexpr double kRepeatWeights[] = {0.5, 1, 2, 4};
+
+double At(const Metrics& metrics, const char* name) {
+  const auto at = metrics.find(name);
+  return at == metrics.end() ? 0 : at->second;
+}
+
+}  // namespace
+
+Trainer::Trainer(const Dataset& data, const TrainingConfig& config, Watch watch)
+    : data_(data),
+      config_(config),
+      watch_(std::move(watch)),
+      start_(std::chrono::steady_clock::now()),
+      holdout_(MakeHoldout(
+          data, {.share = config.holdout,
+                 .longest = config.holdout_limit / std::chrono::seconds(1)})) {}
+
+bool Trainer::TimeLeft(double share) const {
+  const Duration spent = std::chrono::steady_clock::now() - start_;
+  return static_cast<double>(spent.count()) <
+         share * static_cast<double>(config_.time_limit.count());
+}
+
+std::string Trainer::Fingerprint() const {
+  return fmt::format("{:016x}-{}-{:g}", data_.fingerprint, holdout_.cut, config_.holdout);
+}
+
+StatusOr<std::string> Trainer::CookOn(const Part& part, const Recipe& recipe,
+                                      const std::string& stage, double from, double to) {
+  if (!watch_(from, stage)) return Cancelled("the training was cancelled");
+  bool late = false;
+  StatusOr<std::string> artifact = Cook(recipe, data_, part, config_, [&](double done) {
+    late = !TimeLeft(1);
+    return !late && watch_(from + done * (to - from), stage);
+  });
+  if (late) {
+    return DeadlineExceeded("fitting {} went beyond training.time_limit, {}; raise it",
+                            recipe.Name(), FormatDuration(config_.time_limit));
+  }
+  return artifact;
+}
+
+StatusOr<Trainer::Measured> Trainer::Try(const Recipe& recipe, double from, double to) {
+  for (const Measured& tried : tried_) {
+    if (tried.recipe == recipe) return tried;
+  }
+  const std::string stage = "measuring " + recipe.Name();
+  const double fitted = from + 0.8 * (to - from);
+  STARLING_ASSIGN_OR_RETURN(const std::string artifact,
+                            CookOn(older_, recipe, stage, from, fitted));
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Recommender recommender,
+      learning::Recommender::Open(std::as_bytes(std::span(artifact)), nullptr));
+  Measured measured{recipe, Measure(recommender, data_, holdout_,
+                                    [&] { return watch_(fitted, stage); })};
+  if (measured.metrics.empty()) return Cancelled("the training was cancelled");
+  tried_.push_back(measured);
+  return measured;
+}
+
+StatusOr<Trainer::Measured> Trainer::Choose(Algorithm algorithm) {
+  // What sells lately, or ever: the better of the two is what every model must beat.
+  STARLING_ASSIGN_OR_RETURN(Measured popular, Try({}, 0, 0.02));
+  STARLING_ASSIGN_OR_RETURN(const Measured lately, Try({.popularity_half_life_days = 30}, 0.02, 0.04));
+  if (At(lately.metrics, kNdcg) > At(popular.metrics, kNdcg)) popular = lately;
+  baseline_ = popular.metrics;
+
+  std::optional<Measured> best;
+  const std::vector<Recipe> candidates = Candidates(algorithm);
+  for (size_t i = 0; i < candidates.size(); ++i) {
+    Recipe recipe = candidates[i];
+    recipe.popularity_half_life_days = popular.recipe.popularity_half_life_days;
+    if (best.has_value() && !TimeLeft(0.5)) break;
+    const double step = (kChosen - 0.04) / static_cast<double>(candidates.size());
+    const StatusOr<Measured> tried = Try(recipe, 0.04 + step * static_cast<double>(i),
+                                         0.04 + step * static_cast<double>(i + 1));
+    const bool too_large = tried.status().code() == StatusCode::kResourceExhausted ||
+                           tried.status().code() == StatusCode::kDeadlineExceeded;
+    if (too_large && (best.has_value() || i + 1 < candidates.size())) continue;
+    if (!tried.ok()) return tried.status();
+    const bool dearer = best.has_value() && best->recipe.main != recipe.main;
+    if (!best.has_value() || At(tried->metrics, kNdcg) >
+                                 At(best->metrics, kNdcg) * (dearer ? kClearly : 1)) {
+      best = *tried;
+    }
+  }
+  return *best;
+}
+
+Status Trainer::Blend(Algorithm algorithm, Measured& best) {
+  const bool blends = algorithm == Algorithm::kBlend;
+  // Takes `recipe` when it is clearly better by `metric`; whatever it is when `must`.
+  const auto consider = [&](const Recipe& recipe, const char* metric, bool& must,
+                            Measured& into) -> Status {
+    STARLING_ASSIGN_OR_RETURN(const Measured tried, Try(recipe, kChosen, kBlended));
+    if (must || At(tried.metrics, metric) > At(into.metrics, metric) * kClearly) into = tried;
+    must = false;
+    return OkStatus();
+  };
+  if ((blends || algorithm == Algorithm::kAuto) && best.recipe.main != Recipe::Main::kNone) {
+    bool must = blends;
+    Measured mixed = best;
+    for (const double weight : kPopularityWeights) {
+      Recipe recipe = best.recipe;
+      recipe.popularity_weight = weight;
+      STARLING_RETURN_IF_ERROR(consider(recipe, kNdcg, must, mixed));
+    }
+    best = mixed;
+  }
+  if (algorithm == Algorithm::kRepeat || blends ||
+      (algorithm == Algorithm::kAuto && holdout_.Repeats())) {
+    bool must = algorithm != Algorithm::kAuto;
+    Measured mixed = best;
+    for (const double weight : kRepeatWeights) {
+      Recipe recipe = best.recipe;
+      recipe.repeat_weight = weight;
+      STARLING_RETURN_IF_ERROR(consider(recipe, kAllNdcg, must, mixed));
+    }
+    best = mixed;
+  }
+  return OkStatus();
+}
+
+Status Trainer::Compare(const Serving& serving, Trained& trained) {
+  const auto fingerprint = serving.parameters.find("data");
+  if (fingerprint != serving.parameters.end() && fingerprint->second == Fingerprint() &&
+      !serving.metrics.empty()) {
+    trained.compared = serving.metrics;
+  } else {
+    const auto opened = learning::Recommender::Open(std::as_bytes(std::span(serving.artifact)), nullptr);
+    if (opened.ok() && opened->settings().until < holdout_.cut) {
+      trained.compared =
+          Measure(*opened, data_, holdout_, [&] { return watch_(kBlended, "comparing"); });
+      if (trained.compared.empty()) return Cancelled("the training was cancelled");
+    } else if (const auto recipe = Recipe::FromParameters(serving.parameters)) {
+      const StatusOr<Measured> again = Try(*recipe, kBlended, kCompared);
+      if (again.status().code() == StatusCode::kCancelled) return again.status();
+      if (again.ok()) trained.compared = again->metrics;
+    }
+  }
+  if (!trained.compared.empty()) {
+    trained.compared_version = serving.version;
+    trained.not_worse = At(trained.metrics, kQuality) >=
+                        At(trained.compared, kQuality) * (1 - config_.tolerance);
+  }
+  return OkStatus();
+}
+
+StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Serving>& serving) {
+  Trained trained;
+  Recipe recipe;
+  if (holdout_.Measures()) {
+    STARLING_ASSIGN_OR_RETURN(older_, MakePart(data_, holdout_.cut - 1, holdout_.goal));
+    STARLING_ASSIGN_OR_RETURN(Measured best, Choose(algorithm));
+    STARLING_RETURN_IF_ERROR(Blend(algorithm, best));
+    recipe = best.recipe;
+    trained.metrics = best.metrics;
+    trained.baseline = baseline_;
+    trained.evaluated_after = holdout_.cut - 1;
+    trained.not_worse = !serving.has_value();
+    if (serving.has_value()) STARLING_RETURN_IF_ERROR(Compare(*serving, trained));
+  } else {
+    // Nothing can be measured, so nothing is chosen: similarity is safe with little data.
+    recipe = Candidates(algorithm == Algorithm::kAuto ? Algorithm::kItemKnn : algorithm).front();
+    if (algorithm == Algorithm::kRepeat) recipe.repeat_weight = 1;
+    trained.not_worse = !serving.has_value();
+  }
+  older_ = Part();
+  STARLING_ASSIGN_OR_RETURN(const Part everything,
+                            MakePart(data_, data_.newest, holdout_.goal));
+  STARLING_ASSIGN_OR_RETURN(trained.artifact,
+                            CookOn(everything, recipe, "fitting " + recipe.Name(), kCompared, 0.97));
+  trained.algorithm = recipe.Name();
+  trained.parameters = recipe.ToParameters();
+  trained.parameters["data"] = Fingerprint();
+  return trained;
+}
+
+}  // namespace starling::training

@@ -1,0 +1,224 @@
+#include "services/training/trainer.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "services/training/made_interactions.h"
+#include "services/training/schedule.h"
+
+namespace starling::training {
+namespace {
+
+using testing::HasSubstr;
+
+Dataset Load(const std::vector<features::v1::UserInteractions>& users,
+             const TrainingConfig& config = {}) {
+  DatasetBuilder builder(config.weights.ByKind(), config.memory.count());
+  for (const auto& user : users) {
+    const Status added = builder.Add(user);
+    EXPECT_TRUE(added.ok()) << added;
+  }
+  auto data = std::move(builder).Finish();
+  EXPECT_TRUE(data.ok()) << data.status();
+  return *std::move(data);
+}
+
+StatusOr<Trained> Train(const Dataset& data, Algorithm algorithm = Algorithm::kAuto,
+                        const std::optional<Serving>& serving = {},
+                        const TrainingConfig& config = {}) {
+  Trainer trainer(data, config, [](double, const std::string&) { return true; });
+  return trainer.Train(algorithm, serving);
+}
+
+Serving AsServing(const Trained& trained, std::string artifact) {
+  return {"1", trained.parameters, trained.metrics, std::move(artifact)};
+}
+
+TEST(Trainer, FindsTheStructureThatPopularityMisses) {
+  const Dataset data = Load(MakeInteractions({}));
+  const auto trained = Train(data);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  EXPECT_GT(trained->metrics.at(kNdcg), 2 * trained->baseline.at(kNdcg)) << trained->algorithm;
+  EXPECT_GT(trained->metrics.at("recall@10"), trained->baseline.at("recall@10"));
+  EXPECT_TRUE(trained->not_worse);
+}
+
+TEST(Trainer, EveryAlgorithmGivesAnArtifactThatSaysWhatItHolds) {
+  const Dataset data = Load(MakeInteractions({.users = 120, .repeats = 0.5}));
+  for (const auto& [algorithm, name] :
+       std::initializer_list<std::pair<Algorithm, std::string>>{
+           {Algorithm::kPopularity, "popularity"},
+           {Algorithm::kItemKnn, "item_knn"},
+           {Algorithm::kEase, "ease"},
+           {Algorithm::kAls, "als"},
+           {Algorithm::kRepeat, "repeat"}}) {
+    const auto trained = Train(data, algorithm);
+    ASSERT_TRUE(trained.ok()) << name << ": " << trained.status();
+    EXPECT_EQ(trained->algorithm, name);
+    const auto opened =
+        learning::Recommender::Open(std::as_bytes(std::span(trained->artifact)), nullptr);
+    ASSERT_TRUE(opened.ok()) << name << ": " << opened.status();
+    EXPECT_EQ(opened->algorithm(), name);
+    EXPECT_EQ(opened->settings().until, data.newest);
+    EXPECT_EQ(opened->users(), 120u);
+  }
+  const auto blend = Train(data, Algorithm::kBlend);
+  ASSERT_TRUE(blend.ok()) << blend.status();
+  EXPECT_THAT(blend->algorithm, HasSubstr("+repeat+popularity"));
+}
+
+TEST(Trainer, WherePeopleComeBackForTheSameRepeatsAreAdded) {
+  const Dataset data = Load(MakeInteractions({.repeats = 0.7}));
+  const auto trained = Train(data);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  EXPECT_THAT(trained->algorithm, HasSubstr("repeat"));
+  EXPECT_GT(trained->metrics.at(kAllNdcg), trained->baseline.at(kAllNdcg));
+}
+
+TEST(Trainer, WhereNobodyBuysLooksAreTheGoal) {
+  const Dataset data =
+      Load(MakeInteractions({.type = features::v1::INTERACTION_TYPE_VIEW}));
+  const auto trained = Train(data, Algorithm::kItemKnn);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  const auto opened =
+      learning::Recommender::Open(std::as_bytes(std::span(trained->artifact)), nullptr);
+  EXPECT_EQ(opened->settings().goal, learning::Goal::kAnything);
+  EXPECT_GT(trained->metrics.at(kNdcg), trained->baseline.at(kNdcg));
+}
+
+TEST(Trainer, TheSameDataIsComparedByStoredMetrics) {
+  const Dataset data = Load(MakeInteractions({}));
+  const auto first = Train(data, Algorithm::kItemKnn);
+  ASSERT_TRUE(first.ok()) << first.status();
+  Serving serving = AsServing(*first, "");
+  serving.metrics[kQuality] = 0.99;  // as if it had been that good
+  const auto second = Train(data, Algorithm::kItemKnn, serving);
+  ASSERT_TRUE(second.ok()) << second.status();
+  EXPECT_EQ(second->compared.at(kQuality), 0.99);
+  EXPECT_FALSE(second->not_worse);
+}
+
+TEST(Trainer, WhatNeverSawTheHeldOutIsMeasuredItself) {
+  const Dataset data = Load(MakeInteractions({}));
+  // Made of the first half of the year alone, by what sells.
+  auto half = MakeInteractions({});
+  for (auto& user : half) {
+    user.mutable_product_ids()->DeleteSubrange(12, 12);
+    user.mutable_types()->Truncate(12);
+    user.mutable_occurred_at()->Truncate(12);
+  }
+  const auto old = Train(Load(half), Algorithm::kPopularity);
+  ASSERT_TRUE(old.ok()) << old.status();
+  const auto better = Train(data, Algorithm::kEase, AsServing(*old, old->artifact));
+  ASSERT_TRUE(better.ok()) << better.status();
+  EXPECT_EQ(better->compared_version, "1");
+  EXPECT_LT(better->compared.at(kQuality), better->metrics.at(kQuality));
+  EXPECT_TRUE(better->not_worse);
+}
+
+TEST(Trainer, WhatSawTheHeldOutIsMeasuredByItsRecipe) {
+  const Dataset data = Load(MakeInteractions({}));
+  const auto good = Train(Load(MakeInteractions({.purchases = 25})), Algorithm::kEase);
+  ASSERT_TRUE(good.ok()) << good.status();
+  const auto worse = Train(data, Algorithm::kPopularity, AsServing(*good, good->artifact));
+  ASSERT_TRUE(worse.ok()) << worse.status();
+  EXPECT_GT(worse->compared.at(kQuality), worse->metrics.at(kQuality));
+  EXPECT_FALSE(worse->not_worse);
+}
+
+TEST(Trainer, ADatasetTooSmallToMeasureIsTrainedAndReplacesNothing) {
+  const Dataset data = Load(MakeInteractions({.users = 4, .purchases = 3}));
+  const auto trained = Train(data);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  EXPECT_TRUE(trained->metrics.empty());
+  EXPECT_TRUE(trained->not_worse) << "nothing serves, so something is better";
+  const auto again = Train(data, Algorithm::kAuto, Serving{"1", {}, {}, ""});
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_FALSE(again->not_worse);
+}
+
+TEST(Trainer, CancelEndsItAtAnyStep) {
+  const Dataset data = Load(MakeInteractions({.users = 120}));
+  for (const int steps : {0, 1, 3, 8, 15}) {
+    int left = steps;
+    Trainer trainer(data, {}, [&](double, const std::string&) { return left-- > 0; });
+    EXPECT_EQ(trainer.Train(Algorithm::kAuto, {}).status().code(), StatusCode::kCancelled) << steps;
+  }
+}
+
+TEST(Trainer, MemoryBeyondTheLimitIsRefused) {
+  TrainingConfig config;
+  DatasetBuilder builder(config.weights.ByKind(), 10'000);
+  Status added;
+  for (const auto& user : MakeInteractions({})) {
+    if (added.ok()) added = builder.Add(user);
+  }
+  EXPECT_EQ(added.code(), StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(added.message()), HasSubstr("training.memory"));
+}
+
+TEST(Dataset, ManyLooksSayNoMoreThanOne) {
+  features::v1::UserInteractions user;
+  user.set_user_id("u");
+  for (int i = 0; i < 100; ++i) {
+    user.add_product_ids("looked-at");
+    user.add_types(features::v1::INTERACTION_TYPE_VIEW);
+    user.add_occurred_at(1'000 + i);
+  }
+  user.add_product_ids("bought");
+  user.add_types(features::v1::INTERACTION_TYPE_PURCHASE);
+  user.add_occurred_at(1'000);
+  const Dataset data = Load({user});
+  const auto part = MakePart(data, data.newest, learning::Goal::kPurchase);
+  ASSERT_TRUE(part.ok()) << part.status();
+  const auto row = part->strengths.row(0);
+  ASSERT_EQ(row.size(), 2u);
+  EXPECT_FLOAT_EQ(row.weights[*data.items.Find("looked-at")], 0.2F);
+  EXPECT_FLOAT_EQ(row.weights[*data.items.Find("bought")], 1);
+  EXPECT_EQ(part->goals.entries(), 1u);
+}
+
+TEST(Dataset, NothingToTrainOnSaysWhatToDo) {
+  DatasetBuilder builder(TrainingConfig().weights.ByKind(), 1 << 30);
+  const Status status = std::move(builder).Finish().status();
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("/v1/events"));
+}
+
+TEST(Recipe, ComesBackFromItsParameters) {
+  for (const Algorithm algorithm :
+       {Algorithm::kPopularity, Algorithm::kItemKnn, Algorithm::kEase, Algorithm::kAls}) {
+    for (Recipe recipe : Candidates(algorithm)) {
+      recipe.popularity_weight = 0.15;
+      recipe.repeat_weight = 2;
+      const auto back = Recipe::FromParameters(recipe.ToParameters());
+      ASSERT_TRUE(back.has_value()) << recipe.Name();
+      EXPECT_EQ(back->Name(), recipe.Name());
+      EXPECT_EQ(back->ToParameters(), recipe.ToParameters());
+    }
+  }
+  EXPECT_FALSE(Recipe::FromParameters({{"main", "oracle"}}).has_value());
+}
+
+TEST(Schedule, IsDueByAgeOrByEventsAndNeverWithoutNews) {
+  const TimePoint now = *ParseRfc3339("2026-01-02T00:00:00Z");
+  v1::ModelVersion newest;
+  newest.mutable_create_time()->set_seconds(now.time_since_epoch() / std::chrono::seconds(1) -
+                                            3'600);
+  newest.mutable_lineage()->set_interactions(1'000);
+  features::v1::Statistics statistics;
+  statistics.set_interactions(1'500);
+  TrainingConfig config;
+  EXPECT_FALSE(TrainingIsDue(config, newest, statistics, now)) << "off by default";
+  config.every = std::chrono::hours(2);
+  EXPECT_FALSE(TrainingIsDue(config, newest, statistics, now));
+  EXPECT_TRUE(TrainingIsDue(config, newest, statistics, now + std::chrono::hours(1)));
+  EXPECT_TRUE(TrainingIsDue(config, std::nullopt, statistics, now));
+  config.after_events = 500;
+  EXPECT_TRUE(TrainingIsDue(config, newest, statistics, now));
+  statistics.set_interactions(1'000);
+  EXPECT_FALSE(TrainingIsDue(config, newest, statistics, now + std::chrono::hours(9)));
+}
+
+}  // namespace
+}  // namespace starling::training

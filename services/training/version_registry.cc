@@ -1,0 +1,262 @@
+#include "services/training/version_registry.h"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+#include "platform/base/id.h"
+#include "platform/security/token.h"
+#include "platform/storage/file/durable_file.h"
+#include "platform/telemetry/log.h"
+
+namespace starling::training {
+namespace {
+
+constexpr std::string_view kSuffix = ".model";
+
+std::optional<int64_t> Number(std::string_view version) {
+  int64_t number = 0;
+  const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), number);
+  if (error != std::errc() || end != version.data() + version.size() || number < 1) {
+    return std::nullopt;
+  }
+  return number;
+}
+
+Status NoSuchVersion(std::string_view model, std::string_view version) {
+  return NotFound("model '{}' has no version '{}'; GET /v1/models/{}/versions lists them", model,
+                  version, model);
+}
+
+std::string Sha256Hex(std::string_view bytes) {
+  return ToHex(security::Sha256(bytes).view());
+}
+
+StatusOr<v1::ModelVersion> Parse(const sql::Row& row, int data, int number, int serving) {
+  v1::ModelVersion version;
+  const std::string_view bytes = row.Bytes(data);
+  if (!version.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
+    return DataLoss("the row of version {} is damaged; train a new one", row.Int(number));
+  }
+  version.set_serving(!row.IsNull(serving) && row.Int(serving) == row.Int(number));
+  return version;
+}
+
+constexpr char kVersions[] =
+    "SELECT v.data, v.version, m.serving_version FROM versions v JOIN models m ON m.model = "
+    "v.model WHERE v.model = ?1 ORDER BY v.version DESC";
+
+StatusOr<std::vector<v1::ModelVersion>> VersionsOf(sql::Connection& connection,
+                                                   std::string_view model) {
+  return connection.QueryAll(kVersions, [](const sql::Row& row) { return Parse(row, 0, 1, 2); },
+                             model);
+}
+
+}  // namespace
+
+StatusOr<std::unique_ptr<VersionRegistry>> VersionRegistry::Open(sql::Database& database,
+                                                                 messaging::Outbox& outbox,
+                                                                 std::filesystem::path folder) {
+  std::unique_ptr<VersionRegistry> registry(
+      new VersionRegistry(database, outbox, std::move(folder)));
+  STARLING_RETURN_IF_ERROR(registry->Mend());
+  return registry;
+}
+
+std::filesystem::path VersionRegistry::PathOf(std::string_view model,
+                                              std::string_view version) const {
+  return folder_ / std::string(model) / (std::string(version) + std::string(kSuffix));
+}
+
+Status VersionRegistry::Mend() {
+  STARLING_ASSIGN_OR_RETURN(const std::vector<v1::Model> models, Models());
+  std::error_code error;
+  std::filesystem::create_directories(folder_, error);
+  if (error) {
+    return StorageFailed(FailedPrecondition("{} cannot be made: {}", folder_.string(),
+                                            error.message()));
+  }
+  std::set<std::filesystem::path> known;
+  for (const v1::Model& model : models) {
+    STARLING_ASSIGN_OR_RETURN(const auto versions, Versions(model.model()));
+    for (const v1::ModelVersion& version : versions) {
+      known.insert(PathOf(version.model(), version.version()));
+      const Status read = ReadArtifact(version).status();
+      if (!read.ok()) {
+        log::Error("training", "version {} of {} cannot serve", version.version(), version.model())
+            .With(read);
+      }
+    }
+  }
+  for (const auto& folder : std::filesystem::directory_iterator(folder_, error)) {
+    if (!folder.is_directory()) continue;
+    STARLING_RETURN_IF_ERROR(RemoveUnfinished(folder.path()).status());
+    std::vector<std::filesystem::path> orphans;
+    for (const auto& entry : std::filesystem::directory_iterator(folder.path(), error)) {
+      if (!known.contains(entry.path()) && entry.path().native().ends_with(kSuffix)) {
+        orphans.push_back(entry.path());
+      }
+    }
+    for (const auto& orphan : orphans) {
+      log::Warning("training", "{} has no version and is removed", orphan.string());
+      std::filesystem::remove(orphan, error);
+    }
+  }
+  return OkStatus();
+}
+
+StatusOr<v1::ModelVersion> VersionRegistry::Register(v1::ModelVersion draft,
+                                                     std::string_view artifact, TimePoint now) {
+  STARLING_ASSIGN_OR_RETURN(
+      const int64_t number,
+      database_.WriteSync([&](sql::Transaction& transaction) -> StatusOr<int64_t> {
+        STARLING_RETURN_IF_ERROR(transaction.Execute(
+            "INSERT INTO models (model, last_version) VALUES (?1, 1) ON CONFLICT (model) DO UPDATE "
+            "SET last_version = last_version + 1",
+            draft.model()));
+        STARLING_ASSIGN_OR_RETURN(
+            const auto last,
+            transaction.QueryOne("SELECT last_version FROM models WHERE model = ?1",
+                                 [](const sql::Row& row) { return row.Int(0); }, draft.model()));
+        return last.value_or(1);
+      }));
+  draft.set_version(std::to_string(number));
+  draft.set_serving(false);
+  draft.set_artifact_sha256(Sha256Hex(artifact));
+  draft.set_artifact_bytes(static_cast<int64_t>(artifact.size()));
+  draft.mutable_create_time()->set_seconds(now.time_since_epoch() / std::chrono::seconds(1));
+  const std::filesystem::path path = PathOf(draft.model(), draft.version());
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  STARLING_RETURN_IF_ERROR(WriteDurably(path, artifact));
+  const Status inserted = database_.WriteSync([&](sql::Transaction& transaction) {
+    return transaction.Execute("INSERT INTO versions (model, version, data) VALUES (?1, ?2, ?3)",
+                               draft.model(), number, sql::Blob{draft.SerializeAsString()});
+  });
+  if (!inserted.ok()) return inserted;
+  return draft;
+}
+
+StatusOr<v1::ModelVersion> VersionRegistry::Promote(std::string_view model,
+                                                    std::string_view version, TimePoint now) {
+  STARLING_ASSIGN_OR_RETURN(v1::ModelVersion found, Find(model, version));
+  if (found.serving()) return found;
+  STARLING_RETURN_IF_ERROR(ReadArtifact(found).status());
+  found.set_serving(true);
+  v1::VersionPromoted promoted;
+  *promoted.mutable_version() = found;
+  messaging::Event event{.id = NewId(),
+                         .source = "/training",
+                         .type = "starling.training.version.promoted.v1",
+                         .subject = found.version(),
+                         .time = now,
+                         .datacontenttype = "application/protobuf",
+                         .partitionkey = found.model(),
+                         .data = promoted.SerializeAsString()};
+  STARLING_RETURN_IF_ERROR(database_.WriteSync([&](sql::Transaction& transaction) -> Status {
+    // It may have been pruned since it was found.
+    STARLING_RETURN_IF_ERROR(transaction.Execute(
+        "UPDATE models SET serving_version = ?2 WHERE model = ?1 AND EXISTS (SELECT 1 FROM "
+        "versions WHERE model = ?1 AND version = ?2)",
+        model, *Number(found.version())));
+    if (transaction.changes() == 0) return NoSuchVersion(model, found.version());
+    return outbox_.Add(transaction, "models", event);
+  }));
+  log::Info("training", "version {} of {} serves", found.version(), found.model());
+  return found;
+}
+
+Status VersionRegistry::Prune(std::string_view model, int keep) {
+  std::vector<std::string> removed;
+  STARLING_RETURN_IF_ERROR(database_.WriteSync([&](sql::Transaction& transaction) -> Status {
+    STARLING_ASSIGN_OR_RETURN(const auto versions, VersionsOf(transaction, model));
+    for (size_t i = static_cast<size_t>(keep); i < versions.size(); ++i) {
+      if (versions[i].serving()) continue;
+      STARLING_RETURN_IF_ERROR(
+          transaction.Execute("DELETE FROM versions WHERE model = ?1 AND version = ?2", model,
+                              *Number(versions[i].version())));
+      removed.push_back(versions[i].version());
+    }
+    return OkStatus();
+  }));
+  for (const std::string& version : removed) {
+    std::error_code ignored;  // a file that stays is removed at the next start
+    std::filesystem::remove(PathOf(model, version), ignored);
+  }
+  return OkStatus();
+}
+
+StatusOr<std::vector<v1::Model>> VersionRegistry::Models() const {
+  return database_.ReadSync([&](sql::Connection& connection) {
+    return connection.QueryAll(
+        "SELECT m.model, m.serving_version, (SELECT COUNT(*) FROM versions v WHERE v.model = "
+        "m.model) FROM models m ORDER BY m.model",
+        [](const sql::Row& row) {
+          v1::Model model;
+          model.set_model(std::string(row.Text(0)));
+          if (!row.IsNull(1)) model.set_serving_version(std::to_string(row.Int(1)));
+          model.set_versions(static_cast<int>(row.Int(2)));
+          return model;
+        });
+  });
+}
+
+StatusOr<std::vector<v1::ModelVersion>> VersionRegistry::Versions(std::string_view model) const {
+  auto versions = database_.ReadSync(
+      [&](sql::Connection& connection) { return VersionsOf(connection, model); });
+  if (!versions.ok()) return versions;
+  for (v1::ModelVersion& version : *versions) AddProblem(version);
+  return versions;
+}
+
+StatusOr<v1::ModelVersion> VersionRegistry::Find(std::string_view model,
+                                                 std::string_view version) const {
+  STARLING_ASSIGN_OR_RETURN(const auto versions, Versions(model));
+  for (const v1::ModelVersion& known : versions) {
+    if (version.empty() ? known.serving() : known.version() == version) return known;
+  }
+  if (version.empty()) {
+    return NotFound("no version of '{}' serves; train one with POST /v1/models/{}:train", model,
+                    model);
+  }
+  return NoSuchVersion(model, version);
+}
+
+StatusOr<std::optional<v1::ModelVersion>> VersionRegistry::Serving(std::string_view model) const {
+  STARLING_ASSIGN_OR_RETURN(const auto versions, Versions(model));
+  for (const v1::ModelVersion& known : versions) {
+    if (known.serving()) return std::optional(known);
+  }
+  return std::optional<v1::ModelVersion>();
+}
+
+void VersionRegistry::Note(const v1::ModelVersion& version, const Status& status) const {
+  const std::lock_guard lock(mutex_);
+  const std::string name = version.model() + "/" + version.version();
+  if (status.ok()) {
+    problems_.erase(name);
+  } else {
+    problems_[name] = std::string(status.message());
+  }
+}
+
+void VersionRegistry::AddProblem(v1::ModelVersion& version) const {
+  const std::lock_guard lock(mutex_);
+  const auto at = problems_.find(version.model() + "/" + version.version());
+  if (at != problems_.end()) version.set_problem(at->second);
+}
+
+StatusOr<std::string> VersionRegistry::ReadArtifact(const v1::ModelVersion& version) const {
+  StatusOr<std::string> bytes = ReadWhole(PathOf(version.model(), version.version()));
+  if (bytes.status().code() == StatusCode::kNotFound) {
+    bytes = DataLoss("the artefact of version {} of {} is missing; restore it, or train a new one",
+                     version.version(), version.model());
+  } else if (bytes.ok() && Sha256Hex(*bytes) != version.artifact_sha256()) {
+    bytes = DataLoss("the artefact of version {} of {} was altered; restore it, or train a new one",
+                     version.version(), version.model());
+  }
+  Note(version, bytes.status());
+  return bytes;
+}
+
+}  // namespace starling::training

@@ -1,0 +1,155 @@
+#include "services/training/version_registry.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <fstream>
+
+#include "embedded/training_migrations.h"
+#include "platform/host/test_environment.h"
+
+namespace starling::training {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+class VersionRegistryTest : public testing::Test {
+ protected:
+  void SetUp() override { Open(); }
+  void TearDown() override { Close(); }
+  void Open() {
+    database_ = *environment_.get().OpenDatabase("training", kMigrations);
+    outbox_ = *environment_.get().OpenOutbox(*database_);
+    outbox_->Start();
+    auto opened = VersionRegistry::Open(*database_, *outbox_, Folder());
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    registry_ = *std::move(opened);
+  }
+  void Close() {
+    registry_.reset();
+    outbox_->Stop();
+    outbox_.reset();
+    database_.reset();
+  }
+  void Crash() {
+    Close();
+    Open();
+  }
+  std::filesystem::path Folder() { return *environment_.get().Folder("training") / "models"; }
+  std::filesystem::path File(const std::string& version) {
+    return Folder() / "recommender" / (version + ".model");
+  }
+  std::string Register(const std::string& bytes) {
+    v1::ModelVersion draft;
+    draft.set_model("recommender");
+    const auto made = registry_->Register(draft, bytes, environment_.clock().Now());
+    EXPECT_TRUE(made.ok()) << made.status();
+    return made.ok() ? made->version() : "";
+  }
+  Status Promote(const std::string& version) {
+    return registry_->Promote("recommender", version, environment_.clock().Now()).status();
+  }
+  std::vector<std::string> Versions() {
+    std::vector<std::string> names;
+    for (const auto& version : *registry_->Versions("recommender")) {
+      names.push_back(version.version() + (version.serving() ? "*" : "") +
+                      (version.problem().empty() ? "" : "!"));
+    }
+    return names;
+  }
+  size_t Promotions() {
+    outbox_->Stop();
+    const auto events = environment_.events().Read("models", 1, 100);
+    outbox_ = *environment_.get().OpenOutbox(*database_);
+    return events.ok() ? events->size() : 0;
+  }
+
+  host::TestEnvironment environment_;
+  std::unique_ptr<sql::Database> database_;
+  std::unique_ptr<messaging::Outbox> outbox_;
+  std::unique_ptr<VersionRegistry> registry_;
+};
+
+TEST_F(VersionRegistryTest, KeepsWhatWasRegisteredAndWhichServesThroughARestart) {
+  EXPECT_EQ(Register("one"), "1");
+  EXPECT_EQ(Register("two"), "2");
+  ASSERT_TRUE(Promote("1").ok());
+  Crash();
+  EXPECT_THAT(Versions(), ElementsAre("2", "1*"));
+  EXPECT_EQ(*registry_->ReadArtifact(*registry_->Find("recommender", "")), "one");
+}
+
+TEST_F(VersionRegistryTest, AFileWithoutARowIsRemovedAndItsNumberNotUsedAgain) {
+  Register("one");
+  std::ofstream(File("2")) << "the process ended before its row";
+  std::ofstream(Folder() / "recommender" / "3.model.unfinished") << "or in the middle of writing";
+  Crash();
+  EXPECT_FALSE(std::filesystem::exists(File("2")));
+  EXPECT_FALSE(std::filesystem::exists(Folder() / "recommender" / "3.model.unfinished"));
+  EXPECT_THAT(Versions(), ElementsAre("1"));
+  EXPECT_EQ(Register("two"), "2");
+}
+
+TEST_F(VersionRegistryTest, ARowWithoutAFileIsToldAndNeverServed) {
+  Register("one");
+  Register("two");
+  ASSERT_TRUE(Promote("1").ok());
+  std::filesystem::remove(File("2"));
+  Crash();
+  EXPECT_THAT(Versions(), ElementsAre("2!", "1*"));
+  const Status promoted = Promote("2");
+  EXPECT_EQ(promoted.code(), StatusCode::kDataLoss);
+  EXPECT_THAT(std::string(promoted.message()), HasSubstr("missing"));
+  EXPECT_THAT(Versions(), ElementsAre("2!", "1*"));
+}
+
+TEST_F(VersionRegistryTest, ATornOrAlteredFileIsToldAndNeverServed) {
+  Register("a whole artefact");
+  Register("another one");
+  std::filesystem::resize_file(File("1"), 5);
+  std::ofstream(File("2")) << "bnother one";
+  Crash();
+  EXPECT_THAT(Versions(), ElementsAre("2!", "1!"));
+  EXPECT_EQ(Promote("1").code(), StatusCode::kDataLoss);
+  EXPECT_EQ(Promote("2").code(), StatusCode::kDataLoss);
+  std::ofstream(File("2")) << "another one";  // restored from a backup
+  EXPECT_TRUE(Promote("2").ok());
+  EXPECT_THAT(Versions(), ElementsAre("2*", "1!"));
+}
+
+TEST_F(VersionRegistryTest, PruningKeepsTheNewestAndTheOneThatServes) {
+  for (const char* bytes : {"1", "2", "3", "4", "5"}) Register(bytes);
+  ASSERT_TRUE(Promote("1").ok());
+  ASSERT_TRUE(registry_->Prune("recommender", 2).ok());
+  EXPECT_THAT(Versions(), ElementsAre("5", "4", "1*"));
+  EXPECT_FALSE(std::filesystem::exists(File("3")));
+  EXPECT_TRUE(std::filesystem::exists(File("1")));
+}
+
+TEST_F(VersionRegistryTest, APromotionIsToldOnceAndWithItsVersion) {
+  Register("one");
+  Register("two");
+  ASSERT_TRUE(Promote("1").ok());
+  ASSERT_TRUE(Promote("1").ok()) << "again: it serves already";
+  ASSERT_TRUE(Promote("2").ok());
+  ASSERT_TRUE(Promote("1").ok()) << "back";
+  EXPECT_EQ(Promotions(), 3u);
+  const auto events = environment_.events().Read("models", 1, 1);
+  ASSERT_TRUE(events.ok()) << events.status();
+  EXPECT_EQ(events->front().event.type, "starling.training.version.promoted.v1");
+  v1::VersionPromoted promoted;
+  ASSERT_TRUE(promoted.ParseFromString(events->front().event.data));
+  EXPECT_EQ(promoted.version().version(), "1");
+  EXPECT_EQ(promoted.version().artifact_bytes(), 3);
+}
+
+TEST_F(VersionRegistryTest, WhatIsNotThereIsNotFound) {
+  EXPECT_EQ(Promote("1").code(), StatusCode::kNotFound);
+  EXPECT_EQ(registry_->Find("recommender", "").status().code(), StatusCode::kNotFound);
+  EXPECT_THAT(Versions(), IsEmpty());
+}
+
+}  // namespace
+}  // namespace starling::training
