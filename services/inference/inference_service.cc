@@ -177,7 +177,7 @@ Task<Status> InferenceService::Sync() {
   }
   if (!status.ok()) {
     log::Error("inference", "version {} is not served; what served serves on", wanted).With(status);
-    Publish({now->serving, now->others, fmt::format("version {}: {}", wanted, status.message())});
+    Publish({now->serving, now->others, fmt::format("version {}: {}", wanted, std::string(status.message()))});
     co_return status;
   }
   log::Info("inference", "version {} of {} serves", wanted, kModel);

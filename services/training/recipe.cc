@@ -1,5 +1,7 @@
 #include "services/training/recipe.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 #include "learning/models/ease.h"

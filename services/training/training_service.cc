@@ -183,7 +183,7 @@ Task<StatusOr<v1::ModelVersion>> TrainingService::PromoteVersion(
   });
   // Which artefact is damaged is the operator's to know, who is who asks here.
   if (promoted.status().code() == StatusCode::kDataLoss) {
-    co_return FailedPrecondition("{}", promoted.status().message());
+    co_return FailedPrecondition("{}", std::string(promoted.status().message()));
   }
   co_return promoted;
 }
