@@ -44,6 +44,20 @@ struct ImportOptions {
 };
 int Import(const CommonOptions& common, const ImportOptions& options);
 
+// A server to ask instead of the data folder.
+struct ServerOptions {
+  std::string url;  // "http://127.0.0.1:8080"; "": the data folder
+  std::string key;
+};
+struct TrainOptions {
+  std::string algorithm = "auto";
+  std::string promote = "when-not-worse";
+};
+int Train(const CommonOptions& common, const ServerOptions& server, const TrainOptions& options);
+int ModelsList(const CommonOptions& common, const ServerOptions& server);
+int ModelsPromote(const CommonOptions& common, const ServerOptions& server,
+                  const std::string& version);
+
 int NewService(const std::string& name);
 
 }  // namespace starling

@@ -18,6 +18,14 @@ void AddCommon(CLI::App& command, starling::CommonOptions& common) {
   command.add_option("--set", common.set, "KEY=VALUE, over file and environment; may be repeated");
 }
 
+void AddServer(CLI::App& command, starling::ServerOptions& server) {
+  CLI::Option* url = command.add_option(
+      "--server", server.url, "Ask this server, http://HOST:PORT, instead of the data folder");
+  command
+      .add_option("--key", server.key, "API key for --server, with models.read and models.write")
+      ->needs(url);
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -31,6 +39,8 @@ int main(int argc, char** argv) {
   app.require_subcommand(1);
   starling::CommonOptions common;
   starling::KeyOptions key;
+  starling::ServerOptions server;
+  starling::TrainOptions training;
   starling::ImportOptions import_options;
   std::vector<std::string> names;
   std::string name, id;
@@ -42,7 +52,10 @@ int main(int argc, char** argv) {
 
   CLI::App* serve =
       app.add_subcommand("serve", "Run the named services only, with gRPC for other processes");
-  serve->add_option("NAME", names, "Services: profile, catalog, ingestion")->required();
+  serve
+      ->add_option("NAME", names,
+                   "Services: profile, catalog, ingestion, features, training, inference")
+      ->required();
   AddCommon(*serve, common);
   serve->callback([&] { exit_code = starling::ServeServices(common, names); });
 
@@ -74,7 +87,7 @@ int main(int argc, char** argv) {
   create
       ->add_option("--scope", key.scopes,
                    "What it may do: catalog.read, catalog.write, users.read, users.write, "
-                   "events.write, admin")
+                   "events.write, features.read, models.read, models.write, admin")
       ->required()
       ->delimiter(',');
   create->add_option("--user", key.user, "Make it for this user: it sees that user's own data");
@@ -109,6 +122,32 @@ int main(int argc, char** argv) {
   import->add_flag("--again", import_options.again, "Also when this file was imported before");
   AddCommon(*import, common);
   import->callback([&] { exit_code = starling::Import(common, import_options); });
+
+  CLI::App* train = app.add_subcommand(
+      "train", "Train a version of the recommender on what users did, measure it, let it serve");
+  train
+      ->add_option("--algorithm", training.algorithm,
+                   "auto (the best), popularity, item_knn, ease, als, repeat, blend")
+      ->capture_default_str();
+  train->add_option("--promote", training.promote, "always, never, when-not-worse")
+      ->capture_default_str();
+  AddServer(*train, server);
+  AddCommon(*train, common);
+  train->callback([&] { exit_code = starling::Train(common, server, training); });
+
+  CLI::App* models = app.add_subcommand("models", "Trained versions: list, promote");
+  models->require_subcommand(1);
+  CLI::App* versions =
+      models->add_subcommand("list", "Print the versions there are, and which one serves");
+  AddServer(*versions, server);
+  AddCommon(*versions, common);
+  versions->callback([&] { exit_code = starling::ModelsList(common, server); });
+  CLI::App* promote =
+      models->add_subcommand("promote", "Let a version serve, also an older one (rollback)");
+  promote->add_option("VERSION", id, "From `starling models list`")->required();
+  AddServer(*promote, server);
+  AddCommon(*promote, common);
+  promote->callback([&] { exit_code = starling::ModelsPromote(common, server, id); });
 
   CLI::App* make = app.add_subcommand("new", "Begin something new in a checkout of Starling");
   make->require_subcommand(1);

@@ -11,12 +11,9 @@ namespace starling {
 
 std::vector<host::ServiceEntry> Services() {
   return {
-      host::Serve<profile::ProfileService>(),
-      host::Serve<catalog::CatalogService>(),
-      host::Serve<ingestion::IngestionService>(),
-      host::Serve<features::FeaturesService>(),
-      host::Serve<training::TrainingService>(),
-      host::Serve<inference::InferenceService>(),
+      host::Serve<profile::ProfileService>(),     host::Serve<catalog::CatalogService>(),
+      host::Serve<ingestion::IngestionService>(), host::Serve<features::FeaturesService>(),
+      host::Serve<training::TrainingService>(),   host::Serve<inference::InferenceService>(),
   };
 }
 

@@ -74,11 +74,9 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
     RankScratch::Known& known = scratch.history[at - 1];
     known.weight = std::max(known.weight, weight);
     known.x = std::max(
-        known.x,
-        known.weight * static_cast<float>(Decay(settings_.half_life, time, query.now)));
+        known.x, known.weight * static_cast<float>(Decay(settings_.half_life, time, query.now)));
     if (settings_.goal == Goal::kAnything || signal.kind == EventKind::kPurchase) {
-      known.goals +=
-          static_cast<float>(Decay(settings_.repeat_half_life, time, query.now));
+      known.goals += static_cast<float>(Decay(settings_.repeat_half_life, time, query.now));
     }
   }
 }

@@ -28,9 +28,9 @@ Status CheckOffsets(std::string_view name, std::span<const uint64_t> offsets, si
 
 EventKind ParseEventKind(std::string_view name) {
   static constexpr std::pair<std::string_view, EventKind> kNames[] = {
-      {"view", EventKind::kView},         {"click", EventKind::kClick},
-      {"cart", EventKind::kCart},         {"purchase", EventKind::kPurchase},
-      {"rate", EventKind::kRate},         {"impression", EventKind::kImpression}};
+      {"view", EventKind::kView}, {"click", EventKind::kClick},
+      {"cart", EventKind::kCart}, {"purchase", EventKind::kPurchase},
+      {"rate", EventKind::kRate}, {"impression", EventKind::kImpression}};
   for (const auto& [known, kind] : kNames) {
     if (known == name) return kind;
   }
@@ -62,9 +62,9 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
   if (artifact.Has("rows.offsets")) STARLING_RETURN_IF_ERROR(opened.OpenRows(artifact));
   if (artifact.Has("factors")) {
     STARLING_ASSIGN_OR_RETURN(const Matrix<uint8_t> nested, artifact.Get<uint8_t>("factors"));
-    STARLING_ASSIGN_OR_RETURN(const Artifact als,
-                              Artifact::Open(std::as_bytes(nested.values.span()), owner,
-                                             Checksums::kTrustBytes));
+    STARLING_ASSIGN_OR_RETURN(
+        const Artifact als,
+        Artifact::Open(std::as_bytes(nested.values.span()), owner, Checksums::kTrustBytes));
     STARLING_ASSIGN_OR_RETURN(opened.factors_, AlsModel::Open(als));
     if (opened.factors_->items() != opened.ids_.size()) {
       return DataLoss("section 'factors' has {} items and there are {} names",
@@ -82,8 +82,7 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
 Status Recommender::OpenRows(const Artifact& artifact) {
   STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> targets, artifact.Get<uint32_t>("rows.targets"));
   row_targets_ = targets.values;
-  STARLING_ASSIGN_OR_RETURN(row_offsets_,
-                            artifact.Get<uint64_t>("rows.offsets", ids_.size() + 1));
+  STARLING_ASSIGN_OR_RETURN(row_offsets_, artifact.Get<uint64_t>("rows.offsets", ids_.size() + 1));
   STARLING_ASSIGN_OR_RETURN(row_weights_, artifact.Get<float>("rows.weights", row_targets_.size()));
   STARLING_RETURN_IF_ERROR(
       CheckOffsets("rows.offsets", row_offsets_, ids_.size(), row_targets_.size()));
@@ -93,9 +92,9 @@ Status Recommender::OpenRows(const Artifact& artifact) {
 Status Recommender::OpenHistory(const Artifact& artifact,
                                 const std::shared_ptr<const void>& owner) {
   STARLING_ASSIGN_OR_RETURN(const Matrix<uint8_t> nested, artifact.Get<uint8_t>("users"));
-  STARLING_ASSIGN_OR_RETURN(const Artifact users,
-                            Artifact::Open(std::as_bytes(nested.values.span()), owner,
-                                           Checksums::kTrustBytes));
+  STARLING_ASSIGN_OR_RETURN(
+      const Artifact users,
+      Artifact::Open(std::as_bytes(nested.values.span()), owner, Checksums::kTrustBytes));
   STARLING_ASSIGN_OR_RETURN(users_, IdTable::Open(users));
   STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> items, artifact.Get<uint32_t>("history.items"));
   history_items_ = items.values;

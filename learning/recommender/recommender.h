@@ -12,11 +12,11 @@
 //   algorithm   u8     "ease+popularity"
 //   popularity  f32    for each item, from 0 to 1
 //   popular     u32    items by descending popularity
-//   rows.offsets u64, rows.targets u32, rows.weights f32      item-to-item weights, when it has them
-//   factors     u8     an artifact of kind "als", when it has them
-//   propensity  f32    of each item to be taken again, when it has them
-//   users       u8     an artifact with the users' names
-//   history.offsets u64, .items u32, .weights f32, .x f32, .goals f32   of each user, by descending x
+//   rows.offsets u64, rows.targets u32, rows.weights f32      item-to-item weights, when it has
+//   them factors     u8     an artifact of kind "als", when it has them propensity  f32    of each
+//   item to be taken again, when it has them users       u8     an artifact with the users' names
+//   history.offsets u64, .items u32, .weights f32, .x f32, .goals f32   of each user, by descending
+//   x
 //
 //   score(i) = main(i) / max main + w_p popularity(i) + w_r repeat(i) / max repeat,
 //   main(i)  = sum over the history of x_h W_hi, or user vector . factors of i,
@@ -28,8 +28,8 @@
 // this same code, so what is measured is what is served.
 //
 // Immutable and thread-safe. With item-to-item weights Rank allocates nothing once its scratch has
-// grown, and costs min(history, history_cap) x row length, whatever the catalogue (bench_recommender
-// measures it); with factors it reads those of every item.
+// grown, and costs min(history, history_cap) x row length, whatever the catalogue
+// (bench_recommender measures it); with factors it reads those of every item.
 #pragma once
 
 #include <array>
@@ -61,13 +61,13 @@ EventKind ParseEventKind(std::string_view name);
 enum class Goal : uint8_t { kPurchase = 0, kAnything = 1 };
 
 struct RecommenderSettings {
-  int64_t until = 0;               // unix seconds; events up to here are in it
+  int64_t until = 0;  // unix seconds; events up to here are in it
   Goal goal = Goal::kPurchase;
-  double half_life = 0;            // seconds; 0: never ages
-  double repeat_half_life = 0;     // seconds; 0: never ages
-  double popularity_weight = 0;    // w_p
-  double repeat_weight = 0;        // w_r
-  size_t history_cap = 100;        // at least 1
+  double half_life = 0;                           // seconds; 0: never ages
+  double repeat_half_life = 0;                    // seconds; 0: never ages
+  double popularity_weight = 0;                   // w_p
+  double repeat_weight = 0;                       // w_r
+  size_t history_cap = 100;                       // at least 1
   std::array<double, kEventKinds> strength = {};  // by EventKind
 };
 

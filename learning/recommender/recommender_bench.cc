@@ -137,11 +137,11 @@ void Measure(const Shape& shape, const Made& made, std::string_view algorithm,
 void Run(const Shape& shape) {
   const Made made = Make(shape);
   const Weighting linear{.scale = Weighting::Scale::kLinear};
-  const ItemToItemModel similar =
-      shape.items <= 10'000 ? *FitEase(made.interactions, {.weighting = linear})
-                            : *FitItemKnn(made.interactions, {.weighting = linear});
-  for (const auto& [neighbours, cap] : std::initializer_list<std::pair<size_t, size_t>>{
-           {50, 100}, {100, 100}, {100, 250}}) {
+  const ItemToItemModel similar = shape.items <= 10'000
+                                      ? *FitEase(made.interactions, {.weighting = linear})
+                                      : *FitItemKnn(made.interactions, {.weighting = linear});
+  for (const auto& [neighbours, cap] :
+       std::initializer_list<std::pair<size_t, size_t>>{{50, 100}, {100, 100}, {100, 250}}) {
     Measure(shape, made, similar.kind(), &similar, nullptr, neighbours, cap);
   }
   const AlsModel factors =

@@ -144,7 +144,8 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
   std::string factors;
   if (parts.factors != nullptr) {
     factors = Bytes(*parts.factors);
-    writer.Add<uint8_t>("factors", {reinterpret_cast<const uint8_t*>(factors.data()), factors.size()});
+    writer.Add<uint8_t>("factors",
+                        {reinterpret_cast<const uint8_t*>(factors.data()), factors.size()});
   }
   if (parts.repeat != nullptr) writer.Add<float>("propensity", parts.repeat->propensity());
 

@@ -40,8 +40,7 @@ Task<bool> Pause(const CancellationToken& stopping, Duration pause) {
 bool MayPass(const Status& status) {
   return status.code() == StatusCode::kUnavailable ||
          status.code() == StatusCode::kDeadlineExceeded ||
-         status.code() == StatusCode::kResourceExhausted ||
-         status.code() == StatusCode::kCancelled;
+         status.code() == StatusCode::kResourceExhausted || status.code() == StatusCode::kCancelled;
 }
 
 // Lets go of the mark when the coroutine that took it ends, however it does.
@@ -178,8 +177,7 @@ Task<Status> InferenceService::Sync() {
   }
   if (!status.ok()) {
     log::Error("inference", "version {} is not served; what served serves on", wanted).With(status);
-    Publish({now->serving, now->others,
-             fmt::format("version {}: {}", wanted, status.message())});
+    Publish({now->serving, now->others, fmt::format("version {}: {}", wanted, std::string(status.message()))});
     co_return status;
   }
   log::Info("inference", "version {} of {} serves", wanted, kModel);
@@ -202,9 +200,8 @@ Task<StatusOr<InferenceService::Model>> InferenceService::Fetch(const std::strin
   ArtifactSink sink(*file, environment_.runtime().blocking());
   CO_RETURN_IF_ERROR(co_await training_->ReadArtifact(context, request, sink));
   CO_RETURN_IF_ERROR(sink.Check());
-  co_return co_await environment_.runtime().blocking().Run([&] {
-    return files_.Keep(*std::move(file), sink.version(), environment_.clock().Now());
-  });
+  co_return co_await environment_.runtime().blocking().Run(
+      [&] { return files_.Keep(*std::move(file), sink.version(), environment_.clock().Now()); });
 }
 
 // Loads a version beside the one that serves; the calls that want it wait for it.

@@ -2,9 +2,10 @@
 //
 // Loads what training promoted: at start from its own copy in DATA/inference, so that it serves
 // without training too; then whatever training says serves, asked after each event on the topic
-// "models", every ten seconds, and oftener until training answers. A version is fetched, its SHA-256 and every checksum
-// in it verified, and then swapped in at once: calls go on with the version that they began with.
-// One that is broken is refused, the old one serves on, and ListLoadedModels says why.
+// "models", every ten seconds, and oftener until training answers. A version is fetched, its
+// SHA-256 and every checksum in it verified, and then swapped in at once: calls go on with the
+// version that they began with. One that is broken is refused, the old one serves on, and
+// ListLoadedModels says why.
 //
 // A call takes no lock and reads an immutable snapshot. Other versions are loaded when a call names
 // them; the newest two stay.

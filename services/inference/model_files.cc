@@ -60,8 +60,7 @@ StatusOr<std::optional<std::string>> ModelFiles::Serving(const std::string& mode
   return std::optional(*std::move(version));
 }
 
-Status ModelFiles::RemoveOthers(const std::string& model,
-                                const std::set<std::string>& keep) const {
+Status ModelFiles::RemoveOthers(const std::string& model, const std::set<std::string>& keep) const {
   std::error_code error;
   std::vector<std::filesystem::path> others;
   for (const auto& entry : std::filesystem::directory_iterator(folder_, error)) {

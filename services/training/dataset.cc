@@ -75,8 +75,9 @@ Status DatasetBuilder::Add(const features::v1::UserInteractions& user) {
     const Event& event = events_[i];
     fingerprint_ = Hash64(items_[event.item], fingerprint_);
     fingerprint_ = Mix(fingerprint_, static_cast<uint64_t>(event.time));
-    fingerprint_ = Mix(fingerprint_, static_cast<uint64_t>(event.weight * 1e6F) * learning::kEventKinds +
-                                         static_cast<uint64_t>(event.kind));
+    fingerprint_ =
+        Mix(fingerprint_, static_cast<uint64_t>(event.weight * 1e6F) * learning::kEventKinds +
+                              static_cast<uint64_t>(event.kind));
   }
   // Events, and the two parts that are made of them.
   if (const uint64_t need = bytes_ + events_.size() * (sizeof(Event) + 2 * 40);
@@ -142,8 +143,8 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
     part.aged_goals.push_back(count > 0 ? std::max(static_cast<float>(aged), 1e-30F) : 0);
     if (count > 0) goals.push_back({pair.user, pair.item, count, pair.time});
   }
-  STARLING_ASSIGN_OR_RETURN(part.strengths, learning::MakeInteractions(strengths, data.users.size(),
-                                                                       data.items.size()));
+  STARLING_ASSIGN_OR_RETURN(
+      part.strengths, learning::MakeInteractions(strengths, data.users.size(), data.items.size()));
   STARLING_ASSIGN_OR_RETURN(
       part.goals, learning::MakeInteractions(goals, data.users.size(), data.items.size()));
   return part;
@@ -158,8 +159,8 @@ learning::UserHistory HistoryOf(const Part& part, double half_life) {
     for (size_t i = 0; i < row.size(); ++i) {
       history.items.push_back(row.items[i]);
       history.weights.push_back(row.weights[i]);
-      history.x.push_back(row.weights[i] * static_cast<float>(learning::Decay(
-                                               half_life, row.times[i], part.until)));
+      history.x.push_back(row.weights[i] *
+                          static_cast<float>(learning::Decay(half_life, row.times[i], part.until)));
     }
     history.offsets.push_back(history.items.size());
   }

@@ -117,13 +117,12 @@ Metrics Measure(const learning::Recommender& recommender, const Dataset& data,
   std::vector<uint32_t> ranked;
   const auto rank = [&](uint32_t user, bool repeats) {
     ranked.clear();
-    for (const learning::RankedItem& best :
-         recommender.Rank({.user = data.users.Id(user),
-                           .signals = signals,
-                           .limit = kK,
-                           .allow_repeats = repeats,
-                           .now = holdout.cut},
-                          scratch)) {
+    for (const learning::RankedItem& best : recommender.Rank({.user = data.users.Id(user),
+                                            .signals = signals,
+                                            .limit = kK,
+                                            .allow_repeats = repeats,
+                                            .now = holdout.cut},
+                                                             scratch)) {
       // A recommender of other data has other indexes; what it alone knows can only miss.
       if (const auto item = data.items.Find(recommender.ItemId(best.item))) ranked.push_back(*item);
     }
@@ -149,8 +148,7 @@ Metrics Measure(const learning::Recommender& recommender, const Dataset& data,
   Metrics metrics;
   AddTask(fresh, "", metrics);
   AddTask(all, "all.", metrics);
-  metrics[kQuality] =
-      holdout.Repeats() ? (metrics[kNdcg] + metrics[kAllNdcg]) / 2 : metrics[kNdcg];
+  metrics[kQuality] = holdout.Repeats() ? (metrics[kNdcg] + metrics[kAllNdcg]) / 2 : metrics[kNdcg];
   return metrics;
 }
 

@@ -51,7 +51,8 @@ inline constexpr size_t kMaxMeasuredUsers = 20'000;
 Holdout MakeHoldout(const Dataset& data, const HoldoutOptions& options);
 
 // Empty when `proceed` says no. Its quality is NDCG@10 of the new task, and where people repeat the
-// mean of both tasks'. What the recommender was made before, is told to it as signals up to the cut.
+// mean of both tasks'. What the recommender was made before, is told to it as signals up to the
+// cut.
 Metrics Measure(const learning::Recommender& recommender, const Dataset& data,
                 const Holdout& holdout, const std::function<bool()>& proceed = {});
 

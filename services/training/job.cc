@@ -63,8 +63,7 @@ std::optional<Serving> ServingOf(const Job& job, const v1::ModelVersion& version
 
 void SetTime(int64_t seconds, google::protobuf::Timestamp* out) { out->set_seconds(seconds); }
 
-v1::ModelVersion Draft(const Job& job, const Dataset& data, const Trained& trained,
-                       Duration took) {
+v1::ModelVersion Draft(const Job& job, const Dataset& data, const Trained& trained, Duration took) {
   v1::ModelVersion draft;
   draft.set_model(job.model);
   draft.set_algorithm(trained.algorithm);
@@ -102,9 +101,8 @@ StatusOr<v1::ModelVersion> RunJob(const Job& job, const Trainer::Watch& watch) {
   if (!watch(kFitted, "registering")) return Cancelled("the training was cancelled");
   STARLING_ASSIGN_OR_RETURN(
       v1::ModelVersion made,
-      job.registry->Register(
-          Draft(job, data, trained, std::chrono::steady_clock::now() - start), trained.artifact,
-          job.clock->Now()));
+      job.registry->Register(Draft(job, data, trained, std::chrono::steady_clock::now() - start),
+                             trained.artifact, job.clock->Now()));
   const bool promote = job.promotion == v1::PROMOTION_ALWAYS ||
                        (job.promotion != v1::PROMOTION_NEVER && trained.not_worse);
   if (promote) {

@@ -38,9 +38,8 @@ inline std::vector<features::v1::UserInteractions> MakeInteractions(const MadeSh
         const int taste = random.Below(6) == 0
                               ? static_cast<int>(random.Below(static_cast<uint64_t>(shape.tastes)))
                               : u % shape.tastes;
-        product = fmt::format(
-            "p-{}-{:03}", taste,
-            random.Below(static_cast<uint64_t>(shape.products_per_taste)));
+        product = fmt::format("p-{}-{:03}", taste,
+                              random.Below(static_cast<uint64_t>(shape.products_per_taste)));
       }
       user.add_product_ids(product);
       user.add_types(shape.type);

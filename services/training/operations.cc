@@ -70,8 +70,8 @@ void Operations::Finish(std::string_view id, const StatusOr<v1::ModelVersion>& r
     *entry->operation.mutable_result() = *result;
   } else {
     entry->operation.set_error(std::string(result.status().message()));
-    entry->operation.set_stage(
-        result.status().code() == StatusCode::kCancelled ? "cancelled" : "failed");
+    entry->operation.set_stage(result.status().code() == StatusCode::kCancelled ? "cancelled"
+                                                                                : "failed");
   }
 }
 

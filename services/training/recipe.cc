@@ -1,5 +1,7 @@
 #include "services/training/recipe.h"
 
+#include <fmt/format.h>
+
 #include <charconv>
 
 #include "learning/models/ease.h"
@@ -38,7 +40,8 @@ StatusOr<Algorithm> ParseAlgorithm(std::string_view name) {
     if (kNames[i] == name) return static_cast<Algorithm>(i);
   }
   return InvalidField("algorithm", "'{}' is unknown{}; there are {}", name,
-                      DidYouMean(std::string(name), kNames), fmt::format("{}", fmt::join(kNames, ", ")));
+                      DidYouMean(std::string(name), kNames),
+                      fmt::format("{}", fmt::join(kNames, ", ")));
 }
 
 std::string Recipe::Name() const {
@@ -60,7 +63,8 @@ std::map<std::string, std::string> Recipe::ToParameters() const {
       {"popularity_weight", Text(popularity_weight)},
       {"repeat_weight", Text(repeat_weight)}};
   if (main == Main::kItemKnn) parameters["shrinkage"] = Text(shrinkage);
-  if (main == Main::kEase || main == Main::kAls) parameters["regularisation"] = Text(regularisation);
+  if (main == Main::kEase || main == Main::kAls)
+    parameters["regularisation"] = Text(regularisation);
   if (main == Main::kAls) {
     parameters["unobserved_weight"] = Text(unobserved_weight);
     parameters["factors"] = Text(factors);
@@ -68,8 +72,7 @@ std::map<std::string, std::string> Recipe::ToParameters() const {
   return parameters;
 }
 
-std::optional<Recipe> Recipe::FromParameters(
-    const std::map<std::string, std::string>& parameters) {
+std::optional<Recipe> Recipe::FromParameters(const std::map<std::string, std::string>& parameters) {
   Recipe recipe;
   const auto main = parameters.find("main");
   if (main == parameters.end()) return std::nullopt;
@@ -109,14 +112,12 @@ std::vector<Recipe> Candidates(Algorithm algorithm) {
   // Aged data weighs less, so it wants less regularisation.
   if (mixed || algorithm == Algorithm::kEase) {
     recipes.push_back({.main = Recipe::Main::kEase, .regularisation = 200});
-    recipes.push_back(
-        {.main = Recipe::Main::kEase, .half_life_days = 180, .regularisation = 100});
+    recipes.push_back({.main = Recipe::Main::kEase, .half_life_days = 180, .regularisation = 100});
     recipes.push_back({.main = Recipe::Main::kEase, .half_life_days = 60, .regularisation = 50});
   }
   if (mixed || algorithm == Algorithm::kAls) {
     recipes.push_back({.main = Recipe::Main::kAls, .regularisation = 0.003});
-    recipes.push_back(
-        {.main = Recipe::Main::kAls, .half_life_days = 180, .regularisation = 0.003});
+    recipes.push_back({.main = Recipe::Main::kAls, .half_life_days = 180, .regularisation = 0.003});
   }
   return recipes;
 }
@@ -129,11 +130,10 @@ StatusOr<std::string> Cook(const Recipe& recipe, const Dataset& data, const Part
   const learning::Interactions aged = part.strengths.Weighed(aging, part.until);
   STARLING_ASSIGN_OR_RETURN(
       const learning::PopularityModel popularity,
-      learning::FitPopularity(
-          part.strengths,
-          {.weighting = {.scale = Weighting::Scale::kLinear,
-                         .half_life = recipe.popularity_half_life_days * kDay},
-           .as_of = part.until}));
+      learning::FitPopularity(part.strengths,
+                              {.weighting = {.scale = Weighting::Scale::kLinear,
+                                             .half_life = recipe.popularity_half_life_days * kDay},
+                               .as_of = part.until}));
   const size_t memory = config.memory.count();
   std::optional<learning::ItemToItemModel> similar;
   std::optional<learning::AlsModel> factors;
@@ -142,24 +142,22 @@ StatusOr<std::string> Cook(const Recipe& recipe, const Dataset& data, const Part
     case Recipe::Main::kNone:
       break;
     case Recipe::Main::kItemKnn: {
-      STARLING_ASSIGN_OR_RETURN(similar,
-                                learning::FitItemKnn(aged,
-                                                     {.weighting = kAsGiven,
-                                                      .neighbours = config.neighbours,
-                                                      .shrinkage = recipe.shrinkage,
-                                                      .threads = config.threads,
-                                                      .memory_limit = memory},
-                                                     progress));
+      STARLING_ASSIGN_OR_RETURN(similar, learning::FitItemKnn(aged,
+                                                              {.weighting = kAsGiven,
+                                                               .neighbours = config.neighbours,
+                                                               .shrinkage = recipe.shrinkage,
+                                                               .threads = config.threads,
+                                                               .memory_limit = memory},
+                                                              progress));
       break;
     }
     case Recipe::Main::kEase: {
-      STARLING_ASSIGN_OR_RETURN(similar,
-                                learning::FitEase(aged,
-                                                  {.weighting = kAsGiven,
-                                                   .regularisation = recipe.regularisation,
-                                                   .threads = config.threads,
-                                                   .memory_limit = memory},
-                                                  progress));
+      STARLING_ASSIGN_OR_RETURN(similar, learning::FitEase(aged,
+                                                           {.weighting = kAsGiven,
+                                                            .regularisation = recipe.regularisation,
+                                                            .threads = config.threads,
+                                                            .memory_limit = memory},
+                                                           progress));
       break;
     }
     case Recipe::Main::kAls: {
@@ -178,15 +176,14 @@ StatusOr<std::string> Cook(const Recipe& recipe, const Dataset& data, const Part
   if (recipe.repeat_weight > 0) {
     STARLING_ASSIGN_OR_RETURN(repeat, learning::FitRepeat(part.goals, {}));
   }
-  learning::RecommenderSettings settings{
-      .until = part.until,
-      .goal = part.goal,
-      .half_life = recipe.half_life_days * kDay,
-      .repeat_half_life = kRepeatHalfLife,
-      .popularity_weight = recipe.popularity_weight,
-      .repeat_weight = recipe.repeat_weight,
-      .history_cap = static_cast<size_t>(config.history),
-      .strength = config.weights.ByKind()};
+  learning::RecommenderSettings settings{.until = part.until,
+                                         .goal = part.goal,
+                                         .half_life = recipe.half_life_days * kDay,
+                                         .repeat_half_life = kRepeatHalfLife,
+                                         .popularity_weight = recipe.popularity_weight,
+                                         .repeat_weight = recipe.repeat_weight,
+                                         .history_cap = static_cast<size_t>(config.history),
+                                         .strength = config.weights.ByKind()};
   return learning::WriteRecommender({.items = data.items,
                                      .users = data.users,
                                      .history = history,

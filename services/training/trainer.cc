@@ -28,9 +28,8 @@ Trainer::Trainer(const Dataset& data, const TrainingConfig& config, Watch watch)
       config_(config),
       watch_(std::move(watch)),
       start_(std::chrono::steady_clock::now()),
-      holdout_(MakeHoldout(
-          data, {.share = config.holdout,
-                 .longest = config.holdout_limit / std::chrono::seconds(1)})) {}
+      holdout_(MakeHoldout(data, {.share = config.holdout,
+                                  .longest = config.holdout_limit / std::chrono::seconds(1)})) {}
 
 bool Trainer::TimeLeft(double share) const {
   const Duration spent = std::chrono::steady_clock::now() - start_;
@@ -68,8 +67,8 @@ StatusOr<Trainer::Measured> Trainer::Try(const Recipe& recipe, double from, doub
   STARLING_ASSIGN_OR_RETURN(
       const learning::Recommender recommender,
       learning::Recommender::Open(std::as_bytes(std::span(artifact)), nullptr));
-  Measured measured{recipe, Measure(recommender, data_, holdout_,
-                                    [&] { return watch_(fitted, stage); })};
+  Measured measured{recipe,
+                    Measure(recommender, data_, holdout_, [&] { return watch_(fitted, stage); })};
   if (measured.metrics.empty()) return Cancelled("the training was cancelled");
   tried_.push_back(measured);
   return measured;
@@ -78,7 +77,8 @@ StatusOr<Trainer::Measured> Trainer::Try(const Recipe& recipe, double from, doub
 StatusOr<Trainer::Measured> Trainer::Choose(Algorithm algorithm) {
   // What sells lately, or ever: the better of the two is what every model must beat.
   STARLING_ASSIGN_OR_RETURN(Measured popular, Try({}, 0, 0.02));
-  STARLING_ASSIGN_OR_RETURN(const Measured lately, Try({.popularity_half_life_days = 30}, 0.02, 0.04));
+  STARLING_ASSIGN_OR_RETURN(const Measured lately,
+                            Try({.popularity_half_life_days = 30}, 0.02, 0.04));
   if (At(lately.metrics, kNdcg) > At(popular.metrics, kNdcg)) popular = lately;
   baseline_ = popular.metrics;
 
@@ -89,15 +89,15 @@ StatusOr<Trainer::Measured> Trainer::Choose(Algorithm algorithm) {
     recipe.popularity_half_life_days = popular.recipe.popularity_half_life_days;
     if (best.has_value() && !TimeLeft(0.5)) break;
     const double step = (kChosen - 0.04) / static_cast<double>(candidates.size());
-    const StatusOr<Measured> tried = Try(recipe, 0.04 + step * static_cast<double>(i),
-                                         0.04 + step * static_cast<double>(i + 1));
+    const StatusOr<Measured> tried =
+        Try(recipe, 0.04 + step * static_cast<double>(i), 0.04 + step * static_cast<double>(i + 1));
     const bool too_large = tried.status().code() == StatusCode::kResourceExhausted ||
                            tried.status().code() == StatusCode::kDeadlineExceeded;
     if (too_large && (best.has_value() || i + 1 < candidates.size())) continue;
     if (!tried.ok()) return tried.status();
     const bool dearer = best.has_value() && best->recipe.main != recipe.main;
-    if (!best.has_value() || At(tried->metrics, kNdcg) >
-                                 At(best->metrics, kNdcg) * (dearer ? kClearly : 1)) {
+    if (!best.has_value() ||
+        At(tried->metrics, kNdcg) > At(best->metrics, kNdcg) * (dearer ? kClearly : 1)) {
       best = *tried;
     }
   }
@@ -144,7 +144,8 @@ Status Trainer::Compare(const Serving& serving, Trained& trained) {
       !serving.metrics.empty()) {
     trained.compared = serving.metrics;
   } else {
-    const auto opened = learning::Recommender::Open(std::as_bytes(std::span(serving.artifact)), nullptr);
+    const auto opened =
+        learning::Recommender::Open(std::as_bytes(std::span(serving.artifact)), nullptr);
     if (opened.ok() && opened->settings().until < holdout_.cut) {
       trained.compared =
           Measure(*opened, data_, holdout_, [&] { return watch_(kBlended, "comparing"); });
@@ -157,8 +158,8 @@ Status Trainer::Compare(const Serving& serving, Trained& trained) {
   }
   if (!trained.compared.empty()) {
     trained.compared_version = serving.version;
-    trained.not_worse = At(trained.metrics, kQuality) >=
-                        At(trained.compared, kQuality) * (1 - config_.tolerance);
+    trained.not_worse =
+        At(trained.metrics, kQuality) >= At(trained.compared, kQuality) * (1 - config_.tolerance);
   }
   return OkStatus();
 }
@@ -183,10 +184,9 @@ StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Servin
     trained.not_worse = !serving.has_value();
   }
   older_ = Part();
-  STARLING_ASSIGN_OR_RETURN(const Part everything,
-                            MakePart(data_, data_.newest, holdout_.goal));
-  STARLING_ASSIGN_OR_RETURN(trained.artifact,
-                            CookOn(everything, recipe, "fitting " + recipe.Name(), kCompared, 0.97));
+  STARLING_ASSIGN_OR_RETURN(const Part everything, MakePart(data_, data_.newest, holdout_.goal));
+  STARLING_ASSIGN_OR_RETURN(
+      trained.artifact, CookOn(everything, recipe, "fitting " + recipe.Name(), kCompared, 0.97));
   trained.algorithm = recipe.Name();
   trained.parameters = recipe.ToParameters();
   trained.parameters["data"] = Fingerprint();

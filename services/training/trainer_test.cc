@@ -45,8 +45,7 @@ TEST(Trainer, FindsTheStructureThatPopularityMisses) {
 
 TEST(Trainer, EveryAlgorithmGivesAnArtifactThatSaysWhatItHolds) {
   const Dataset data = Load(MakeInteractions({.users = 120, .repeats = 0.5}));
-  for (const auto& [algorithm, name] :
-       std::initializer_list<std::pair<Algorithm, std::string>>{
+  for (const auto& [algorithm, name] : std::initializer_list<std::pair<Algorithm, std::string>>{
            {Algorithm::kPopularity, "popularity"},
            {Algorithm::kItemKnn, "item_knn"},
            {Algorithm::kEase, "ease"},
@@ -76,8 +75,7 @@ TEST(Trainer, WherePeopleComeBackForTheSameRepeatsAreAdded) {
 }
 
 TEST(Trainer, WhereNobodyBuysLooksAreTheGoal) {
-  const Dataset data =
-      Load(MakeInteractions({.type = features::v1::INTERACTION_TYPE_VIEW}));
+  const Dataset data = Load(MakeInteractions({.type = features::v1::INTERACTION_TYPE_VIEW}));
   const auto trained = Train(data, Algorithm::kItemKnn);
   ASSERT_TRUE(trained.ok()) << trained.status();
   const auto opened =

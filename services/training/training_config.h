@@ -46,35 +46,47 @@ struct TrainingConfig {
   EventWeights weights;
 
   static void Describe(config::Fields<TrainingConfig>& fields) {
-    fields.Add("threads", &TrainingConfig::threads, "threads of a training, beside those that serve")
+    fields
+        .Add("threads", &TrainingConfig::threads, "threads of a training, beside those that serve")
         .Range(1, 256);
-    fields.Add("memory", &TrainingConfig::memory,
-               "memory that a training may take; what would need more is refused")
+    fields
+        .Add("memory", &TrainingConfig::memory,
+             "memory that a training may take; what would need more is refused")
         .AtLeast(config::Bytes::MiB(64));
-    fields.Add("time_limit", &TrainingConfig::time_limit,
-               "how long a training may take; algorithms that find no time left are left out")
+    fields
+        .Add("time_limit", &TrainingConfig::time_limit,
+             "how long a training may take; algorithms that find no time left are left out")
         .AtLeast(std::chrono::seconds(1));
-    fields.Add("holdout", &TrainingConfig::holdout,
-               "share of the newest events that measures, and is not trained on while measuring")
+    fields
+        .Add("holdout", &TrainingConfig::holdout,
+             "share of the newest events that measures, and is not trained on while measuring")
         .Range(0.01, 0.5);
-    fields.Add("holdout_limit", &TrainingConfig::holdout_limit,
-               "the newest events measure for at most this long a time")
+    fields
+        .Add("holdout_limit", &TrainingConfig::holdout_limit,
+             "the newest events measure for at most this long a time")
         .AtLeast(std::chrono::seconds(1));
-    fields.Add("tolerance", &TrainingConfig::tolerance,
-               "how much lower, as a share, the quality of a version may be that is 'not worse'")
+    fields
+        .Add("tolerance", &TrainingConfig::tolerance,
+             "how much lower, as a share, the quality of a version may be that is 'not worse'")
         .Range(0, 1);
-    fields.Add("keep", &TrainingConfig::keep,
-               "versions kept, the newest; the one that serves is kept always")
+    fields
+        .Add("keep", &TrainingConfig::keep,
+             "versions kept, the newest; the one that serves is kept always")
         .Range(1, 1'000);
-    fields.Add("neighbours", &TrainingConfig::neighbours,
-               "products that one product speaks for at most; fewer serve faster")
+    fields
+        .Add("neighbours", &TrainingConfig::neighbours,
+             "products that one product speaks for at most; fewer serve faster")
         .Range(1, 10'000);
-    fields.Add("history", &TrainingConfig::history,
-               "products of a user's history that speak at most; fewer serve faster")
+    fields
+        .Add("history", &TrainingConfig::history,
+             "products of a user's history that speak at most; fewer serve faster")
         .Range(1, 10'000);
-    fields.Add("every", &TrainingConfig::every, "trains when the newest version is this old; 0: never");
-    fields.Add("after_events", &TrainingConfig::after_events,
-               "trains when there are this many interactions more than the newest version saw; 0: never")
+    fields.Add("every", &TrainingConfig::every,
+               "trains when the newest version is this old; 0: never");
+    fields
+        .Add("after_events", &TrainingConfig::after_events,
+             "trains when there are this many interactions more than the newest version saw; 0: "
+             "never")
         .AtLeast(0);
     fields.Add("weights", &TrainingConfig::weights, "what events say of products");
   }

@@ -110,10 +110,9 @@ void TrainingService::Run(const Ordered& order) {
                 .runtime = &environment_.runtime(),
                 .clock = &environment_.clock(),
                 .config = config_.Get()};
-  const StatusOr<v1::ModelVersion> made =
-      RunJob(job, [&](double done, const std::string& stage) {
-        return operations_.Update(order.operation_id, done, stage);
-      });
+  const StatusOr<v1::ModelVersion> made = RunJob(job, [&](double done, const std::string& stage) {
+    return operations_.Update(order.operation_id, done, stage);
+  });
   if (!made.ok()) log::Warning("training", "no version came of it").With(made.status());
   operations_.Finish(order.operation_id, made);
 }
@@ -138,8 +137,7 @@ void TrainingService::TrainWhenDue() {
 
 Task<StatusOr<v1::ListModelsResponse>> TrainingService::ListModels(CallContext&,
                                                                    const v1::ListModelsRequest&) {
-  auto models =
-      co_await environment_.runtime().blocking().Run([&] { return registry_->Models(); });
+  auto models = co_await environment_.runtime().blocking().Run([&] { return registry_->Models(); });
   if (!models.ok()) co_return models.status();
   v1::ListModelsResponse response;
   for (v1::Model& model : *models) *response.add_models() = std::move(model);
@@ -185,7 +183,7 @@ Task<StatusOr<v1::ModelVersion>> TrainingService::PromoteVersion(
   });
   // Which artefact is damaged is the operator's to know, who is who asks here.
   if (promoted.status().code() == StatusCode::kDataLoss) {
-    co_return FailedPrecondition("{}", promoted.status().message());
+    co_return FailedPrecondition("{}", std::string(promoted.status().message()));
   }
   co_return promoted;
 }

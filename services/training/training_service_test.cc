@@ -173,8 +173,7 @@ TEST_F(TrainingServiceTest, TheArtifactIsGivenWholeWithItsVersion) {
   ASSERT_TRUE(read.ok()) << read;
   EXPECT_EQ(collected.version.version(), "1");
   EXPECT_EQ(static_cast<int64_t>(collected.bytes.size()), collected.version.artifact_bytes());
-  EXPECT_TRUE(
-      learning::Recommender::Open(std::as_bytes(std::span(collected.bytes)), nullptr).ok());
+  EXPECT_TRUE(learning::Recommender::Open(std::as_bytes(std::span(collected.bytes)), nullptr).ok());
 }
 
 }  // namespace

@@ -16,7 +16,8 @@ constexpr std::string_view kSuffix = ".model";
 
 std::optional<int64_t> Number(std::string_view version) {
   int64_t number = 0;
-  const auto [end, error] = std::from_chars(version.data(), version.data() + version.size(), number);
+  const auto [end, error] =
+      std::from_chars(version.data(), version.data() + version.size(), number);
   if (error != std::errc() || end != version.data() + version.size() || number < 1) {
     return std::nullopt;
   }
@@ -28,9 +29,7 @@ Status NoSuchVersion(std::string_view model, std::string_view version) {
                   version, model);
 }
 
-std::string Sha256Hex(std::string_view bytes) {
-  return ToHex(security::Sha256(bytes).view());
-}
+std::string Sha256Hex(std::string_view bytes) { return ToHex(security::Sha256(bytes).view()); }
 
 StatusOr<v1::ModelVersion> Parse(const sql::Row& row, int data, int number, int serving) {
   v1::ModelVersion version;
@@ -48,8 +47,8 @@ constexpr char kVersions[] =
 
 StatusOr<std::vector<v1::ModelVersion>> VersionsOf(sql::Connection& connection,
                                                    std::string_view model) {
-  return connection.QueryAll(kVersions, [](const sql::Row& row) { return Parse(row, 0, 1, 2); },
-                             model);
+  return connection.QueryAll(
+      kVersions, [](const sql::Row& row) { return Parse(row, 0, 1, 2); }, model);
 }
 
 }  // namespace
@@ -73,8 +72,8 @@ Status VersionRegistry::Mend() {
   std::error_code error;
   std::filesystem::create_directories(folder_, error);
   if (error) {
-    return StorageFailed(FailedPrecondition("{} cannot be made: {}", folder_.string(),
-                                            error.message()));
+    return StorageFailed(
+        FailedPrecondition("{} cannot be made: {}", folder_.string(), error.message()));
   }
   std::set<std::filesystem::path> known;
   for (const v1::Model& model : models) {
@@ -115,8 +114,8 @@ StatusOr<v1::ModelVersion> VersionRegistry::Register(v1::ModelVersion draft,
             "SET last_version = last_version + 1",
             draft.model()));
         STARLING_ASSIGN_OR_RETURN(
-            const auto last,
-            transaction.QueryOne("SELECT last_version FROM models WHERE model = ?1",
+            const auto last, transaction.QueryOne(
+                                 "SELECT last_version FROM models WHERE model = ?1",
                                  [](const sql::Row& row) { return row.Int(0); }, draft.model()));
         return last.value_or(1);
       }));

@@ -1,0 +1,243 @@
+#include "learning/recommender/recommender.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "learning/models/ease.h"
+#include "learning/models/item_knn.h"
+#include "learning/recommender/recommender_writer.h"
+
+namespace starling::learning {
+namespace {
+
+using testing::Contains;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Not;
+using testing::UnorderedElementsAre;
+using Source = RankedItem::Source;
+
+constexpr int64_t kDaySeconds = 86'400;
+constexpr int64_t kUntil = 1'000 * kDaySeconds;
+
+// Eight people buy bread with butter, eight tea with milk, and twenty salt, which thus sells best.
+// "ada" has bread only, "bob" has bread, long ago, and tea; "cat" has tea three times.
+class RecommenderTest : public testing::Test {
+ protected:
+  enum class With { kSimilar, kSimilarAndRepeat, kFactors, kPopularityOnly };
+
+  void Make(With with, double popularity_weight = 0, size_t cap = 100) {
+    const std::vector<std::string> items = {"bread", "butter", "tea", "milk", "salt", "dust"};
+    std::vector<std::string> users = {"ada", "bob", "cat"};
+    std::vector<Interaction> events = {{0, 0, 1, kUntil},
+                                       {1, 0, 1, kUntil - 300 * kDaySeconds},
+                                       {1, 2, 1, kUntil},
+                                       {2, 2, 1, kUntil}};
+    for (uint32_t i = 0; i < 36; ++i) {
+      const auto user = static_cast<uint32_t>(users.size());
+      users.push_back("other-" + std::to_string(i));
+      if (i < 8) {
+        events.push_back({user, 0, 1, kUntil});
+        events.push_back({user, 1, 1, kUntil});
+      } else if (i < 16) {
+        events.push_back({user, 2, 1, kUntil});
+        events.push_back({user, 3, 1, kUntil});
+      } else {
+        events.push_back({user, 4, 1, kUntil});
+      }
+    }
+    const Interactions data = *MakeInteractions(events, users.size(), items.size());
+    UserHistory history;
+    history.offsets.push_back(0);
+    for (size_t user = 0; user < data.users(); ++user) {
+      const Interactions::Row row = data.row(user);
+      for (size_t i = 0; i < row.size(); ++i) {
+        history.items.push_back(row.items[i]);
+        history.weights.push_back(1);
+        history.x.push_back(static_cast<float>(Decay(60 * kDay, row.times[i], kUntil)));
+        history.goals.push_back(user == 2 ? 3 : 1);
+      }
+      history.offsets.push_back(history.items.size());
+    }
+    const Weighting linear{.scale = Weighting::Scale::kLinear};
+    const PopularityModel popularity = *FitPopularity(data, {.weighting = linear});
+    const ItemToItemModel similar = *FitItemKnn(data, {.weighting = linear, .shrinkage = 0});
+    const AlsModel factors = *FitAls(data, {.weighting = linear, .factors = 4});
+    const RepeatModel repeat = *FitRepeat(data, {});
+    RecommenderSettings settings{.until = kUntil,
+                                 .half_life = 60 * kDay,
+                                 .popularity_weight = popularity_weight,
+                                 .history_cap = cap};
+    settings.repeat_weight = with == With::kSimilarAndRepeat ? 2 : 0;
+    settings.strength = {0, 0.2, 0.3, 0.6, 1, 0.6, 0};
+    const IdTable item_table = *IdTable::Make(items);
+    const IdTable user_table = *IdTable::Make(users);
+    const bool rows = with == With::kSimilar || with == With::kSimilarAndRepeat;
+    auto bytes = WriteRecommender({.items = item_table,
+                                   .users = user_table,
+                                   .history = history,
+                                   .settings = settings,
+                                   .algorithm = "test",
+                                   .popularity = popularity,
+                                   .similar = rows ? &similar : nullptr,
+                                   .factors = with == With::kFactors ? &factors : nullptr,
+                                   .repeat = with == With::kSimilarAndRepeat ? &repeat : nullptr});
+    ASSERT_TRUE(bytes.ok()) << bytes.status();
+    bytes_ = *std::move(bytes);
+    auto opened = Recommender::Open(std::as_bytes(std::span(bytes_)), nullptr);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    recommender_.emplace(*std::move(opened));
+  }
+
+  std::vector<RankedItem> Rank(RankQuery query) {
+    query.now = kUntil + kDaySeconds;
+    const auto ranked = recommender_->Rank(query, scratch_);
+    return {ranked.begin(), ranked.end()};
+  }
+  std::vector<std::string> Names(const RankQuery& query) {
+    std::vector<std::string> names;
+    for (const RankedItem& item : Rank(query)) names.emplace_back(recommender_->ItemId(item.item));
+    return names;
+  }
+  std::string Because(const RankedItem& item) {
+    return item.because ? std::string(recommender_->ItemId(*item.because)) : "";
+  }
+
+  std::string bytes_;
+  std::optional<Recommender> recommender_;
+  RankScratch scratch_;
+};
+
+TEST_F(RecommenderTest, AKnownUserNeedsNoSignals) {
+  Make(With::kSimilar);
+  const auto ranked = Rank({.user = "ada", .limit = 3});
+  ASSERT_EQ(ranked.size(), 3u);
+  EXPECT_EQ(recommender_->ItemId(ranked[0].item), "butter");
+  EXPECT_EQ(ranked[0].source, Source::kSimilar);
+  EXPECT_EQ(Because(ranked[0]), "bread");
+  EXPECT_EQ(recommender_->ItemId(ranked[1].item), "salt") << "the rest is filled by popularity";
+  EXPECT_EQ(ranked[1].source, Source::kPopular);
+  EXPECT_GT(ranked[0].score, ranked[1].score);
+  EXPECT_GE(ranked[1].score, ranked[2].score);
+}
+
+TEST_F(RecommenderTest, AnUnknownUserIsGivenWhatSells) {
+  Make(With::kSimilar);
+  EXPECT_THAT(Names({.user = "nobody", .limit = 1}), ElementsAre("salt"));
+  EXPECT_THAT(Names({.limit = 10}), Not(Contains("dust"))) << "nobody ever had it";
+}
+
+TEST_F(RecommenderTest, ANewerSignalChangesTheAnswerAndAnOlderOneIsInTheHistory) {
+  Make(With::kSimilar);
+  const RankSignal now[] = {{"tea", EventKind::kView, 0, kUntil + 100}};
+  const RankSignal before[] = {{"tea", EventKind::kView, 0, kUntil - 100}};
+  EXPECT_THAT(Names({.user = "ada", .signals = now, .limit = 3}),
+              UnorderedElementsAre("butter", "milk", "tea"))
+      << "milk by the look at tea; tea itself was looked at and not bought";
+  EXPECT_EQ(Names({.user = "ada", .signals = before}), Names({.user = "ada"}));
+  EXPECT_THAT(Names({.user = "nobody", .signals = before, .limit = 1}), ElementsAre("milk"))
+      << "of an unknown user every signal counts";
+  const RankSignal seed[] = {{"bread", EventKind::kOther, 1, 0}};
+  EXPECT_THAT(Names({.signals = seed, .limit = 1}), ElementsAre("butter")) << "no time is now";
+}
+
+TEST_F(RecommenderTest, WhatWasLongAgoSaysLess) {
+  Make(With::kSimilar);
+  const auto ranked = Rank({.user = "bob", .limit = 2});
+  EXPECT_EQ(recommender_->ItemId(ranked[0].item), "milk");
+  EXPECT_EQ(Because(ranked[0]), "tea");
+  EXPECT_EQ(recommender_->ItemId(ranked[1].item), "butter");
+  EXPECT_EQ(Because(ranked[1]), "bread");
+  Make(With::kSimilar, 0, 1);
+  EXPECT_THAT(Names({.user = "bob", .limit = 3}), Not(Contains("bread")))
+      << "what may not speak stays bought";
+}
+
+TEST_F(RecommenderTest, WhatWasBoughtOrExcludedIsNotGiven) {
+  Make(With::kSimilar);
+  const std::string_view excluded[] = {"butter", "no such thing"};
+  EXPECT_THAT(Names({.user = "ada", .excluded = excluded}), ElementsAre("salt", "tea", "milk"));
+  const RankSignal bought[] = {{"salt", EventKind::kPurchase, 0, kUntil + 1}};
+  EXPECT_THAT(Names({.user = "ada", .signals = bought}), Not(Contains("salt")));
+  EXPECT_THAT(Names({.user = "ada", .signals = bought, .allow_repeats = true}), Contains("salt"));
+}
+
+TEST_F(RecommenderTest, RepeatsComeFirstWhereTheyAreAllowed) {
+  Make(With::kSimilarAndRepeat);
+  const auto ranked = Rank({.user = "cat", .limit = 2, .allow_repeats = true});
+  EXPECT_EQ(recommender_->ItemId(ranked[0].item), "tea");
+  EXPECT_EQ(ranked[0].source, Source::kRepeat);
+  EXPECT_EQ(recommender_->ItemId(ranked[1].item), "milk");
+  EXPECT_THAT(Names({.user = "cat"}), Not(Contains("tea")));
+}
+
+TEST_F(RecommenderTest, OnlyCandidatesAreGivenTheUnknownAmongThemNot) {
+  Make(With::kSimilar);
+  const std::string_view candidates[] = {"dust",  "milk",          "butter",
+                                         "bread", "no such thing", "milk"};
+  EXPECT_THAT(Names({.user = "ada", .candidates = candidates}),
+              ElementsAre("butter", "milk", "dust"));
+  const std::string_view strangers[] = {"no such thing"};
+  EXPECT_THAT(Names({.user = "ada", .candidates = strangers}), IsEmpty());
+}
+
+TEST_F(RecommenderTest, PopularityThatIsBlendedInSaysSo) {
+  Make(With::kSimilar, 5);
+  const auto ranked = Rank({.user = "ada", .limit = 2});
+  EXPECT_EQ(recommender_->ItemId(ranked[0].item), "salt");
+  EXPECT_EQ(ranked[0].source, Source::kPopular);
+  EXPECT_FALSE(ranked[0].because.has_value());
+}
+
+TEST_F(RecommenderTest, FactorsFoldInTheHistory) {
+  Make(With::kFactors);
+  const auto ranked = Rank({.user = "ada", .limit = 1});
+  EXPECT_EQ(recommender_->ItemId(ranked[0].item), "butter");
+  EXPECT_EQ(ranked[0].source, Source::kFactors);
+  const RankSignal now[] = {{"tea", EventKind::kPurchase, 0, kUntil + 100}};
+  EXPECT_THAT(Names({.signals = now, .limit = 1}), ElementsAre("milk"));
+}
+
+TEST_F(RecommenderTest, CallsLeaveNothingBehind) {
+  Make(With::kSimilarAndRepeat, 0.3);
+  const std::string_view few[] = {"milk", "salt"};
+  const RankSignal now[] = {{"tea", EventKind::kView, 0, kUntil + 100}};
+  const auto first = Names({.user = "ada"});
+  (void)Names({.user = "bob", .signals = now, .candidates = few, .allow_repeats = true});
+  (void)Names({.user = "cat", .excluded = few, .limit = 1, .allow_repeats = true});
+  (void)Names({.limit = 0});
+  EXPECT_EQ(Names({.user = "ada"}), first);
+}
+
+TEST_F(RecommenderTest, EveryAlteredByteIsNoticed) {
+  Make(With::kSimilarAndRepeat);
+  for (size_t at = 0; at < bytes_.size(); at += 7) {
+    std::string altered = bytes_;
+    altered[at] = static_cast<char>(altered[at] ^ 0x10);
+    EXPECT_FALSE(Recommender::Open(std::as_bytes(std::span(altered)), nullptr).ok()) << at;
+  }
+  const std::string torn = bytes_.substr(0, bytes_.size() / 2);
+  EXPECT_EQ(Recommender::Open(std::as_bytes(std::span(torn)), nullptr).status().code(),
+            StatusCode::kDataLoss);
+}
+
+// Also where the checksums are right: another program's mistake must not read outside.
+TEST_F(RecommenderTest, BytesThatContradictThemselvesAreRefused) {
+  Make(With::kSimilarAndRepeat);
+  for (size_t at = 0; at < bytes_.size(); at += 3) {
+    std::string altered = bytes_;
+    altered[at] = static_cast<char>(altered[at] ^ 0xFF);
+    const auto opened =
+        Recommender::Open(std::as_bytes(std::span(altered)), nullptr, Checksums::kTrustBytes);
+    if (!opened.ok()) continue;
+    RankScratch scratch;
+    for (const char* user : {"ada", "bob", "cat", "nobody"}) {
+      const auto ranked =
+          opened->Rank({.user = user, .limit = 5, .allow_repeats = true, .now = kUntil}, scratch);
+      for (const RankedItem& item : ranked) EXPECT_LT(item.item, opened->items());
+    }
+  }
+}
+
+}  // namespace
+}  // namespace starling::learning

@@ -1,0 +1,316 @@
+#include "services/inference/inference_service.h"
+
+#include <gmock/gmock.h>
+
+#include <fstream>
+#include <thread>
+
+#include "learning/models/item_knn.h"
+#include "learning/recommender/recommender_writer.h"
+#include "platform/base/id.h"
+#include "platform/host/service_test.h"
+#include "platform/security/token.h"
+
+namespace starling::inference {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+// Who has "a" wants "b" or what `partner` says; "z" sells best.
+std::string Artifact(const std::string& partner) {
+  const std::vector<std::string> items = {"a", partner, "z"};
+  std::vector<std::string> users;
+  std::vector<learning::Interaction> events;
+  for (uint32_t u = 0; u < 30; ++u) {
+    users.push_back("user-" + std::to_string(u));
+    if (u < 10) events.push_back({u, 0, 1, 1'000});
+    if (u < 9) events.push_back({u, 1, 1, 1'000});
+    if (u > 9) events.push_back({u, 2, 1, 1'000});
+  }
+  const auto data = *learning::MakeInteractions(events, users.size(), items.size());
+  learning::UserHistory history;
+  history.offsets.push_back(0);
+  for (size_t user = 0; user < data.users(); ++user) {
+    for (const uint32_t item : data.row(user).items) {
+      history.items.push_back(item);
+      history.weights.push_back(1);
+      history.x.push_back(1);
+      history.goals.push_back(1);
+    }
+    history.offsets.push_back(history.items.size());
+  }
+  const learning::Weighting linear{.scale = learning::Weighting::Scale::kLinear};
+  const auto popularity = *learning::FitPopularity(data, {.weighting = linear});
+  const auto similar = *learning::FitItemKnn(data, {.weighting = linear});
+  learning::RecommenderSettings settings{.until = 1'000};
+  settings.strength = {0, 0.2, 0.3, 0.6, 1, 0.6, 0};
+  const auto item_table = *learning::IdTable::Make(items);
+  const auto user_table = *learning::IdTable::Make(users);
+  return *learning::WriteRecommender({.items = item_table,
+                                      .users = user_table,
+                                      .history = history,
+                                      .settings = settings,
+                                      .algorithm = "item_knn",
+                                      .popularity = popularity,
+                                      .similar = &similar});
+}
+
+// The training service as inference sees it; may be away.
+class MadeTraining final : public training::v1::Training {
+ public:
+  // Its bytes on the way may differ from those that were registered.
+  void Put(const std::string& version, std::string registered, std::string sent) {
+    training::v1::ModelVersion about;
+    about.set_model("recommender");
+    about.set_version(version);
+    about.set_artifact_bytes(static_cast<int64_t>(registered.size()));
+    about.set_artifact_sha256(ToHex(security::Sha256(registered).view()));
+    const std::lock_guard lock(mutex_);
+    versions_[version] = {about, std::move(sent)};
+  }
+  void Put(const std::string& version, const std::string& bytes) { Put(version, bytes, bytes); }
+  void Serve(const std::string& version) {
+    const std::lock_guard lock(mutex_);
+    serving_ = version;
+  }
+  std::atomic<bool> away{false};
+
+  Task<StatusOr<training::v1::ListModelsResponse>> ListModels(
+      CallContext&, const training::v1::ListModelsRequest&) override {
+    if (away) co_return Unavailable("training is away");
+    const std::lock_guard lock(mutex_);
+    training::v1::ListModelsResponse response;
+    auto& model = *response.add_models();
+    model.set_model("recommender");
+    model.set_serving_version(serving_);
+    co_return response;
+  }
+  Task<StatusOr<training::v1::ListVersionsResponse>> ListVersions(
+      CallContext&, const training::v1::ListVersionsRequest&) override {
+    const std::lock_guard lock(mutex_);
+    training::v1::ListVersionsResponse response;
+    for (const auto& [name, version] : versions_) *response.add_versions() = version.about;
+    co_return response;
+  }
+  Task<Status> ReadArtifact(CallContext&, const training::v1::ReadArtifactRequest& request,
+                            rpc::Stream<training::v1::ArtifactChunk>& out) override {
+    if (away) co_return Unavailable("training is away");
+    Version version;
+    {
+      const std::lock_guard lock(mutex_);
+      version = versions_.at(request.version());
+    }
+    for (size_t at = 0; at < version.sent.size(); at += 1'000) {
+      training::v1::ArtifactChunk chunk;
+      chunk.set_data(version.sent.substr(at, 1'000));
+      if (at == 0) *chunk.mutable_version() = version.about;
+      CO_RETURN_IF_ERROR(co_await out.Write(chunk));
+    }
+    co_return OkStatus();
+  }
+  Task<StatusOr<training::v1::Operation>> TrainModel(
+      CallContext&, const training::v1::TrainModelRequest&) override {
+    co_return Unimplemented("not asked by inference");
+  }
+  Task<StatusOr<training::v1::ModelVersion>> PromoteVersion(
+      CallContext&, const training::v1::PromoteVersionRequest&) override {
+    co_return Unimplemented("not asked by inference");
+  }
+  Task<StatusOr<training::v1::Operation>> GetOperation(
+      CallContext&, const training::v1::GetOperationRequest&) override {
+    co_return Unimplemented("not asked by inference");
+  }
+  Task<StatusOr<training::v1::Operation>> CancelOperation(
+      CallContext&, const training::v1::CancelOperationRequest&) override {
+    co_return Unimplemented("not asked by inference");
+  }
+
+ private:
+  struct Version {
+    training::v1::ModelVersion about;
+    std::string sent;
+  };
+  std::mutex mutex_;
+  std::map<std::string, Version> versions_;
+  std::string serving_;
+};
+
+class InferenceServiceTest : public host::ServiceTest<InferenceService> {
+ protected:
+  void SetUp() override {
+    environment_.registry().AddLocal<training::v1::Training>(training_, environment_.telemetry(),
+                                                             nullptr, {});
+    training_->Put("1", Artifact("b"));
+    training_->Put("2", Artifact("c"));
+    ServiceTest::SetUp();
+  }
+
+  void Promote(const std::string& version) {
+    training_->Serve(version);
+    messaging::Event event{
+        .id = NewId(), .source = "/training", .type = "starling.training.version.promoted.v1"};
+    ASSERT_TRUE(Block(environment_.events().Append("models", event)).ok());
+  }
+  v1::ListLoadedModelsResponse Loaded() { return *Block(service_->ListLoadedModels(context_, {})); }
+  template <typename Condition>
+  bool Eventually(const Condition& condition) {
+    for (int i = 0; i < 2'000; ++i) {
+      if (condition()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
+  }
+  bool Serves(const std::string& version) {
+    return Eventually([&] {
+      const auto loaded = Loaded();
+      return loaded.models_size() > 0 && loaded.models(0).version() == version &&
+             loaded.models(0).error().empty();
+    });
+  }
+  StatusOr<v1::RecommendResponse> Ask(const std::string& version = "") {
+    v1::RecommendRequest request;
+    request.set_version(version);
+    request.set_limit(1);
+    auto& signal = *request.add_signals();
+    signal.set_product_id("a");
+    signal.set_type("view");
+    request.add_excluded_ids("a");
+    return Block(service_->Recommend(context_, request));
+  }
+  std::string First(const std::string& version = "") {
+    const auto answer = Ask(version);
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    return answer.ok() && answer->products_size() > 0 ? answer->products(0).product_id() : "";
+  }
+
+  std::shared_ptr<MadeTraining> training_ = std::make_shared<MadeTraining>();
+};
+
+TEST_F(InferenceServiceTest, BeforeATrainingItSaysWhatToDo) {
+  const Status status = Ask().status();
+  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+  EXPECT_EQ(Reason(status), "NO_MODEL");
+  EXPECT_THAT(std::string(status.message()), HasSubstr("starling train"));
+  EXPECT_EQ(Loaded().models_size(), 0);
+}
+
+TEST_F(InferenceServiceTest, APromotionIsServedAndSoIsTheWayBack) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  const auto answer = Ask();
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->model(), "recommender");
+  EXPECT_EQ(answer->version(), "1");
+  ASSERT_EQ(answer->products_size(), 1);
+  EXPECT_EQ(answer->products(0).product_id(), "b");
+  EXPECT_EQ(answer->products(0).source(), v1::SOURCE_SIMILAR);
+  EXPECT_EQ(answer->products(0).because_product_id(), "a");
+  Promote("2");
+  ASSERT_TRUE(Serves("2"));
+  EXPECT_EQ(First(), "c");
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  EXPECT_EQ(First(), "b");
+}
+
+TEST_F(InferenceServiceTest, ARestartServesWithoutTraining) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  Close();
+  training_->away = true;
+  Open();
+  EXPECT_EQ(First(), "b");
+  training_->Serve("2");  // promoted while this was down; no event will come again
+  training_->away = false;
+  ASSERT_TRUE(Serves("2"));
+  EXPECT_EQ(First(), "c");
+}
+
+TEST_F(InferenceServiceTest, AnAlteredArtifactIsRefusedAndTheOldOneServesOn) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  std::string altered = Artifact("d");
+  const std::string registered = altered;
+  altered[altered.size() / 2] ^= 1;
+  training_->Put("3", registered, altered);
+  Promote("3");
+  ASSERT_TRUE(Eventually([&] { return !Loaded().models(0).error().empty(); }));
+  EXPECT_EQ(Loaded().models(0).version(), "1");
+  EXPECT_THAT(Loaded().models(0).error(), HasSubstr("version 3"));
+  EXPECT_EQ(First(), "b");
+  training_->Put("3", registered);  // restored; promoted again by way of another
+  Promote("2");
+  ASSERT_TRUE(Serves("2"));
+  Promote("3");
+  ASSERT_TRUE(Serves("3"));
+  EXPECT_EQ(First(), "d");
+}
+
+TEST_F(InferenceServiceTest, BytesThatAreNoModelAreRefusedThoughTheyCameWhole) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  training_->Put("3", std::string(10'000, 'x'));
+  Promote("3");
+  ASSERT_TRUE(Eventually([&] { return !Loaded().models(0).error().empty(); }));
+  EXPECT_EQ(First(), "b");
+}
+
+TEST_F(InferenceServiceTest, ADamagedOwnCopyIsFetchedAgain) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  Close();
+  const auto path = *environment_.get().Folder("inference") / "recommender-1.model";
+  std::filesystem::resize_file(path, std::filesystem::file_size(path) - 64);
+  Open();
+  ASSERT_TRUE(Serves("1"));
+  EXPECT_EQ(First(), "b");
+}
+
+TEST_F(InferenceServiceTest, AnotherVersionIsLoadedWhenItIsNamed) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  EXPECT_EQ(First("2"), "c");
+  EXPECT_EQ(First(), "b");
+  training_->Put("3", Artifact("d"));
+  training_->Put("4", Artifact("e"));
+  EXPECT_EQ(First("3"), "d");
+  EXPECT_EQ(First("4"), "e");
+  std::vector<std::string> versions;
+  for (const auto& model : Loaded().models()) versions.push_back(model.version());
+  EXPECT_THAT(versions, ElementsAre("1", "4", "3")) << "the newest two beside what serves";
+  EXPECT_EQ(First("2"), "c") << "and again";
+  EXPECT_EQ(Ask("9").status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(InferenceServiceTest, BadRequestsNameTheField) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  v1::RecommendRequest request;
+  request.set_limit(501);
+  EXPECT_EQ(FieldViolations(Block(service_->Recommend(context_, request)).status())[0].field,
+            "limit");
+  request.set_limit(1);
+  for (int i = 0; i < 1'001; ++i) request.add_signals();
+  EXPECT_EQ(FieldViolations(Block(service_->Recommend(context_, request)).status())[0].field,
+            "signals");
+  v1::RecommendRequest other;
+  other.set_model("oracle");
+  EXPECT_EQ(Block(service_->Recommend(context_, other)).status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(InferenceServiceTest, UnknownUsersAndProductsAreAnsweredByWhatSells) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  v1::RecommendRequest request;
+  request.set_user_id("a stranger");
+  request.add_signals()->set_product_id("a thing of yesterday");
+  const auto answer = Block(service_->Recommend(context_, request));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ASSERT_EQ(answer->products_size(), 3);
+  EXPECT_EQ(answer->products(0).product_id(), "z");
+  EXPECT_EQ(answer->products(0).source(), v1::SOURCE_POPULAR);
+}
+
+}  // namespace
+}  // namespace starling::inference
