@@ -12,7 +12,7 @@
 find_program(CCACHE ccache)
 if(CCACHE)
   set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_BASEDIR=${CMAKE_SOURCE_DIR} CCACHE_NOHASHDIR=1
-    CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+    CCACHE_PCH_EXTSUM=1 CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
 endif()
 
 add_library(starling_options INTERFACE)
@@ -100,6 +100,16 @@ function(starling_define_pch)
   set_source_files_properties(${asio} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
   target_link_libraries(starling_pch PUBLIC starling_options)
   target_precompile_headers(starling_pch PRIVATE ${CMAKE_BINARY_DIR}/starling_pch.h)
+  # The bytes of a precompiled header differ from one compilation to the next. ccache tells it by this file instead, which
+  # says what it is made of, so that a fresh clone finds the objects of another.
+  file(READ ${CMAKE_BINARY_DIR}/starling_pch.h headers)
+  string(TOUPPER "${CMAKE_BUILD_TYPE}" type)
+  file(WRITE ${CMAKE_BINARY_DIR}/starling_pch.sum.tmp
+    "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_CXX_FLAGS_${type}} ${STARLING_SANITIZE}
+boost ${Boost_VERSION} absl ${absl_VERSION} fmt ${FMT_VERSION}
+${headers}")
+  file(COPY_FILE ${CMAKE_BINARY_DIR}/starling_pch.sum.tmp
+    ${CMAKE_BINARY_DIR}/CMakeFiles/starling_pch.dir/cmake_pch.hxx.gch.sum ONLY_IF_DIFFERENT)
 endfunction()
 starling_define_pch()
 

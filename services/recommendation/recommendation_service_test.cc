@@ -207,6 +207,7 @@ TEST_F(RecommendationServiceTest, RecommendsToTheCallerAsToTheUserItIs) {
   CallContext context(std::make_shared<security::Identity>(
                           security::Identity{.kind = security::Identity::kUser, .subject = "ada"}),
                       std::chrono::steady_clock::now() + std::chrono::seconds(20));
+  context.via_service = "recommendation";  // as the binding sets it
   v1::RecommendRequest request;
   request.set_limit(3);
   EXPECT_EQ(Ids(Block(service_->Recommend(context, request))), Ids(Ask("ada")));

@@ -77,7 +77,12 @@ void ServedLog::Add(v1::RecommendationServed served, const telemetry::TraceConte
 
 Task<void> ServedLog::Send(std::shared_ptr<Core> core) {
   while (true) {
-    if (!core->stopped) co_await SleepFor(core->linger);
+    bool stopped = false;
+    {
+      const std::lock_guard lock(core->mutex);
+      stopped = core->stopped;
+    }
+    if (!stopped) co_await SleepFor(core->linger);
     std::vector<Entry> entries;
     {
       const std::lock_guard lock(core->mutex);

@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 
 #include <cstdio>
+#include <limits>
+#include <thread>
 
 #include "apps/starling/commands.h"
 #include "apps/starling/import/complete_journey.h"
@@ -23,6 +25,7 @@ using import::Reader;
 using import::Writer;
 
 constexpr Duration kSaveEvery = std::chrono::seconds(1);
+constexpr Duration kSettlesWithin = std::chrono::minutes(1);  // without any progress
 
 StatusOr<std::unique_ptr<Reader>> Open(const ImportOptions& options, tabular::RejectFile& rejects) {
   if (options.kind == "online-retail") return import::ReadOnlineRetail(options.file, rejects);
@@ -51,22 +54,36 @@ Status RunStage(Reader& reader, Writer& writer, Ledger& ledger, const std::strin
   return writer.Flush();
 }
 
-// Until every service has taken in what was written.
-void Settle(host::Process& process, ProgressBar& bar) {
-  uint64_t most = 0;
-  for (bool behind = true; behind;) {
+// Until every service has taken in what was written. A service that stands still for a minute is
+// named; what it has yet to take in stays in the event log for it.
+Status Settle(host::Process& process, ProgressBar& bar) {
+  uint64_t most = 0, before = std::numeric_limits<uint64_t>::max();
+  Instant moved = std::chrono::steady_clock::now();
+  while (true) {
     uint64_t lag = 0;
+    std::string_view behind;
     for (const char* topic : {"catalog", "user-events"}) {
       for (const host::ServiceEntry& service : Services()) {
         const auto behind_by = process.events().Lag(topic, service.name);
-        if (behind_by.ok()) lag = std::max(lag, *behind_by);
+        if (!behind_by.ok() || *behind_by <= lag) continue;
+        lag = *behind_by;
+        behind = service.name;
       }
     }
     most = std::max(most, lag);
-    behind = lag > 0;
     bar.Show("settling", most == 0 ? 1 : 1 - static_cast<double>(lag) / static_cast<double>(most),
              static_cast<int64_t>(most - lag));
-    if (behind) std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (lag == 0) return OkStatus();
+    const Instant now = std::chrono::steady_clock::now();
+    if (lag != before) moved = now;
+    before = lag;
+    if (now - moved > kSettlesWithin) {
+      return DeadlineExceeded(
+          "everything is durable, but the service {} takes nothing in, with {} events to go; its "
+          "log says why, and `starling up` lets it go on",
+          behind, lag);
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
 
@@ -92,7 +109,7 @@ Status Run(host::Process& process, const ImportOptions& options, Ledger& ledger,
       if (reached && next != stages.end())
         STARLING_RETURN_IF_ERROR(ledger.Put(key, {.stage = *next, .position = ""}));
     }
-    Settle(process, bar);
+    STARLING_RETURN_IF_ERROR(Settle(process, bar));
     written = writer.written();
   }
   STARLING_RETURN_IF_ERROR(rejects->Close());
@@ -119,7 +136,7 @@ Status Run(host::Process& process, const ImportOptions& options, Ledger& ledger,
 
 int Import(const CommonOptions& common, const ImportOptions& options) {
   host::Process::BlockSignals();
-  host::Configuration config(Services());
+  Configuration config;
   if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
   const auto key = Ledger::KeyOf(options.kind, options.file);
   if (!key.ok()) return Fail(key.status());

@@ -6,6 +6,7 @@ namespace {
 constexpr size_t kMostInFlight = 16;
 constexpr size_t kUsersAtOnce = 64;
 constexpr Duration kCallLimit = std::chrono::minutes(2);
+constexpr Duration kRefusedLimit = std::chrono::minutes(5);  // of one batch, over all its tries
 
 rpc::CallContext Call() { return rpc::CallContext::ForService("import", kCallLimit); }
 
@@ -49,10 +50,12 @@ Written Writer::written() {
 
 Task<void> Writer::Send(Batch batch, InFlight* place) {
   Status status;
+  const Instant limit = std::chrono::steady_clock::now() + kRefusedLimit;
   while (true) {
     status = co_await SendBatch(batch);
     const auto pause = RetryAfter(status);
     if (status.code() != StatusCode::kUnavailable || !pause) break;
+    if (std::chrono::steady_clock::now() > limit) break;
     co_await SleepFor(*pause);
   }
   const std::lock_guard lock(mutex_);

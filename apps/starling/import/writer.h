@@ -5,9 +5,9 @@
 //   STARLING_RETURN_IF_ERROR(writer.Flush());                     // until all are durable
 //   const std::string& position = writer.durable();               // Batch::after of the last one
 //
-// A batch that is refused because a consumer lags comes again after the pause it was told. The
-// first other error ends the import: every later Write gives it. Used by one thread, not an io
-// thread.
+// A batch that is refused because a consumer lags comes again after the pause it was told, for five
+// minutes at most. The first other error ends the import: every later Write gives it. Used by one
+// thread, not an io thread.
 #pragma once
 
 #include <condition_variable>

@@ -11,8 +11,6 @@ namespace {
 
 class LocalClient final : public TrainingClient {
  public:
-  explicit LocalClient(const std::vector<host::ServiceEntry>& known) : config_(known) {}
-
   Status Start(const CommonOptions& common, std::string command) {
     STARLING_RETURN_IF_ERROR(LoadConfig(common, config_.registry));
     STARLING_ASSIGN_OR_RETURN(
@@ -40,7 +38,7 @@ class LocalClient final : public TrainingClient {
   Runtime& runtime() override { return process_->runtime(); }
   training::v1::Training& training() override { return *training_; }
 
-  host::Configuration config_;
+  Configuration config_;
   std::unique_ptr<host::Process> process_;
   std::shared_ptr<training::v1::Training> training_;
 };
@@ -73,7 +71,7 @@ StatusOr<std::unique_ptr<TrainingClient>> TrainingClient::Connect(const CommonOp
         common.data.string(), holder);
   }
   host::Process::BlockSignals();
-  auto client = std::make_unique<LocalClient>(Services());
+  auto client = std::make_unique<LocalClient>();
   STARLING_RETURN_IF_ERROR(client->Start(common, std::move(command)));
   return client;
 }
