@@ -47,6 +47,7 @@ class ProfileServiceTest : public host::ServiceTest<ProfileService> {
   // Appends events as ingestion does and waits until the service has consumed them.
   void Tell(const std::vector<ingestion::v1::UserEvent>& events) {
     std::vector<messaging::Event> batch;
+    batch.reserve(events.size());
     for (const auto& event : events) {
       batch.push_back({.id = event.event_id(),
                        .source = "/ingestion",
@@ -163,6 +164,7 @@ TEST_F(ProfileServiceTest, PagesCoverTheUsersOnce) {
 
 TEST_F(ProfileServiceTest, TheHistoryIsNewestFirstAndHoldsTheNewest500) {
   std::vector<ingestion::v1::UserEvent> events;
+  events.reserve(520);
   for (int i = 0; i < 520; ++i) events.push_back(View("e" + std::to_string(i), "ada", 1'000 + i));
   Tell(events);
   Tell({View("late", "ada", 1)});  // older than all that are kept

@@ -4,7 +4,7 @@ import { card, grid } from "./cards.js";
 import { el, later, notice, problem, skeleton } from "./dom.js";
 
 const PAGE = 24;
-const SAMPLE = 1000; // products that the list of categories is taken from; it is a way in, not an inventory
+const SAMPLE = 500; // products that the list of categories is taken from; it is a way in, not an inventory
 const CHIPS = 24;
 
 let counted;
