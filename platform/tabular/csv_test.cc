@@ -31,6 +31,14 @@ TEST(Csv, ReadsPlainRowsWithTheLineOfEach) {
   EXPECT_TRUE(all.bad.empty());
 }
 
+TEST(Csv, CountsTheLinesWithinQuotedFields) {
+  const AllRows all = ReadCsv("a,b\n\"1\n\n1\",\"\n\"\n3,4\nbad\n");
+  EXPECT_THAT(all.lines, ElementsAre(2, 6));
+  ASSERT_EQ(all.bad.size(), 1u);
+  EXPECT_EQ(all.bad[0].line, 7);
+  EXPECT_EQ(all.bad[0].number, 3);
+}
+
 struct GoodCase {
   std::string_view name;
   std::string_view text;

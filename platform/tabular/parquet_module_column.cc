@@ -57,23 +57,27 @@ Cell CheckedText(Slice& slice, int64_t row, size_t column, std::string_view text
   return Cell::Text(text);
 }
 
-// A text without UTF-8 somewhere makes the bytes of all no UTF-8, or begins with the rest of a
-// character that the text before began.
+bool IsInsideCharacter(char byte) { return (static_cast<unsigned char>(byte) & 0xc0) == 0x80; }
+
+// The bytes of all texts are checked at once. They may be UTF-8 together though a text is not: when
+// a character is begun in one text and ended in the next, which the first byte of each tells.
 template <typename Array>
 void FillTexts(const arrow::Array& untyped, size_t column, Slice& slice) {
   const auto& array = static_cast<const Array&>(untyped);
-  const auto begin = static_cast<size_t>(array.value_offset(slice.first));
-  const auto end = static_cast<size_t>(array.value_offset(slice.first + slice.rows));
-  const bool all_valid =
-      end == begin ||
-      (end - begin <= std::numeric_limits<uint32_t>::max() &&
-       simdjson::validate_utf8(reinterpret_cast<const char*>(array.value_data()->data()) + begin,
-                               end - begin));
+  const auto size = static_cast<size_t>(array.value_offset(slice.first + slice.rows) -
+                                        array.value_offset(slice.first));
+  const char* const begin = size == 0 ? nullptr
+                                      : reinterpret_cast<const char*>(array.value_data()->data()) +
+                                            array.value_offset(slice.first);
+  const char* const end = begin + size;
+  const bool together = size <= std::numeric_limits<uint32_t>::max() &&
+                        (size == 0 || simdjson::validate_utf8(begin, size));
   Each<Array>(array, column, slice, [&](const Array& values, int64_t index, int64_t row) {
     const std::string_view text = values.GetView(index);
     if (text.empty()) return Cell::Text("");
-    const bool begins_within = (static_cast<unsigned char>(text[0]) & 0xc0) == 0x80;
-    if (!all_valid || begins_within) [[unlikely]] {
+    const char* const next = text.data() + text.size();
+    if (!together || IsInsideCharacter(text[0]) || (next < end && IsInsideCharacter(*next)))
+        [[unlikely]] {
       return CheckedText(slice, row, column, text);
     }
     return Cell::Text(text);

@@ -92,7 +92,7 @@ Status RejectFile::Close() {
   std::FILE* const file = file_;
   file_ = nullptr;
   const bool flushed = std::fflush(file) == 0;
-  const Status status = flushed ? OkStatus() : WriteStatus(path_);
+  Status status = flushed ? OkStatus() : WriteStatus(path_);
   if (std::fclose(file) != 0 && status.ok()) return WriteStatus(path_);
   return status;
 }
