@@ -256,7 +256,7 @@ Task<void> RecommendationService::AddPopular(CallContext& context, const Ask& as
       for (const auto& product : call->answer()->products())
         read->product_ids.push_back(product.product_id());
       popular = read;
-      popular_.store(read);
+      if (!read->product_ids.empty()) popular_.store(read);  // a new shop has some any moment
     } else {
       Degrade(answer.degraded, "features");
     }
