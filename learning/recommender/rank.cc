@@ -2,8 +2,11 @@
 // written is cleared at the end, so a call's cost does not depend on the catalogue.
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "learning/math/kernels.h"
+#include "learning/recommender/packed_rows.h"
 #include "learning/recommender/recommender.h"
 
 namespace starling::learning {
@@ -12,10 +15,12 @@ namespace {
 constexpr uint8_t kExcluded = 1;
 constexpr uint8_t kCandidate = 2;
 constexpr uint8_t kTaken = 4;
-constexpr uint8_t kExplained = 8;
-constexpr uint8_t kOffered = 16;
+constexpr uint8_t kOffered = 8;
 // Popular items that are looked at beside those that the history speaks for.
 constexpr size_t kPopularCandidates = 200;
+
+constexpr size_t kRowsAhead = 2;
+constexpr size_t kPerCacheLine = 16;
 
 using Source = RankedItem::Source;
 
@@ -135,8 +140,7 @@ void Recommender::ScoreMain(size_t spoken, RankScratch& scratch) const {
     return;
   }
   if (row_offsets_.empty()) return;
-  const uint32_t* targets = row_targets_.data();
-  const float* weights = row_weights_.data();
+  const uint32_t* rows = row_entries_.data();
   size_t entries = 0;
   for (size_t h = 0; h < spoken; ++h) {
     entries += row_offsets_[scratch.history[h].item + 1] - row_offsets_[scratch.history[h].item];
@@ -146,18 +150,23 @@ void Recommender::ScoreMain(size_t spoken, RankScratch& scratch) const {
   uint32_t* touched = scratch.touched.data();
   size_t count = 0;
   for (size_t h = 0; h < spoken; ++h) {
-    const float x = scratch.history[h].x;
-    const uint64_t end = row_offsets_[scratch.history[h].item + 1];
-    uint64_t i = row_offsets_[scratch.history[h].item];
-    if (scratch.dense) {
-      for (; i < end; ++i) scores[targets[i]] += x * weights[i];
-      continue;
+    // A row is too short for the machine to foresee, and lies anywhere.
+    if (h + kRowsAhead < spoken) {
+      const uint32_t ahead = scratch.history[h + kRowsAhead].item;
+      for (uint64_t i = row_offsets_[ahead]; i < row_offsets_[ahead + 1]; i += kPerCacheLine) {
+        __builtin_prefetch(rows + i);
+      }
     }
-    for (; i < end; ++i) {
-      float& score = scores[targets[i]];
-      touched[count] = targets[i];  // kept when it is the first of its item
-      count += score == 0 ? 1 : 0;
-      score += x * weights[i];
+    const float x = scratch.history[h].x;
+    const uint32_t* end = rows + row_offsets_[scratch.history[h].item + 1];
+    uint32_t target = 0;
+    for (const uint32_t* row = rows + row_offsets_[scratch.history[h].item]; row < end; ++row) {
+      target += Gap(*row);
+      const float before = scores[target];
+      scores[target] = before + x * WeightOf(*row);
+      if (scratch.dense) continue;
+      touched[count] = target;  // kept when it is the first of its item
+      count += before == 0 ? 1 : 0;
     }
   }
   if (!scratch.dense) scratch.touched.resize(count);
@@ -194,6 +203,7 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
     main_scale = largest > 0 ? 1 / largest : 0;
   }
   scratch.best.clear();
+  float least = 0;  // what an item must have to be among the best so far
   const uint8_t wanted = query.candidates.empty() ? 0 : kCandidate;
   const Source main_source = factors_.has_value() ? Source::kFactors : Source::kSimilar;
   const auto offer = [&](uint32_t item, float main) {
@@ -216,6 +226,7 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
     if (!(ranked.score > 0)) return;
     if (scratch.best.size() == query.limit && !Better(ranked, scratch.best.front())) return;
     Keep(ranked, query.limit, scratch.best);
+    if (scratch.best.size() == query.limit) least = scratch.best.front().score;
   };
   // Each is offered once: what is taken here has score 0 afterwards, and a mark.
   const auto take = [&](uint32_t item) {
@@ -236,17 +247,30 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
       for (size_t i = 0; i < count; ++i) take(popular_[i]);
     }
   }
+  // The rest have no repeats, and are no more popular than the last that was taken by popularity:
+  // most are passed over by their score alone.
   const bool rest = query.candidates.empty();
+  const float most_popular = popularity_weight > 0 && popular_.size() > kPopularCandidates
+                                 ? popularity_weight * popularity_[popular_[kPopularCandidates]]
+                                 : 0;
+  const auto bar_now = [&] {
+    const float needed = main_scale > 0 ? (least - most_popular) / main_scale : 0;
+    return std::max(std::numeric_limits<float>::min(), needed * 0.99999F);  // rounding aside
+  };
+  float bar = rest ? bar_now() : std::numeric_limits<float>::infinity();
   if (scratch.dense) {
-    for (uint32_t item = 0; rest && item < items(); ++item) {
-      if (scores[item] > 0) offer(item, scores[item] * main_scale);
+    for (uint32_t item = 0; item < items(); ++item) {
+      if (scores[item] < bar) continue;
+      offer(item, scores[item] * main_scale);
+      bar = bar_now();
     }
     std::fill(scores, scores + items(), 0.0F);
   } else {
     for (const uint32_t item : scratch.touched) {
-      const float main = scores[item];
-      scores[item] = 0;
-      if (rest && main > 0) offer(item, main * main_scale);
+      const float main = std::exchange(scores[item], 0.0F);
+      if (main < bar) continue;
+      offer(item, main * main_scale);
+      bar = bar_now();
     }
   }
   std::sort_heap(scratch.best.begin(), scratch.best.end(), Better);
@@ -285,30 +309,47 @@ void Recommender::Fill(const RankQuery& query, RankScratch& scratch) const {
 // For each item of kSimilar, what of the history spoke loudest for it: one more pass over the rows,
 // that looks only.
 void Recommender::Explain(size_t spoken, RankScratch& scratch) const {
+  uint16_t* marks = scratch.marks.data();
   bool any = false;
   for (size_t r = 0; r < scratch.best.size(); ++r) {
     if (scratch.best[r].source != Source::kSimilar) continue;
-    Flag(scratch.best[r].item, kExplained, scratch);
-    scratch.scores[scratch.best[r].item] = static_cast<float>(r);
+    marks[scratch.best[r].item] = static_cast<uint16_t>(r + 1);
     any = true;
   }
   if (!any) return;
   scratch.share.assign(scratch.best.size(), 0);
-  const uint8_t* flags = scratch.flags.data();
+  const auto look = [&](uint32_t from, float x, uint32_t target, float weight) {
+    if (marks[target] == 0) return;
+    const size_t rank = marks[target] - 1U;
+    if (x * weight <= scratch.share[rank]) return;
+    scratch.share[rank] = x * weight;
+    scratch.best[rank].because = from;
+  };
+  const uint32_t* rows = row_entries_.data();
   for (size_t h = 0; h < spoken; ++h) {
     const uint32_t from = scratch.history[h].item;
-    const uint64_t end = row_offsets_[from + 1];
-    for (uint64_t i = row_offsets_[from]; i < end; ++i) {
-      if ((flags[row_targets_[i]] & kExplained) == 0) continue;
-      const auto rank = static_cast<size_t>(scratch.scores[row_targets_[i]]);
-      const float share = scratch.history[h].x * row_weights_[i];
-      if (share > scratch.share[rank]) {
-        scratch.share[rank] = share;
-        scratch.best[rank].because = from;
-      }
+    const float x = scratch.history[h].x;
+    const uint32_t* end = rows + row_offsets_[from + 1];
+    const uint32_t* row = rows + row_offsets_[from];
+    uint32_t target = 0;
+    // Four at a time, since most are not among the best.
+    for (; row + 4 <= end; row += 4) {
+      const uint32_t a = target + Gap(row[0]);
+      const uint32_t b = a + Gap(row[1]);
+      const uint32_t c = b + Gap(row[2]);
+      target = c + Gap(row[3]);
+      if ((marks[a] | marks[b] | marks[c] | marks[target]) == 0) continue;
+      look(from, x, a, WeightOf(row[0]));
+      look(from, x, b, WeightOf(row[1]));
+      look(from, x, c, WeightOf(row[2]));
+      look(from, x, target, WeightOf(row[3]));
+    }
+    for (; row < end; ++row) {
+      target += Gap(*row);
+      look(from, x, target, WeightOf(*row));
     }
   }
-  for (const RankedItem& ranked : scratch.best) scratch.scores[ranked.item] = 0;
+  for (const RankedItem& ranked : scratch.best) marks[ranked.item] = 0;
 }
 
 void Recommender::Clear(RankScratch& scratch) {
@@ -323,6 +364,7 @@ std::span<const RankedItem> Recommender::Rank(const RankQuery& query, RankScratc
     scratch.scores.resize(items(), 0);
     scratch.position.resize(items(), 0);
     scratch.flags.resize(items(), 0);
+    scratch.marks.resize(items(), 0);
   }
   Collect(query, scratch);
   MarkAllowed(query, scratch);

@@ -102,7 +102,7 @@ struct RankedItem {
 };
 
 // Buffers of one thread, for recommenders of any size. The result of a Rank lives in it until the
-// next one. 9 bytes an item of the largest recommender.
+// next one. 11 bytes an item of the largest recommender.
 class RankScratch {
  private:
   friend class Recommender;
@@ -115,6 +115,7 @@ class RankScratch {
   std::vector<float> scores;       // all 0 between calls
   std::vector<uint32_t> position;  // of an item in `history`, from 1; all 0 between calls
   std::vector<uint8_t> flags;      // all 0 between calls
+  std::vector<uint16_t> marks;     // all 0 between calls
   std::vector<uint32_t> touched;
   bool dense = false;  // scores are read whole, touched is empty
   std::vector<uint32_t> flagged;
@@ -164,8 +165,7 @@ class Recommender {
   Array<float> popularity_;
   Array<uint32_t> popular_;
   Array<uint64_t> row_offsets_;  // empty: no item-to-item weights
-  Array<uint32_t> row_targets_;
-  Array<float> row_weights_;
+  Array<uint32_t> row_entries_;
   std::optional<AlsModel> factors_;
   Array<float> propensity_;  // empty: none
   Array<uint64_t> history_offsets_;

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "learning/recommender/packed_rows.h"
 #include "learning/recommender/settings_row.h"
 
 namespace starling::learning {
@@ -13,8 +14,7 @@ constexpr size_t kMaxPopular = 5'000;
 
 struct Rows {
   std::vector<uint64_t> offsets;
-  std::vector<uint32_t> targets;
-  std::vector<float> weights;
+  std::vector<uint32_t> entries;
 };
 
 std::string Bytes(const Model& model) {
@@ -23,7 +23,7 @@ std::string Bytes(const Model& model) {
   return std::move(writer).Finish();
 }
 
-// The largest weights of each row, by ascending target.
+// The largest weights of each row, packed.
 StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
   const std::string bytes = Bytes(model);
   STARLING_ASSIGN_OR_RETURN(
@@ -48,11 +48,12 @@ StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
       order.resize(neighbours);
       std::sort(order.begin(), order.end());
     }
+    uint32_t last = 0;
     for (const uint64_t i : order) {
-      rows.targets.push_back(targets.values[i]);
-      rows.weights.push_back(weights.values[i]);
+      PackEntry(last, targets.values[i], weights.values[i], rows.entries);
+      last = targets.values[i];
     }
-    rows.offsets.push_back(rows.targets.size());
+    rows.offsets.push_back(rows.entries.size());
   }
   return rows;
 }
@@ -138,8 +139,7 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
   if (parts.similar != nullptr) {
     STARLING_ASSIGN_OR_RETURN(rows, LargestWeights(*parts.similar, parts.neighbours));
     writer.Add<uint64_t>("rows.offsets", rows.offsets);
-    writer.Add<uint32_t>("rows.targets", rows.targets);
-    writer.Add<float>("rows.weights", rows.weights);
+    writer.Add<uint32_t>("rows.entries", rows.entries);
   }
   std::string factors;
   if (parts.factors != nullptr) {

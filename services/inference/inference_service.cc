@@ -177,7 +177,8 @@ Task<Status> InferenceService::Sync() {
   }
   if (!status.ok()) {
     log::Error("inference", "version {} is not served; what served serves on", wanted).With(status);
-    Publish({now->serving, now->others, fmt::format("version {}: {}", wanted, std::string(status.message()))});
+    Publish({now->serving, now->others,
+             fmt::format("version {}: {}", wanted, std::string(status.message()))});
     co_return status;
   }
   log::Info("inference", "version {} of {} serves", wanted, kModel);
@@ -234,8 +235,8 @@ Task<StatusOr<InferenceService::Model>> InferenceService::Other(CallContext& con
     known = known || (candidate.version() == version && candidate.problem().empty());
   }
   if (!known) co_return NotFound("model '{}' has no version '{}' that can serve", kModel, version);
-  Spawn(co_await CurrentExecutor(),
-        [self = shared_from_this(), version] { return self->LoadOther(version); });
+  const Executor here = co_await CurrentExecutor();
+  Spawn(here, [self = shared_from_this(), version] { return self->LoadOther(version); });
   while (context.Remaining() > kStep * 2) {
     if (Model model = loaded_.load()->Find(version)) co_return model;
     co_await SleepFor(kStep);

@@ -277,7 +277,8 @@ TEST_F(InferenceServiceTest, AnotherVersionIsLoadedWhenItIsNamed) {
   EXPECT_EQ(First("3"), "d");
   EXPECT_EQ(First("4"), "e");
   std::vector<std::string> versions;
-  for (const auto& model : Loaded().models()) versions.push_back(model.version());
+  const auto loaded = Loaded();
+  for (const auto& model : loaded.models()) versions.push_back(model.version());
   EXPECT_THAT(versions, ElementsAre("1", "4", "3")) << "the newest two beside what serves";
   EXPECT_EQ(First("2"), "c") << "and again";
   EXPECT_EQ(Ask("9").status().code(), StatusCode::kNotFound);

@@ -53,7 +53,8 @@ class VersionRegistryTest : public testing::Test {
   }
   std::vector<std::string> Versions() {
     std::vector<std::string> names;
-    for (const auto& version : *registry_->Versions("recommender")) {
+    const auto versions = *registry_->Versions("recommender");
+    for (const auto& version : versions) {
       names.push_back(version.version() + (version.serving() ? "*" : "") +
                       (version.problem().empty() ? "" : "!"));
     }

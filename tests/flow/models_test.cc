@@ -5,7 +5,9 @@
 
 #include <thread>
 
+#include "contracts/inference/v1/inference.service.h"
 #include "contracts/ingestion/v1/ingestion.service.h"
+#include "contracts/training/v1/training.service.h"
 #include "services/training/made_interactions.h"
 #include "tests/flow/running_process.h"
 
