@@ -34,4 +34,19 @@ inline void PackEntry(uint32_t last, uint32_t target, float weight, std::vector<
   out.push_back(PackWeight(weight) | gap);
 }
 
+// The other way round, what speaks for an item: for the reason of an answer, which is found in the
+// first few since they come by descending weight.
+//
+//   source := share:10 (low) item:22 (high)     share: of the list's largest weight, in 1023rds, >=
+//   1
+inline constexpr uint32_t kMostShare = 1023;
+inline constexpr size_t kMostItems = size_t{1} << 22;
+
+inline uint32_t PackSource(uint32_t item, float weight, float largest) {
+  const auto share = static_cast<uint32_t>(weight / largest * kMostShare);
+  return item << 10 | (share == 0 ? 1 : share);
+}
+inline uint32_t SourceItem(uint32_t source) { return source >> 10; }
+inline float SourceShare(uint32_t source) { return static_cast<float>(source & kMostShare); }
+
 }  // namespace starling::learning

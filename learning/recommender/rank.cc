@@ -19,6 +19,7 @@ constexpr uint8_t kOffered = 8;
 // Popular items that are looked at beside those that the history speaks for.
 constexpr size_t kPopularCandidates = 200;
 
+constexpr size_t kBlock = 32;  // of scores that are looked at together
 constexpr size_t kRowsAhead = 2;
 constexpr size_t kPerCacheLine = 16;
 
@@ -36,6 +37,14 @@ void Keep(const RankedItem& item, size_t limit, std::vector<RankedItem>& best) {
   }
   best.push_back(item);
   std::push_heap(best.begin(), best.end(), Better);
+}
+
+// Whether a block has a score to look at; most have none.
+bool AnyAtLeast(const float* scores, size_t count, float bar) {
+  if (count != kBlock) return true;
+  int any = 0;
+  for (size_t i = 0; i < kBlock; ++i) any |= scores[i] >= bar ? 1 : 0;
+  return any != 0;
 }
 
 }  // namespace
@@ -173,13 +182,23 @@ void Recommender::ScoreMain(size_t spoken, RankScratch& scratch) const {
 }
 
 float Recommender::LargestMain(const RankScratch& scratch) const {
+  const float* scores = scratch.scores.data();
   float largest = 0;
-  if (scratch.dense) {
-    for (size_t i = 0; i < items(); ++i) largest = std::max(largest, scratch.scores[i]);
-  } else {
-    for (const uint32_t item : scratch.touched) largest = std::max(largest, scratch.scores[item]);
+  if (!scratch.dense) {
+    for (const uint32_t item : scratch.touched) largest = std::max(largest, scores[item]);
+    return largest;
   }
-  return largest;
+  // Side by side, since one maximum after the other waits for each.
+  constexpr size_t kLanes = 16;
+  float lanes[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= items(); i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] = scores[i + lane] > lanes[lane] ? scores[i + lane] : lanes[lane];
+    }
+  }
+  for (; i < items(); ++i) largest = std::max(largest, scores[i]);
+  return std::max(largest, *std::max_element(lanes, lanes + kLanes));
 }
 
 // Takes the best by score and leaves scratch.scores all 0.
@@ -259,10 +278,14 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
   };
   float bar = rest ? bar_now() : std::numeric_limits<float>::infinity();
   if (scratch.dense) {
-    for (uint32_t item = 0; item < items(); ++item) {
-      if (scores[item] < bar) continue;
-      offer(item, scores[item] * main_scale);
-      bar = bar_now();
+    for (uint32_t first = 0; first < items(); first += kBlock) {
+      const auto end = static_cast<uint32_t>(std::min<size_t>(first + kBlock, items()));
+      if (!AnyAtLeast(scores + first, end - first, bar)) continue;
+      for (uint32_t item = first; item < end; ++item) {
+        if (scores[item] < bar) continue;
+        offer(item, scores[item] * main_scale);
+        bar = bar_now();
+      }
     }
     std::fill(scores, scores + items(), 0.0F);
   } else {
@@ -306,50 +329,25 @@ void Recommender::Fill(const RankQuery& query, RankScratch& scratch) const {
   }
 }
 
-// For each item of kSimilar, what of the history spoke loudest for it: one more pass over the rows,
-// that looks only.
+// For each item of kSimilar, what of the history spoke loudest for it. What speaks for an item
+// comes by descending weight, so the rest is passed over once even the loudest x could not win with
+// it.
 void Recommender::Explain(size_t spoken, RankScratch& scratch) const {
-  uint16_t* marks = scratch.marks.data();
-  bool any = false;
-  for (size_t r = 0; r < scratch.best.size(); ++r) {
-    if (scratch.best[r].source != Source::kSimilar) continue;
-    marks[scratch.best[r].item] = static_cast<uint16_t>(r + 1);
-    any = true;
-  }
-  if (!any) return;
-  scratch.share.assign(scratch.best.size(), 0);
-  const auto look = [&](uint32_t from, float x, uint32_t target, float weight) {
-    if (marks[target] == 0) return;
-    const size_t rank = marks[target] - 1U;
-    if (x * weight <= scratch.share[rank]) return;
-    scratch.share[rank] = x * weight;
-    scratch.best[rank].because = from;
-  };
-  const uint32_t* rows = row_entries_.data();
-  for (size_t h = 0; h < spoken; ++h) {
-    const uint32_t from = scratch.history[h].item;
-    const float x = scratch.history[h].x;
-    const uint32_t* end = rows + row_offsets_[from + 1];
-    const uint32_t* row = rows + row_offsets_[from];
-    uint32_t target = 0;
-    // Four at a time, since most are not among the best.
-    for (; row + 4 <= end; row += 4) {
-      const uint32_t a = target + Gap(row[0]);
-      const uint32_t b = a + Gap(row[1]);
-      const uint32_t c = b + Gap(row[2]);
-      target = c + Gap(row[3]);
-      if ((marks[a] | marks[b] | marks[c] | marks[target]) == 0) continue;
-      look(from, x, a, WeightOf(row[0]));
-      look(from, x, b, WeightOf(row[1]));
-      look(from, x, c, WeightOf(row[2]));
-      look(from, x, target, WeightOf(row[3]));
-    }
-    for (; row < end; ++row) {
-      target += Gap(*row);
-      look(from, x, target, WeightOf(*row));
+  float loudest = 0;
+  for (size_t h = 0; h < spoken; ++h) loudest = std::max(loudest, scratch.history[h].x);
+  for (RankedItem& ranked : scratch.best) {
+    if (ranked.source != Source::kSimilar) continue;
+    float largest = 0;
+    const uint64_t end = source_offsets_[ranked.item + 1];
+    for (uint64_t i = source_offsets_[ranked.item]; i < end; ++i) {
+      const float share = SourceShare(source_entries_[i]);
+      if (share * loudest <= largest) break;
+      const uint32_t at = scratch.position[SourceItem(source_entries_[i])];
+      if (at == 0 || at > spoken || share * scratch.history[at - 1].x <= largest) continue;
+      largest = share * scratch.history[at - 1].x;
+      ranked.because = SourceItem(source_entries_[i]);
     }
   }
-  for (const RankedItem& ranked : scratch.best) marks[ranked.item] = 0;
 }
 
 void Recommender::Clear(RankScratch& scratch) {
@@ -364,7 +362,6 @@ std::span<const RankedItem> Recommender::Rank(const RankQuery& query, RankScratc
     scratch.scores.resize(items(), 0);
     scratch.position.resize(items(), 0);
     scratch.flags.resize(items(), 0);
-    scratch.marks.resize(items(), 0);
   }
   Collect(query, scratch);
   MarkAllowed(query, scratch);

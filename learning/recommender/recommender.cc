@@ -97,6 +97,17 @@ Status Recommender::OpenRows(const Artifact& artifact) {
                       ids_.size());
     }
   }
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> sources,
+                            artifact.Get<uint32_t>("sources.entries"));
+  source_entries_ = sources.values;
+  STARLING_ASSIGN_OR_RETURN(source_offsets_,
+                            artifact.Get<uint64_t>("sources.offsets", ids_.size() + 1));
+  STARLING_RETURN_IF_ERROR(
+      CheckOffsets("sources.offsets", source_offsets_, ids_.size(), source_entries_.size()));
+  if (std::any_of(source_entries_.begin(), source_entries_.end(),
+                  [&](uint32_t source) { return SourceItem(source) >= ids_.size(); })) {
+    return DataLoss("section 'sources.entries' has an item beyond the {} there are", ids_.size());
+  }
   return OkStatus();
 }
 

@@ -102,7 +102,7 @@ struct RankedItem {
 };
 
 // Buffers of one thread, for recommenders of any size. The result of a Rank lives in it until the
-// next one. 11 bytes an item of the largest recommender.
+// next one. 9 bytes an item of the largest recommender.
 class RankScratch {
  private:
   friend class Recommender;
@@ -115,13 +115,11 @@ class RankScratch {
   std::vector<float> scores;       // all 0 between calls
   std::vector<uint32_t> position;  // of an item in `history`, from 1; all 0 between calls
   std::vector<uint8_t> flags;      // all 0 between calls
-  std::vector<uint16_t> marks;     // all 0 between calls
   std::vector<uint32_t> touched;
   bool dense = false;  // scores are read whole, touched is empty
   std::vector<uint32_t> flagged;
   size_t candidates = 0;  // the first of `flagged`
   std::vector<Known> history;
-  std::vector<float> share;  // the largest so far, of each in `best`
   std::vector<float> user;
   std::vector<HistoryItem> folded;
   std::vector<RankedItem> best;
@@ -141,6 +139,7 @@ class Recommender {
   size_t items() const { return ids_.size(); }
   size_t users() const { return users_.size(); }
   std::string_view ItemId(uint32_t item) const { return ids_.Id(item); }
+  std::string_view UserId(uint32_t user) const { return users_.Id(user); }
   bool KnowsUser(std::string_view user) const { return users_.Find(user).has_value(); }
 
  private:
@@ -166,6 +165,8 @@ class Recommender {
   Array<uint32_t> popular_;
   Array<uint64_t> row_offsets_;  // empty: no item-to-item weights
   Array<uint32_t> row_entries_;
+  Array<uint64_t> source_offsets_;
+  Array<uint32_t> source_entries_;
   std::optional<AlsModel> factors_;
   Array<float> propensity_;  // empty: none
   Array<uint64_t> history_offsets_;
