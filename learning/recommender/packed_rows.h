@@ -2,7 +2,7 @@
 //
 //   entry := gap:16 (low) weight:16 (high)
 //   A row's targets ascend; the first is gap, each other the one before it plus gap. weight is the
-//   upper half of a float (bfloat16: 8 bits of precision, so an error of at most 0.2 %). Where a
+//   upper half of a float (bfloat16: 8 bits of precision, so an error below 0.4 %). Where a
 //   gap does not fit, entries of gap 65535 and weight 0 stand between.
 //
 //   uint32_t target = 0;
