@@ -54,7 +54,8 @@ int main(int argc, char** argv) {
       app.add_subcommand("serve", "Run the named services only, with gRPC for other processes");
   serve
       ->add_option("NAME", names,
-                   "Services: profile, catalog, ingestion, features, training, inference")
+                   "Services: profile, catalog, ingestion, features, training, inference, "
+                   "recommendation, analytics")
       ->required();
   AddCommon(*serve, common);
   serve->callback([&] { exit_code = starling::ServeServices(common, names); });
@@ -87,7 +88,8 @@ int main(int argc, char** argv) {
   create
       ->add_option("--scope", key.scopes,
                    "What it may do: catalog.read, catalog.write, users.read, users.write, "
-                   "events.write, features.read, models.read, models.write, admin")
+                   "events.write, features.read, models.read, models.write, "
+                   "recommendations.read, analytics.read, admin")
       ->required()
       ->delimiter(',');
   create->add_option("--user", key.user, "Make it for this user: it sees that user's own data");

@@ -21,11 +21,11 @@
 // gradient steps of 2 n factors each (Takacs, Pilaszy, Tikk 2011), preconditioned by the diagonal
 // and started from the row's last value. G is never multiplied with.
 //
-// For catalogues beyond EASE's reach; ranks by factors, so an index over them works. The defaults fit
-// some thousand items; since r grows with the catalogue, a much larger one (65,000 items, 300 of
-// them a user) wants a regularisation of about 0.0005, or the ranking becomes that of popularity.
-// Shapes: factors() is items x dimension, row-major. The same data, options and machine give the
-// same bytes. Fit takes 8 dimension bytes for each user and item.
+// For catalogues beyond EASE's reach; ranks by factors, so an index over them works. The defaults
+// fit some thousand items; since r grows with the catalogue, a much larger one (65,000 items, 300
+// of them a user) wants a regularisation of about 0.0005, or the ranking becomes that of
+// popularity. Shapes: factors() is items x dimension, row-major. The same data, options and machine
+// give the same bytes. Fit takes 8 dimension bytes for each user and item.
 #pragma once
 
 #include "learning/interactions.h"

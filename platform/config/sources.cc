@@ -205,14 +205,16 @@ Sources::Pairs ProcessEnvironment() {
 StatusOr<std::string> ReadSmallFile(const std::string& path, size_t limit) {
   struct stat about;
   if (::stat(path.c_str(), &about) != 0) {
-    return NotFound("the file {} cannot be read: {}", Quoted(path), std::system_category().message(errno));
+    return NotFound("the file {} cannot be read: {}", Quoted(path),
+                    std::system_category().message(errno));
   }
   if (!S_ISREG(about.st_mode)) return FailedPrecondition("{} is no plain file", Quoted(path));
   std::ifstream file(path, std::ios::binary);
   std::string content(limit + 1, '\0');
   file.read(content.data(), static_cast<std::streamsize>(content.size()));
   if (!file.eof() && file.fail()) {
-    return NotFound("the file {} cannot be read: {}", Quoted(path), std::system_category().message(errno));
+    return NotFound("the file {} cannot be read: {}", Quoted(path),
+                    std::system_category().message(errno));
   }
   content.resize(static_cast<size_t>(file.gcount()));
   if (content.size() > limit) {

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <bit>
+#include <cstddef>
 #include <cstdint>
 
 #if defined(__SSE2__)
@@ -46,7 +47,7 @@ class DelimiterScan {
     const __m128i delimiter = _mm_set1_epi8(delimiter_);
     const __m128i newline = _mm_set1_epi8('\n');
     uint64_t mask = 0;
-    for (int part = 0; part < 4; ++part) {
+    for (size_t part = 0; part < 4; ++part) {
       const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(text + 16 * part));
       const __m128i found =
           _mm_or_si128(_mm_cmpeq_epi8(bytes, delimiter), _mm_cmpeq_epi8(bytes, newline));

@@ -39,6 +39,7 @@ std::string Quoted(const std::vector<std::string>& names) {
 // The nearest column to any accepted name, compared without case and spaces.
 std::string NearestColumn(const FieldMapping& field, const std::vector<std::string>& columns) {
   std::vector<std::string> plain;
+  plain.reserve(columns.size());
   for (const std::string& column : columns) plain.push_back(Plain(column));
   for (const std::string& name : field.from) {
     const std::string nearest = Nearest(Plain(name), plain);

@@ -30,10 +30,8 @@ struct NamedWindow {
   const char* within;
 };
 constexpr NamedWindow kNamedWindows[] = {
-    {k1d, "_1d", "within the last day"},
-    {k7d, "_7d", "within the last 7 days"},
-    {k30d, "_30d", "within the last 30 days"},
-    {k365d, "_365d", "within the last 365 days"},
+    {k1d, "_1d", "within the last day"},       {k7d, "_7d", "within the last 7 days"},
+    {k30d, "_30d", "within the last 30 days"}, {k365d, "_365d", "within the last 365 days"},
     {kAllTime, "", "in all that is kept"},
 };
 
@@ -61,7 +59,8 @@ void AddCommon(FeatureDefinition::Entity entity, std::vector<FeatureDefinition>&
     add(fmt::format("revenue{}", suffix),
         fmt::format("units bought times their price {}, in the shop's currency", within),
         [window = window](const Summary& s) { return s.Revenue(window); });
-    add(fmt::format("distinct_{}{}", user ? "products" : "users", suffix),
+    add(
+        fmt::format("distinct_{}{}", user ? "products" : "users", suffix),
         fmt::format("different {} {}", user ? "products" : "users", within),
         [window = window](const Summary& s) { return s.DistinctOthers(window); },
         Distinct::kNeeded);

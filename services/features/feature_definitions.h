@@ -78,7 +78,7 @@ class Summary {
   double Events(Window window) const;
   double Decayed(Kind kind) const { return decayed_[Index(kind)]; }
   double Popularity() const;
-  double Units(Window window) const { return Sum(units_, window); }     // bought
+  double Units(Window window) const { return Sum(units_, window); }      // bought
   double Revenue(Window window) const { return Sum(revenue_, window); }  // units times price
   double MeanPrice() const;  // of the units bought whose price is known
   // Different products of a user, different users of a product.

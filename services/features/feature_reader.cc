@@ -102,12 +102,11 @@ StatusOr<FeatureQuery> FeatureQuery::From(const v1::ReadFeaturesRequest& request
   }
   const int entities = request.user_ids_size() + request.product_ids_size();
   if (entities > kMaxEntities) {
-    wrong.push_back({request.user_ids_size() >= request.product_ids_size() ? "user_ids"
-                                                                           : "product_ids",
-                     fmt::format("{} users and {} products are asked for; at most {} together are "
-                                 "taken, ask in parts",
-                                 request.user_ids_size(), request.product_ids_size(),
-                                 kMaxEntities)});
+    wrong.push_back(
+        {request.user_ids_size() >= request.product_ids_size() ? "user_ids" : "product_ids",
+         fmt::format("{} users and {} products are asked for; at most {} together are "
+                     "taken, ask in parts",
+                     request.user_ids_size(), request.product_ids_size(), kMaxEntities)});
   }
   for (int i = 0; i < request.user_ids_size(); ++i) {
     if (request.user_ids(i).empty()) wrong.push_back({fmt::format("user_ids[{}]", i), "is empty"});
@@ -119,8 +118,8 @@ StatusOr<FeatureQuery> FeatureQuery::From(const v1::ReadFeaturesRequest& request
   query.at =
       request.has_at() ? request.at().seconds() : now.time_since_epoch() / std::chrono::seconds(1);
   if (query.at < 0 || query.at > kLastSecond)
-    wrong.push_back({"at", fmt::format("{} s since 1970 is not within the years 1970 to 9999",
-                                       query.at)});
+    wrong.push_back(
+        {"at", fmt::format("{} s since 1970 is not within the years 1970 to 9999", query.at)});
   if (!wrong.empty()) return InvalidFields(wrong);
   return query;
 }

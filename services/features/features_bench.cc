@@ -43,9 +43,9 @@ messaging::Event Make(int64_t at) {
   event.set_event_id(NewId());
   event.set_user_id(UserId(FastRandom() % kUsers));
   // Every product, the first far more often.
-  event.set_product_id(ProductId(
-      FastRandom() % 3 == 0 ? FastRandom() % kProducts
-                            : static_cast<uint64_t>(std::pow(kProducts, uniform)) - 1));
+  event.set_product_id(ProductId(FastRandom() % 3 == 0
+                                     ? FastRandom() % kProducts
+                                     : static_cast<uint64_t>(std::pow(kProducts, uniform)) - 1));
   event.set_type(types[FastRandom() % 6]);
   event.mutable_occurred_at()->set_seconds(at);
   event.set_quantity(1);
@@ -114,7 +114,8 @@ double ReadCost(host::TestEnvironment& environment, FeaturesService& service, in
                            "product.views_7d", "product.days_since_purchase"}) {
     request.add_features(name);
   }
-  for (int i = 0; i < users; ++i) request.add_user_ids(UserId(static_cast<uint64_t>(i) * 7 % kUsers));
+  for (int i = 0; i < users; ++i)
+    request.add_user_ids(UserId(static_cast<uint64_t>(i) * 7 % kUsers));
   for (int i = 0; i < products; ++i)
     request.add_product_ids(ProductId(static_cast<uint64_t>(i) * 91 % kProducts));
   return Cost(environment, calls, [&](int) -> Task<Status> {
@@ -171,26 +172,35 @@ int Main(int events) {
           "interactions/s");
   }
   environment.clock().Advance(std::chrono::seconds(2));
-  Row("most popular products made anew", Cost(environment, 1, [&](int) -> Task<Status> {
-        const auto popular = co_await service->ListPopular(context, {});
-        co_return popular.status();
-      }), "us");
-  Row("ListPopular, 100 products", Cost(environment, 20'000, [&](int) -> Task<Status> {
-        const auto popular = co_await service->ListPopular(context, {});
-        co_return popular.status();
-      }), "us");
+  Row("most popular products made anew",
+      Cost(environment, 1,
+           [&](int) -> Task<Status> {
+             const auto popular = co_await service->ListPopular(context, {});
+             co_return popular.status();
+           }),
+      "us");
+  Row("ListPopular, 100 products",
+      Cost(environment, 20'000,
+           [&](int) -> Task<Status> {
+             const auto popular = co_await service->ListPopular(context, {});
+             co_return popular.status();
+           }),
+      "us");
   Row("ReadFeatures, 8 features of 1 user", ReadCost(environment, *service, 1, 0, 5'000), "us");
-  Row("ReadFeatures, 8 features of 1 popular product",
-      ReadCost(environment, *service, 0, 1, 200), "us");
+  Row("ReadFeatures, 8 features of 1 popular product", ReadCost(environment, *service, 0, 1, 200),
+      "us");
   Row("ReadFeatures, 8 features of 100 users", ReadCost(environment, *service, 100, 0, 100), "us");
   Row("ReadFeatures, 8 features of 1 user and 100 products",
       ReadCost(environment, *service, 1, 100, 100), "us");
-  Row("ReadFeatures, 8 features of 1,000 products",
-      ReadCost(environment, *service, 0, 1'000, 20), "us");
-  Row("GetStatistics", Cost(environment, 20'000, [&](int) -> Task<Status> {
-        const auto statistics = co_await service->GetStatistics(context, {});
-        co_return statistics.status();
-      }), "us");
+  Row("ReadFeatures, 8 features of 1,000 products", ReadCost(environment, *service, 0, 1'000, 20),
+      "us");
+  Row("GetStatistics",
+      Cost(environment, 20'000,
+           [&](int) -> Task<Status> {
+             const auto statistics = co_await service->GetStatistics(context, {});
+             co_return statistics.status();
+           }),
+      "us");
   Row("resident at the end", ResidentMib(), "MiB");
   service->Stop();
   return 0;

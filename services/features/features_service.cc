@@ -30,8 +30,8 @@ InteractionTable::Bounds BoundsOf(const FeaturesConfig& config) {
 
 StatusOr<std::shared_ptr<FeaturesService>> FeaturesService::Create(host::Environment& environment) {
   STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, environment.Folder(kName));
-  STARLING_ASSIGN_OR_RETURN(
-      auto store, InteractionStore::Open(folder, environment.runtime().blocking()));
+  STARLING_ASSIGN_OR_RETURN(auto store,
+                            InteractionStore::Open(folder, environment.runtime().blocking()));
   const auto config = environment.Config<FeaturesConfig>().Get();
   return std::make_shared<FeaturesService>(std::move(store), *config, environment);
 }

@@ -286,8 +286,7 @@ TEST_F(FeaturesServiceTest, ServesWhatExportedInteractionsGiveAtAnyTime) {
   for (const auto& user : exported.users) {
     for (int i = 0; i < user.product_ids_size(); ++i) {
       Interaction interaction{user.occurred_at(i), number(user.product_ids(i)),
-                              static_cast<Kind>(user.types(i)), user.quantities(i),
-                              user.prices(i)};
+                              static_cast<Kind>(user.types(i)), user.quantities(i), user.prices(i)};
       users[user.user_id()].push_back(interaction);
       interaction.other = number(user.user_id());
       products[user.product_ids(i)].push_back(interaction);
@@ -466,8 +465,8 @@ TEST_F(FeaturesServiceTest, ListsEveryFeatureInTheOrderOfTheNames) {
   ASSERT_EQ(static_cast<size_t>(list->features_size()), FeatureDefinitions().size());
   for (int i = 0; i < list->features_size(); ++i) {
     const auto& feature = list->features(i);
-    EXPECT_EQ(feature.entity(), feature.name().starts_with("user.") ? v1::ENTITY_USER
-                                                                     : v1::ENTITY_PRODUCT);
+    EXPECT_EQ(feature.entity(),
+              feature.name().starts_with("user.") ? v1::ENTITY_USER : v1::ENTITY_PRODUCT);
     if (i > 0) {
       EXPECT_LT(list->features(i - 1).name(), feature.name());
     }
@@ -477,9 +476,8 @@ TEST_F(FeaturesServiceTest, ListsEveryFeatureInTheOrderOfTheNames) {
 TEST_F(FeaturesServiceTest, ADamagedEntryOnTheDiskIsNamedAndNoCallIsAnswered) {
   Close();
   {
-    auto store = kv::Store::Open(
-        {.path = *environment_.get().Folder("features") / "interactions"},
-        environment_.runtime().blocking());
+    auto store = kv::Store::Open({.path = *environment_.get().Folder("features") / "interactions"},
+                                 environment_.runtime().blocking());
     ASSERT_TRUE(store.ok()) << store.status();
     ASSERT_TRUE(Block((*store)->Put("nonsense", "value")).ok());
   }

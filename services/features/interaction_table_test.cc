@@ -186,8 +186,7 @@ class Model {
 TEST(InteractionTable, IsWhatAPlainModelSaysForAnyOrderOfEvents) {
   for (unsigned seed = 0; seed < 20; ++seed) {
     std::mt19937 random(seed);
-    const InteractionTable::Bounds bounds{
-        .interactions = 12, .impressions = 4, .half_life = 500};
+    const InteractionTable::Bounds bounds{.interactions = 12, .impressions = 4, .half_life = 500};
     InteractionTable table(bounds);
     Model model(bounds);
     for (int round = 0; round < 40; ++round) {

@@ -12,9 +12,9 @@ constexpr size_t kMaxId = 1'024;
 constexpr int64_t kLastSecond = std::numeric_limits<uint32_t>::max();  // in the year 2106
 
 Status Check(const ingestion::v1::UserEvent& event) {
-  for (const auto& [field, value] : {std::pair<const char*, std::string_view>{
-                                         "user_id", event.user_id()},
-                                     {"product_id", event.product_id()}}) {
+  for (const auto& [field, value] :
+       {std::pair<const char*, std::string_view>{"user_id", event.user_id()},
+        {"product_id", event.product_id()}}) {
     if (value.size() > kMaxId)
       return InvalidField(field, "has {} bytes; at most {} are taken", value.size(), kMaxId);
   }
@@ -52,8 +52,7 @@ StatusOr<UserEvents> UserEvents::From(std::span<const messaging::Delivered> deli
     incoming.product_id = event.product_id();
     incoming.row.id = Hash64(event.event_id().empty() ? one.event.id : event.event_id());
     incoming.row.time = static_cast<uint32_t>(event.occurred_at().seconds());
-    incoming.row.quantity =
-        event.quantity() == 0 ? 1 : static_cast<float>(event.quantity());
+    incoming.row.quantity = event.quantity() == 0 ? 1 : static_cast<float>(event.quantity());
     incoming.row.price = static_cast<float>(event.price());
     incoming.row.kind = KindOf(event.type());
   }

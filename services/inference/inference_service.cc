@@ -206,6 +206,11 @@ Task<StatusOr<InferenceService::Model>> InferenceService::Fetch(const std::strin
 }
 
 // Loads a version beside the one that serves; the calls that want it wait for it.
+Task<void> InferenceService::LoadOther(std::shared_ptr<InferenceService> self,
+                                       std::string version) {
+  co_await self->LoadOther(std::move(version));
+}
+
 Task<void> InferenceService::LoadOther(std::string version) {
   const std::shared_ptr<InferenceService> self = shared_from_this();
   const Mark mark(busy_);
@@ -236,7 +241,11 @@ Task<StatusOr<InferenceService::Model>> InferenceService::Other(CallContext& con
   }
   if (!known) co_return NotFound("model '{}' has no version '{}' that can serve", kModel, version);
   const Executor here = co_await CurrentExecutor();
+<<<<<<< HEAD
   Spawn(here, [self = shared_from_this(), version] { return self->LoadOther(version); });
+=======
+  Spawn(here, LoadOther(shared_from_this(), version));
+>>>>>>> main
   while (context.Remaining() > kStep * 2) {
     if (Model model = loaded_.load()->Find(version)) co_return model;
     co_await SleepFor(kStep);

@@ -58,6 +58,8 @@ class InferenceService final : public v1::Inference,
   Task<StatusOr<Model>> Fetch(const std::string& version);
   Task<StatusOr<Model>> Other(CallContext& context, std::string version);
   Task<void> LoadOther(std::string version);
+  // The same, holding the service while it goes on.
+  static Task<void> LoadOther(std::shared_ptr<InferenceService> self, std::string version);
   void Publish(Loaded loaded);
 
   host::Environment& environment_;

@@ -109,7 +109,7 @@ Task<StatusOr<v1::RecommendResponse>> RecommendationService::Recommend(
   for_user.set_context(request.context());
   for_user.set_product_id(request.product_id());
   *for_user.mutable_product_ids() = request.product_ids();
-  return RecommendForUser(context, for_user);
+  co_return co_await RecommendForUser(context, for_user);
 }
 
 Task<StatusOr<v1::RecommendResponse>> RecommendationService::RecommendForUser(

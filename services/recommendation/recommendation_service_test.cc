@@ -201,6 +201,18 @@ TEST_F(RecommendationServiceTest, ComposesTheAnswerFromItsNeighbours) {
   EXPECT_EQ(inference_->asked.user_id(), "ada");
 }
 
+TEST_F(RecommendationServiceTest, RecommendsToTheCallerAsToTheUserItIs) {
+  Begin();
+  Did("ada", "purchase", "a");
+  CallContext context(std::make_shared<security::Identity>(
+                          security::Identity{.kind = security::Identity::kUser, .subject = "ada"}),
+                      std::chrono::steady_clock::now() + std::chrono::seconds(20));
+  v1::RecommendRequest request;
+  request.set_limit(3);
+  EXPECT_EQ(Ids(Block(service_->Recommend(context, request))), Ids(Ask("ada")));
+  EXPECT_EQ(inference_->asked.user_id(), "ada");
+}
+
 TEST_F(RecommendationServiceTest, LeavesOutWhatIsBoughtBlockedSoldOutOrGone) {
   Begin({{"recommendation.blocked", "[b]"}});
   Did("ada", "purchase", "a");

@@ -53,17 +53,22 @@ class VersionRegistryTest : public testing::Test {
   }
   std::vector<std::string> Versions() {
     std::vector<std::string> names;
+<<<<<<< HEAD
     const auto versions = *registry_->Versions("recommender");
     for (const auto& version : versions) {
+=======
+    const auto versions = registry_->Versions("recommender");
+    for (const auto& version : *versions) {
+>>>>>>> main
       names.push_back(version.version() + (version.serving() ? "*" : "") +
                       (version.problem().empty() ? "" : "!"));
     }
     return names;
   }
   size_t Promotions() {
-    outbox_->Stop();
+    Close();  // the outbox gives what it holds to the log
     const auto events = environment_.events().Read("models", 1, 100);
-    outbox_ = *environment_.get().OpenOutbox(*database_);
+    Open();
     return events.ok() ? events->size() : 0;
   }
 

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "contracts/features/v1/features.service.h"
 #include "contracts/inference/v1/inference.service.h"
 #include "contracts/ingestion/v1/ingestion.service.h"
 #include "contracts/training/v1/training.service.h"
