@@ -116,17 +116,10 @@ TEST_F(RecommenderTest, AKnownUserNeedsNoSignals) {
   EXPECT_EQ(recommender_->ItemId(ranked[0].item), "butter");
   EXPECT_EQ(ranked[0].source, Source::kSimilar);
   EXPECT_EQ(Because(ranked[0]), "bread");
-<<<<<<< HEAD
-  EXPECT_EQ(recommender_->ItemId(ranked[1].item), "tea") << "bob has both";
-  EXPECT_EQ(recommender_->ItemId(ranked[2].item), "salt") << "the rest is filled by popularity";
-  EXPECT_EQ(ranked[2].source, Source::kPopular);
-  EXPECT_FALSE(ranked[2].because.has_value());
-=======
   EXPECT_EQ(recommender_->ItemId(ranked[1].item), "tea") << "bob has it beside bread";
   EXPECT_EQ(ranked[1].source, Source::kSimilar);
   EXPECT_EQ(recommender_->ItemId(ranked[2].item), "salt") << "the rest is filled by popularity";
   EXPECT_EQ(ranked[2].source, Source::kPopular);
->>>>>>> main
   EXPECT_GT(ranked[0].score, ranked[1].score);
   EXPECT_GT(ranked[1].score, ranked[2].score);
 }

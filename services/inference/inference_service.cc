@@ -241,11 +241,7 @@ Task<StatusOr<InferenceService::Model>> InferenceService::Other(CallContext& con
   }
   if (!known) co_return NotFound("model '{}' has no version '{}' that can serve", kModel, version);
   const Executor here = co_await CurrentExecutor();
-<<<<<<< HEAD
-  Spawn(here, [self = shared_from_this(), version] { return self->LoadOther(version); });
-=======
   Spawn(here, LoadOther(shared_from_this(), version));
->>>>>>> main
   while (context.Remaining() > kStep * 2) {
     if (Model model = loaded_.load()->Find(version)) co_return model;
     co_await SleepFor(kStep);

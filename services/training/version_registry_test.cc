@@ -53,13 +53,8 @@ class VersionRegistryTest : public testing::Test {
   }
   std::vector<std::string> Versions() {
     std::vector<std::string> names;
-<<<<<<< HEAD
-    const auto versions = *registry_->Versions("recommender");
-    for (const auto& version : versions) {
-=======
     const auto versions = registry_->Versions("recommender");
     for (const auto& version : *versions) {
->>>>>>> main
       names.push_back(version.version() + (version.serving() ? "*" : "") +
                       (version.problem().empty() ? "" : "!"));
     }
