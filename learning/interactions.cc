@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 #include <utility>
 
@@ -92,7 +93,9 @@ Interactions Interactions::Transposed() const {
 Interactions Interactions::Weighed(const Weighting& weighting, int64_t now) const {
   Interactions result = *this;
   for (size_t i = 0; i < result.weights_.size(); ++i) {
-    result.weights_[i] = Weigh(weighting, weights_[i], times_[i], now);
+    // What has aged away stays an entry, with the smallest weight whose inverse is finite.
+    result.weights_[i] =
+        std::max(Weigh(weighting, weights_[i], times_[i], now), std::numeric_limits<float>::min());
   }
   return result;
 }

@@ -33,12 +33,12 @@ struct Kernels {
   float (*dot)(const float* a, const float* b, size_t size);
   // y += alpha x
   void (*axpy)(float alpha, const float* x, float* y, size_t size);
-  // scores[r] = rows[r] . query; rows is count x dimension, row-major. Bound by memory: 2 to 4 ns
-  // a row of 64 in cache.
+  // scores[r] = rows[r] . query; rows is count x dimension, row-major. Bound by memory: 6 ns a
+  // row of 64.
   void (*score_rows)(const float* rows, size_t count, size_t dimension, const float* query,
                      float* scores);
-  // The exact minimiser by Cholesky, of the count x count system when count < dimension, else of
-  // the dimension x dimension one. `scratch` needs RowScratch(problem) floats.
+  // The exact minimiser by Cholesky, of the count x count system when that is clearly the smaller,
+  // else of the dimension x dimension one. `scratch` needs RowScratch(problem) floats.
   void (*solve_exactly)(const RowProblem& problem, float* scratch, float* w);
   // `steps` of conjugate gradients from the w given, preconditioned by the diagonal.
   void (*solve_by_cg)(const RowProblem& problem, int steps, float* scratch, float* w);

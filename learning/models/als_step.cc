@@ -25,7 +25,7 @@ void SolveRows(const HalfStep& step, const Interactions& entries, Factors& solve
   const size_t dimension = step.diagonal.size();
   const Kernels& kernels = BestKernels();
   // Where n^2 d / 2 for the exact system passes (steps + 1) 2 n d for the gradients.
-  const size_t exact_up_to = static_cast<size_t>(4 * (step.cg_steps + 1));
+  const size_t exact_up_to = 4 * (static_cast<size_t>(step.cg_steps) + 1);
   ParallelFor(entries.users(), step.threads, 64, [&](size_t begin, size_t end) {
     std::vector<float> diagonal(dimension);
     std::vector<float> scratch;

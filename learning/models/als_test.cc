@@ -202,6 +202,14 @@ TEST(Als, OfAnEmptyOrForgottenHistoryScoresNothing) {
   }
 }
 
+TEST(Als, StaysFiniteWhenMostOfTheDataHasAgedAway) {
+  AlsOptions options = kOptions;
+  options.weighting.half_life = 1;  // second; the events lie days apart
+  for (const float factor : FittedFactors(TestEvents(200, 20, 3), options)) {
+    ASSERT_TRUE(std::isfinite(factor));
+  }
+}
+
 TEST(Als, StopsWhenAskedAndRefusesWhatItCannotDo) {
   const Interactions data = MakeInteractions(TestEvents(40, 20, 3), 40, 20).value();
   EXPECT_EQ(FitAls(data, kOptions, [](double done) { return done < 0.5; }).status().code(),

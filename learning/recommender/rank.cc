@@ -2,8 +2,11 @@
 // written is cleared at the end, so a call's cost does not depend on the catalogue.
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <utility>
 
 #include "learning/math/kernels.h"
+#include "learning/recommender/packed_rows.h"
 #include "learning/recommender/recommender.h"
 
 namespace starling::learning {
@@ -12,10 +15,13 @@ namespace {
 constexpr uint8_t kExcluded = 1;
 constexpr uint8_t kCandidate = 2;
 constexpr uint8_t kTaken = 4;
-constexpr uint8_t kExplained = 8;
-constexpr uint8_t kOffered = 16;
+constexpr uint8_t kOffered = 8;
 // Popular items that are looked at beside those that the history speaks for.
 constexpr size_t kPopularCandidates = 200;
+
+constexpr size_t kBlock = 32;  // of scores that are looked at together
+constexpr size_t kRowsAhead = 2;
+constexpr size_t kPerCacheLine = 16;
 
 using Source = RankedItem::Source;
 
@@ -31,6 +37,14 @@ void Keep(const RankedItem& item, size_t limit, std::vector<RankedItem>& best) {
   }
   best.push_back(item);
   std::push_heap(best.begin(), best.end(), Better);
+}
+
+// Whether a block has a score to look at; most have none.
+bool AnyAtLeast(const float* scores, size_t count, float bar) {
+  if (count != kBlock) return true;
+  int any = 0;
+  for (size_t i = 0; i < kBlock; ++i) any |= scores[i] >= bar ? 1 : 0;
+  return any != 0;
 }
 
 }  // namespace
@@ -135,8 +149,7 @@ void Recommender::ScoreMain(size_t spoken, RankScratch& scratch) const {
     return;
   }
   if (row_offsets_.empty()) return;
-  const uint32_t* targets = row_targets_.data();
-  const float* weights = row_weights_.data();
+  const uint32_t* rows = row_entries_.data();
   size_t entries = 0;
   for (size_t h = 0; h < spoken; ++h) {
     entries += row_offsets_[scratch.history[h].item + 1] - row_offsets_[scratch.history[h].item];
@@ -146,31 +159,46 @@ void Recommender::ScoreMain(size_t spoken, RankScratch& scratch) const {
   uint32_t* touched = scratch.touched.data();
   size_t count = 0;
   for (size_t h = 0; h < spoken; ++h) {
-    const float x = scratch.history[h].x;
-    const uint64_t end = row_offsets_[scratch.history[h].item + 1];
-    uint64_t i = row_offsets_[scratch.history[h].item];
-    if (scratch.dense) {
-      for (; i < end; ++i) scores[targets[i]] += x * weights[i];
-      continue;
+    // A row is too short for the machine to foresee, and lies anywhere.
+    if (h + kRowsAhead < spoken) {
+      const uint32_t ahead = scratch.history[h + kRowsAhead].item;
+      for (uint64_t i = row_offsets_[ahead]; i < row_offsets_[ahead + 1]; i += kPerCacheLine) {
+        __builtin_prefetch(rows + i);
+      }
     }
-    for (; i < end; ++i) {
-      float& score = scores[targets[i]];
-      touched[count] = targets[i];  // kept when it is the first of its item
-      count += score == 0 ? 1 : 0;
-      score += x * weights[i];
+    const float x = scratch.history[h].x;
+    const uint32_t* end = rows + row_offsets_[scratch.history[h].item + 1];
+    uint32_t target = 0;
+    for (const uint32_t* row = rows + row_offsets_[scratch.history[h].item]; row < end; ++row) {
+      target += Gap(*row);
+      const float before = scores[target];
+      scores[target] = before + x * WeightOf(*row);
+      if (scratch.dense) continue;
+      touched[count] = target;  // kept when it is the first of its item
+      count += before == 0 ? 1 : 0;
     }
   }
   if (!scratch.dense) scratch.touched.resize(count);
 }
 
 float Recommender::LargestMain(const RankScratch& scratch) const {
+  const float* scores = scratch.scores.data();
   float largest = 0;
-  if (scratch.dense) {
-    for (size_t i = 0; i < items(); ++i) largest = std::max(largest, scratch.scores[i]);
-  } else {
-    for (const uint32_t item : scratch.touched) largest = std::max(largest, scratch.scores[item]);
+  if (!scratch.dense) {
+    for (const uint32_t item : scratch.touched) largest = std::max(largest, scores[item]);
+    return largest;
   }
-  return largest;
+  // Side by side, since one maximum after the other waits for each.
+  constexpr size_t kLanes = 16;
+  float lanes[kLanes] = {};
+  size_t i = 0;
+  for (; i + kLanes <= items(); i += kLanes) {
+    for (size_t lane = 0; lane < kLanes; ++lane) {
+      lanes[lane] = scores[i + lane] > lanes[lane] ? scores[i + lane] : lanes[lane];
+    }
+  }
+  for (; i < items(); ++i) largest = std::max(largest, scores[i]);
+  return std::max(largest, *std::max_element(lanes, lanes + kLanes));
 }
 
 // Takes the best by score and leaves scratch.scores all 0.
@@ -194,6 +222,7 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
     main_scale = largest > 0 ? 1 / largest : 0;
   }
   scratch.best.clear();
+  float least = 0;  // what an item must have to be among the best so far
   const uint8_t wanted = query.candidates.empty() ? 0 : kCandidate;
   const Source main_source = factors_.has_value() ? Source::kFactors : Source::kSimilar;
   const auto offer = [&](uint32_t item, float main) {
@@ -216,6 +245,7 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
     if (!(ranked.score > 0)) return;
     if (scratch.best.size() == query.limit && !Better(ranked, scratch.best.front())) return;
     Keep(ranked, query.limit, scratch.best);
+    if (scratch.best.size() == query.limit) least = scratch.best.front().score;
   };
   // Each is offered once: what is taken here has score 0 afterwards, and a mark.
   const auto take = [&](uint32_t item) {
@@ -236,17 +266,34 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
       for (size_t i = 0; i < count; ++i) take(popular_[i]);
     }
   }
+  // The rest have no repeats, and are no more popular than the last that was taken by popularity:
+  // most are passed over by their score alone.
   const bool rest = query.candidates.empty();
+  const float most_popular = popularity_weight > 0 && popular_.size() > kPopularCandidates
+                                 ? popularity_weight * popularity_[popular_[kPopularCandidates]]
+                                 : 0;
+  const auto bar_now = [&] {
+    const float needed = main_scale > 0 ? (least - most_popular) / main_scale : 0;
+    return std::max(std::numeric_limits<float>::min(), needed * 0.99999F);  // rounding aside
+  };
+  float bar = rest ? bar_now() : std::numeric_limits<float>::infinity();
   if (scratch.dense) {
-    for (uint32_t item = 0; rest && item < items(); ++item) {
-      if (scores[item] > 0) offer(item, scores[item] * main_scale);
+    for (uint32_t first = 0; first < items(); first += kBlock) {
+      const auto end = static_cast<uint32_t>(std::min<size_t>(first + kBlock, items()));
+      if (!AnyAtLeast(scores + first, end - first, bar)) continue;
+      for (uint32_t item = first; item < end; ++item) {
+        if (scores[item] < bar) continue;
+        offer(item, scores[item] * main_scale);
+        bar = bar_now();
+      }
     }
     std::fill(scores, scores + items(), 0.0F);
   } else {
     for (const uint32_t item : scratch.touched) {
-      const float main = scores[item];
-      scores[item] = 0;
-      if (rest && main > 0) offer(item, main * main_scale);
+      const float main = std::exchange(scores[item], 0.0F);
+      if (main < bar) continue;
+      offer(item, main * main_scale);
+      bar = bar_now();
     }
   }
   std::sort_heap(scratch.best.begin(), scratch.best.end(), Better);
@@ -282,33 +329,25 @@ void Recommender::Fill(const RankQuery& query, RankScratch& scratch) const {
   }
 }
 
-// For each item of kSimilar, what of the history spoke loudest for it: one more pass over the rows,
-// that looks only.
+// For each item of kSimilar, what of the history spoke loudest for it. What speaks for an item
+// comes by descending weight, so the rest is passed over once even the loudest x could not win with
+// it.
 void Recommender::Explain(size_t spoken, RankScratch& scratch) const {
-  bool any = false;
-  for (size_t r = 0; r < scratch.best.size(); ++r) {
-    if (scratch.best[r].source != Source::kSimilar) continue;
-    Flag(scratch.best[r].item, kExplained, scratch);
-    scratch.scores[scratch.best[r].item] = static_cast<float>(r);
-    any = true;
-  }
-  if (!any) return;
-  scratch.share.assign(scratch.best.size(), 0);
-  const uint8_t* flags = scratch.flags.data();
-  for (size_t h = 0; h < spoken; ++h) {
-    const uint32_t from = scratch.history[h].item;
-    const uint64_t end = row_offsets_[from + 1];
-    for (uint64_t i = row_offsets_[from]; i < end; ++i) {
-      if ((flags[row_targets_[i]] & kExplained) == 0) continue;
-      const auto rank = static_cast<size_t>(scratch.scores[row_targets_[i]]);
-      const float share = scratch.history[h].x * row_weights_[i];
-      if (share > scratch.share[rank]) {
-        scratch.share[rank] = share;
-        scratch.best[rank].because = from;
-      }
+  float loudest = 0;
+  for (size_t h = 0; h < spoken; ++h) loudest = std::max(loudest, scratch.history[h].x);
+  for (RankedItem& ranked : scratch.best) {
+    if (ranked.source != Source::kSimilar) continue;
+    float largest = 0;
+    const uint64_t end = source_offsets_[ranked.item + 1];
+    for (uint64_t i = source_offsets_[ranked.item]; i < end; ++i) {
+      const float share = SourceShare(source_entries_[i]);
+      if (share * loudest <= largest) break;
+      const uint32_t at = scratch.position[SourceItem(source_entries_[i])];
+      if (at == 0 || at > spoken || share * scratch.history[at - 1].x <= largest) continue;
+      largest = share * scratch.history[at - 1].x;
+      ranked.because = SourceItem(source_entries_[i]);
     }
   }
-  for (const RankedItem& ranked : scratch.best) scratch.scores[ranked.item] = 0;
 }
 
 void Recommender::Clear(RankScratch& scratch) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "learning/recommender/packed_rows.h"
 #include "learning/recommender/settings_row.h"
 
 namespace starling::learning {
@@ -80,13 +81,34 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
 }
 
 Status Recommender::OpenRows(const Artifact& artifact) {
-  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> targets, artifact.Get<uint32_t>("rows.targets"));
-  row_targets_ = targets.values;
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> entries, artifact.Get<uint32_t>("rows.entries"));
+  row_entries_ = entries.values;
   STARLING_ASSIGN_OR_RETURN(row_offsets_, artifact.Get<uint64_t>("rows.offsets", ids_.size() + 1));
-  STARLING_ASSIGN_OR_RETURN(row_weights_, artifact.Get<float>("rows.weights", row_targets_.size()));
   STARLING_RETURN_IF_ERROR(
-      CheckOffsets("rows.offsets", row_offsets_, ids_.size(), row_targets_.size()));
-  return CheckIndexes("rows.targets", row_targets_, ids_.size());
+      CheckOffsets("rows.offsets", row_offsets_, ids_.size(), row_entries_.size()));
+  for (size_t item = 0; item < ids_.size(); ++item) {
+    uint64_t target = 0;
+    for (uint64_t i = row_offsets_[item]; i < row_offsets_[item + 1]; ++i) {
+      target += Gap(row_entries_[i]);
+    }
+    // They ascend, so the last is the largest.
+    if (target >= ids_.size()) {
+      return DataLoss("row {} of section 'rows.entries' has item {} and there are {}", item, target,
+                      ids_.size());
+    }
+  }
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> sources,
+                            artifact.Get<uint32_t>("sources.entries"));
+  source_entries_ = sources.values;
+  STARLING_ASSIGN_OR_RETURN(source_offsets_,
+                            artifact.Get<uint64_t>("sources.offsets", ids_.size() + 1));
+  STARLING_RETURN_IF_ERROR(
+      CheckOffsets("sources.offsets", source_offsets_, ids_.size(), source_entries_.size()));
+  if (std::any_of(source_entries_.begin(), source_entries_.end(),
+                  [&](uint32_t source) { return SourceItem(source) >= ids_.size(); })) {
+    return DataLoss("section 'sources.entries' has an item beyond the {} there are", ids_.size());
+  }
+  return OkStatus();
 }
 
 Status Recommender::OpenHistory(const Artifact& artifact,

@@ -120,7 +120,6 @@ class RankScratch {
   std::vector<uint32_t> flagged;
   size_t candidates = 0;  // the first of `flagged`
   std::vector<Known> history;
-  std::vector<float> share;  // the largest so far, of each in `best`
   std::vector<float> user;
   std::vector<HistoryItem> folded;
   std::vector<RankedItem> best;
@@ -140,6 +139,7 @@ class Recommender {
   size_t items() const { return ids_.size(); }
   size_t users() const { return users_.size(); }
   std::string_view ItemId(uint32_t item) const { return ids_.Id(item); }
+  std::string_view UserId(uint32_t user) const { return users_.Id(user); }
   bool KnowsUser(std::string_view user) const { return users_.Find(user).has_value(); }
 
  private:
@@ -164,8 +164,9 @@ class Recommender {
   Array<float> popularity_;
   Array<uint32_t> popular_;
   Array<uint64_t> row_offsets_;  // empty: no item-to-item weights
-  Array<uint32_t> row_targets_;
-  Array<float> row_weights_;
+  Array<uint32_t> row_entries_;
+  Array<uint64_t> source_offsets_;
+  Array<uint32_t> source_entries_;
   std::optional<AlsModel> factors_;
   Array<float> propensity_;  // empty: none
   Array<uint64_t> history_offsets_;

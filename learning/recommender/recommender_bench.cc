@@ -1,10 +1,14 @@
-// How long one ranking takes on data of two shapes, item-to-item and by factors, beside the time
-// that the same number of random additions takes: the part that cannot be avoided.
+// How long one ranking takes, beside the time that as many random additions take.
+//
+//   bench_recommender                made data of two shapes: a gift shop's, a grocery chain's
+//   bench_recommender FILE.model     what a training wrote
 #include <fmt/core.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <fstream>
+#include <iterator>
 #include <string>
 #include <vector>
 
@@ -86,11 +90,44 @@ double MicrosecondsOf(int calls, const Call& call) {
   return times[static_cast<size_t>(calls) / 2];
 }
 
+// The time of a ranking, and that of as many random additions: what cannot be avoided.
+void MeasureRanking(std::string_view name, std::string_view bytes, size_t additions) {
+  const Recommender recommender =
+      *Recommender::Open(std::as_bytes(std::span(bytes)), nullptr, Checksums::kVerify);
+  RankScratch scratch;
+  const int64_t now = recommender.settings().until + 120;
+  std::vector<RankSignal> signals;
+  for (uint32_t i = 0; i < 5; ++i) {
+    signals.push_back({recommender.ItemId(i * 31), EventKind::kView, 0, now - 60});
+  }
+  for (const bool repeats : {false, true}) {
+    const double us = MicrosecondsOf(2'000, [&](int i) {
+      const auto user =
+          static_cast<uint32_t>(static_cast<size_t>(i) % 500 * 7 % recommender.users());
+      (void)recommender.Rank({.user = recommender.UserId(user),
+                              .signals = signals,
+                              .limit = 20,
+                              .allow_repeats = repeats,
+                              .now = now},
+                             scratch);
+    });
+    std::vector<float> sums(recommender.items());
+    std::vector<uint32_t> targets(additions);
+    Random random(2);
+    for (uint32_t& target : targets) target = static_cast<uint32_t>(random.Below(sums.size()));
+    const double floor = MicrosecondsOf(2'000, [&](int) {
+      for (const uint32_t target : targets) sums[target] += 0.5F;
+    });
+    fmt::print("{:<34} {:<8} {:>9.1f} {:>13.1f} {:>7.1f} {:>7.1f}\n", name, repeats ? "all" : "new",
+               us, floor, us / floor, static_cast<double>(bytes.size()) / 1e6);
+  }
+}
+
 void Measure(const Shape& shape, const Made& made, std::string_view algorithm,
              const ItemToItemModel* similar, const AlsModel* factors, size_t neighbours,
              size_t cap) {
-  const PopularityModel popularity =
-      *FitPopularity(made.interactions, {.weighting = {.scale = Weighting::Scale::kLinear}});
+  const Weighting linear{.scale = Weighting::Scale::kLinear};
+  const PopularityModel popularity = *FitPopularity(made.interactions, {.weighting = linear});
   RecommenderSettings settings{.until = kNow, .half_life = 90 * kDay, .history_cap = cap};
   settings.strength[static_cast<size_t>(EventKind::kPurchase)] = 1;
   settings.strength[static_cast<size_t>(EventKind::kView)] = 0.2;
@@ -103,35 +140,8 @@ void Measure(const Shape& shape, const Made& made, std::string_view algorithm,
                                                .similar = similar,
                                                .factors = factors,
                                                .neighbours = neighbours});
-  const Recommender recommender =
-      *Recommender::Open(std::as_bytes(std::span(bytes)), nullptr, Checksums::kVerify);
-  RankScratch scratch;
-  std::vector<std::string> users;
-  for (uint32_t i = 0; i < 500; ++i) {
-    users.push_back(fmt::format("u-{:06}", i * 7 % shape.users));
-  }
-  std::vector<RankSignal> signals;
-  for (uint32_t i = 0; i < 5; ++i) {
-    signals.push_back({made.items.Id(i * 31), EventKind::kView, 0, kNow + 60});
-  }
-  const double us = MicrosecondsOf(2'000, [&](int i) {
-    (void)recommender.Rank({.user = users[static_cast<size_t>(i) % users.size()],
-                            .signals = signals,
-                            .limit = 20,
-                            .now = kNow + 120},
-                           scratch);
-  });
-  const size_t additions = neighbours * std::min<size_t>(cap, shape.distinct);
-  std::vector<float> sums(shape.items);
-  std::vector<uint32_t> targets(additions);
-  Random random(2);
-  for (uint32_t& target : targets) target = static_cast<uint32_t>(random.Below(shape.items));
-  const double floor = MicrosecondsOf(2'000, [&](int) {
-    for (const uint32_t target : targets) sums[target] += 0.5F;
-  });
-  fmt::print("{:<18} {:<9} {:>6} {:>5} {:>9.1f} {:>12.1f} {:>7.1f} {:>9.1f}\n", shape.name,
-             algorithm, neighbours, cap, us, floor, us / floor,
-             static_cast<double>(bytes.size()) / 1e6);
+  MeasureRanking(fmt::format("{}, {} {}x{}", shape.name, algorithm, cap, neighbours), bytes,
+                 neighbours * std::min<size_t>(cap, shape.distinct));
 }
 
 void Run(const Shape& shape) {
@@ -152,9 +162,15 @@ void Run(const Shape& shape) {
 }  // namespace
 }  // namespace starling::learning
 
-int main() {
-  fmt::print("{:<18} {:<9} {:>6} {:>5} {:>9} {:>12} {:>7} {:>9}\n", "shape", "model", "kept", "cap",
-             "us a call", "bare sums us", "ratio", "MB");
+int main(int argc, char** argv) {
+  fmt::print("{:<34} {:<8} {:>9} {:>13} {:>7} {:>7}\n", "model", "task", "us a call",
+             "bare sums us", "ratio", "MB");
+  if (argc > 1) {
+    std::ifstream file(argv[1], std::ios::binary);
+    const std::string bytes(std::istreambuf_iterator<char>(file), {});
+    starling::learning::MeasureRanking("as given", bytes, 5'000);
+    return 0;
+  }
   starling::learning::Run({"online-retail", 3'913, 3'939, 100, 40});
   starling::learning::Run({"complete-journey", 2'469, 92'331, 250, 300});
   return 0;

@@ -5,6 +5,7 @@
 
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
+#include "learning/recommender/packed_rows.h"
 #include "learning/recommender/recommender_writer.h"
 
 namespace starling::learning {
@@ -120,7 +121,7 @@ TEST_F(RecommenderTest, AKnownUserNeedsNoSignals) {
   EXPECT_EQ(recommender_->ItemId(ranked[2].item), "salt") << "the rest is filled by popularity";
   EXPECT_EQ(ranked[2].source, Source::kPopular);
   EXPECT_GT(ranked[0].score, ranked[1].score);
-  EXPECT_GE(ranked[1].score, ranked[2].score);
+  EXPECT_GT(ranked[1].score, ranked[2].score);
 }
 
 TEST_F(RecommenderTest, AnUnknownUserIsGivenWhatSells) {
@@ -221,6 +222,28 @@ TEST_F(RecommenderTest, EveryAlteredByteIsNoticed) {
   const std::string torn = bytes_.substr(0, bytes_.size() / 2);
   EXPECT_EQ(Recommender::Open(std::as_bytes(std::span(torn)), nullptr).status().code(),
             StatusCode::kDataLoss);
+}
+
+TEST(PackedRows, HoldTargetsHoweverFarApartAndWeightsToAFewThousandths) {
+  const std::vector<std::pair<uint32_t, float>> row = {
+      {0, 0.5F}, {1, -0.123456F}, {65'536, 3.3F}, {4'000'000, 1e-6F}};
+  std::vector<uint32_t> entries;
+  uint32_t last = 0;
+  for (const auto& [target, weight] : row) {
+    PackEntry(last, target, weight, entries);
+    last = target;
+  }
+  uint32_t target = 0;
+  size_t at = 0;
+  for (const uint32_t entry : entries) {
+    target += Gap(entry);
+    if (WeightOf(entry) == 0) continue;
+    ASSERT_LT(at, row.size());
+    EXPECT_EQ(target, row[at].first);
+    EXPECT_NEAR(WeightOf(entry), row[at].second, std::abs(row[at].second) * 0.004);
+    ++at;
+  }
+  EXPECT_EQ(at, row.size());
 }
 
 // Also where the checksums are right: another program's mistake must not read outside.

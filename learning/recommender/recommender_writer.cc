@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "learning/recommender/packed_rows.h"
 #include "learning/recommender/settings_row.h"
 
 namespace starling::learning {
@@ -11,10 +12,17 @@ namespace {
 
 constexpr size_t kMaxPopular = 5'000;
 
+// Both directions of the same weights.
 struct Rows {
   std::vector<uint64_t> offsets;
-  std::vector<uint32_t> targets;
-  std::vector<float> weights;
+  std::vector<uint32_t> entries;
+  std::vector<uint64_t> source_offsets;
+  std::vector<uint32_t> sources;
+};
+
+struct Source {
+  uint32_t item;
+  float weight;
 };
 
 std::string Bytes(const Model& model) {
@@ -23,7 +31,21 @@ std::string Bytes(const Model& model) {
   return std::move(writer).Finish();
 }
 
-// The largest weights of each row, by ascending target.
+// `sources`: of each item, what speaks for it.
+void PackSources(std::vector<std::vector<Source>>& sources, Rows& rows) {
+  rows.source_offsets.push_back(0);
+  for (std::vector<Source>& into : sources) {
+    std::sort(into.begin(), into.end(), [](const Source& a, const Source& b) {
+      return a.weight != b.weight ? a.weight > b.weight : a.item < b.item;
+    });
+    for (const Source& source : into) {
+      rows.sources.push_back(PackSource(source.item, source.weight, into.front().weight));
+    }
+    rows.source_offsets.push_back(rows.sources.size());
+  }
+}
+
+// The largest weights of each row, packed.
 StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
   const std::string bytes = Bytes(model);
   STARLING_ASSIGN_OR_RETURN(
@@ -34,6 +56,7 @@ StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
   STARLING_ASSIGN_OR_RETURN(const Matrix<float> weights, artifact.Get<float>("weights"));
   Rows rows;
   rows.offsets.push_back(0);
+  std::vector<std::vector<Source>> sources(model.items());
   std::vector<uint64_t> order;
   for (size_t item = 0; item + 1 < offsets.values.size(); ++item) {
     order.resize(offsets.values[item + 1] - offsets.values[item]);
@@ -48,12 +71,17 @@ StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
       order.resize(neighbours);
       std::sort(order.begin(), order.end());
     }
+    uint32_t last = 0;
     for (const uint64_t i : order) {
-      rows.targets.push_back(targets.values[i]);
-      rows.weights.push_back(weights.values[i]);
+      PackEntry(last, targets.values[i], weights.values[i], rows.entries);
+      last = targets.values[i];
+      if (weights.values[i] > 0) {
+        sources[last].push_back({static_cast<uint32_t>(item), weights.values[i]});
+      }
     }
-    rows.offsets.push_back(rows.targets.size());
+    rows.offsets.push_back(rows.entries.size());
   }
+  PackSources(sources, rows);
   return rows;
 }
 
@@ -108,6 +136,9 @@ Status CheckSizes(const RecommenderParts& parts) {
     return InvalidField("history.offsets", "has {} values for {} users",
                         parts.history.offsets.size(), parts.users.size());
   }
+  if (items > kMostItems) {
+    return InvalidField("items", "has {} names; a recommender takes {}", items, kMostItems);
+  }
   if (parts.similar != nullptr && parts.factors != nullptr) {
     return InvalidField("factors", "is given beside similar; give one of them");
   }
@@ -138,8 +169,9 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
   if (parts.similar != nullptr) {
     STARLING_ASSIGN_OR_RETURN(rows, LargestWeights(*parts.similar, parts.neighbours));
     writer.Add<uint64_t>("rows.offsets", rows.offsets);
-    writer.Add<uint32_t>("rows.targets", rows.targets);
-    writer.Add<float>("rows.weights", rows.weights);
+    writer.Add<uint32_t>("rows.entries", rows.entries);
+    writer.Add<uint64_t>("sources.offsets", rows.source_offsets);
+    writer.Add<uint32_t>("sources.entries", rows.sources);
   }
   std::string factors;
   if (parts.factors != nullptr) {

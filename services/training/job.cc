@@ -1,5 +1,7 @@
 #include "services/training/job.h"
 
+#include <thread>
+
 #include "platform/telemetry/log.h"
 #include "services/training/interaction_stream.h"
 
@@ -7,6 +9,7 @@ namespace starling::training {
 namespace {
 
 constexpr size_t kWaitingMessages = 256;
+constexpr Duration kLongestWait = std::chrono::minutes(5);
 constexpr double kRead = 0.1;
 constexpr double kFitted = 0.97;
 
@@ -17,7 +20,7 @@ Task<void> Export(features::v1::Features& features, rpc::CallContext& context,
   stream.End(std::move(status));
 }
 
-StatusOr<Dataset> Read(const Job& job, const Trainer::Watch& watch) {
+StatusOr<Dataset> ReadOnce(const Job& job, const Trainer::Watch& watch) {
   const TrainingConfig& config = *job.config;
   DatasetBuilder builder(config.weights.ByKind(), config.memory.count());
   CancellationSource cancel;
@@ -46,6 +49,22 @@ StatusOr<Dataset> Read(const Job& job, const Trainer::Watch& watch) {
   STARLING_RETURN_IF_ERROR(failed);
   STARLING_RETURN_IF_ERROR(Annotate(stream.status(), "the interactions cannot be read"));
   return std::move(builder).Finish();
+}
+
+// A features service that has just begun to load, or that is away for a moment, is waited for.
+StatusOr<Dataset> Read(const Job& job, const Trainer::Watch& watch) {
+  const Instant start = std::chrono::steady_clock::now();
+  while (true) {
+    StatusOr<Dataset> data = ReadOnce(job, watch);
+    if (data.status().code() != StatusCode::kUnavailable ||
+        std::chrono::steady_clock::now() - start > kLongestWait) {
+      return data;
+    }
+    for (int i = 0; i < 5; ++i) {
+      if (!watch(0, "waiting for features")) return Cancelled("the training was cancelled");
+      std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
 }
 
 std::optional<Serving> ServingOf(const Job& job, const v1::ModelVersion& version) {

@@ -61,8 +61,12 @@ class MadeFeatures final : public features::v1::Features {
   // What is exported from now on; from the test's thread, while nothing trains.
   void Set(std::vector<features::v1::UserInteractions> users) { users_ = std::move(users); }
 
+  // How often it is not ready yet.
+  int loads = 0;
+
   Task<Status> ExportInteractions(CallContext&, const features::v1::ExportInteractionsRequest&,
                                   rpc::Stream<features::v1::UserInteractions>& out) override {
+    if (loads-- > 0) co_return Unavailable("the interactions are being loaded");
     for (const auto& user : users_) CO_RETURN_IF_ERROR(co_await out.Write(user));
     co_return OkStatus();
   }

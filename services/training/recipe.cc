@@ -98,7 +98,8 @@ std::optional<Recipe> Recipe::FromParameters(const std::map<std::string, std::st
   return recipe;
 }
 
-std::vector<Recipe> Candidates(Algorithm algorithm) {
+std::vector<Recipe> Candidates(Algorithm algorithm, size_t products) {
+  using Main = Recipe::Main;
   std::vector<Recipe> recipes;
   const bool any = algorithm == Algorithm::kAuto;
   const bool mixed = any || algorithm == Algorithm::kBlend;
@@ -106,62 +107,61 @@ std::vector<Recipe> Candidates(Algorithm algorithm) {
     recipes.push_back({});
   }
   if (mixed || algorithm == Algorithm::kItemKnn) {
-    recipes.push_back({.main = Recipe::Main::kItemKnn});
-    recipes.push_back({.main = Recipe::Main::kItemKnn, .half_life_days = 90});
+    recipes.push_back({.main = Main::kItemKnn});
+    recipes.push_back({.main = Main::kItemKnn, .half_life_days = 60});
   }
   // Aged data weighs less, so it wants less regularisation.
   if (mixed || algorithm == Algorithm::kEase) {
-    recipes.push_back({.main = Recipe::Main::kEase, .regularisation = 200});
-    recipes.push_back({.main = Recipe::Main::kEase, .half_life_days = 180, .regularisation = 100});
-    recipes.push_back({.main = Recipe::Main::kEase, .half_life_days = 60, .regularisation = 50});
+    recipes.push_back({.main = Main::kEase, .regularisation = 300});
+    recipes.push_back({.main = Main::kEase, .half_life_days = 180, .regularisation = 150});
+    recipes.push_back({.main = Main::kEase, .half_life_days = 60, .regularisation = 100});
   }
-  if (mixed || algorithm == Algorithm::kAls) {
-    recipes.push_back({.main = Recipe::Main::kAls, .regularisation = 0.003});
-    recipes.push_back({.main = Recipe::Main::kAls, .half_life_days = 180, .regularisation = 0.003});
+  if (algorithm == Algorithm::kAls || (mixed && products <= kMostProductsForFactors)) {
+    recipes.push_back({.main = Main::kAls, .regularisation = 0.003});
+    recipes.push_back({.main = Main::kAls, .half_life_days = 60, .regularisation = 0.003});
   }
   return recipes;
 }
 
-StatusOr<std::string> Cook(const Recipe& recipe, const Dataset& data, const Part& part,
-                           const TrainingConfig& config, const learning::Progress& progress) {
-  const learning::UserHistory history = HistoryOf(part, recipe.half_life_days * kDay);
-  const Weighting aging{.scale = Weighting::Scale::kLinear,
-                        .half_life = recipe.half_life_days * kDay};
-  const learning::Interactions aged = part.strengths.Weighed(aging, part.until);
-  STARLING_ASSIGN_OR_RETURN(
-      const learning::PopularityModel popularity,
-      learning::FitPopularity(part.strengths,
-                              {.weighting = {.scale = Weighting::Scale::kLinear,
-                                             .half_life = recipe.popularity_half_life_days * kDay},
-                               .as_of = part.until}));
+bool SameMain(const Recipe& a, const Recipe& b) {
+  Recipe same = b;
+  same.popularity_half_life_days = a.popularity_half_life_days;
+  same.popularity_weight = a.popularity_weight;
+  same.repeat_weight = a.repeat_weight;
+  return a == same;
+}
+
+StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const TrainingConfig& config,
+                            const learning::Progress& progress) {
+  MainModel main;
+  const learning::Interactions aged = part.strengths.Weighed(
+      {.scale = Weighting::Scale::kLinear, .half_life = recipe.half_life_days * kDay}, part.until);
   const size_t memory = config.memory.count();
-  std::optional<learning::ItemToItemModel> similar;
-  std::optional<learning::AlsModel> factors;
-  std::optional<learning::RepeatModel> repeat;
   switch (recipe.main) {
     case Recipe::Main::kNone:
+      STARLING_RETURN_IF_ERROR(learning::ReportProgress(progress, 0));
       break;
     case Recipe::Main::kItemKnn: {
-      STARLING_ASSIGN_OR_RETURN(similar, learning::FitItemKnn(aged,
-                                                              {.weighting = kAsGiven,
-                                                               .neighbours = config.neighbours,
-                                                               .shrinkage = recipe.shrinkage,
-                                                               .threads = config.threads,
-                                                               .memory_limit = memory},
-                                                              progress));
+      STARLING_ASSIGN_OR_RETURN(main.similar, learning::FitItemKnn(aged,
+                                                                   {.weighting = kAsGiven,
+                                                                    .shrinkage = recipe.shrinkage,
+                                                                    .threads = config.threads,
+                                                                    .memory_limit = memory},
+                                                                   progress));
       break;
     }
     case Recipe::Main::kEase: {
-      STARLING_ASSIGN_OR_RETURN(similar, learning::FitEase(aged,
-                                                           {.weighting = kAsGiven,
-                                                            .regularisation = recipe.regularisation,
-                                                            .threads = config.threads,
-                                                            .memory_limit = memory},
-                                                           progress));
+      STARLING_ASSIGN_OR_RETURN(main.similar,
+                                learning::FitEase(aged,
+                                                  {.weighting = kAsGiven,
+                                                   .regularisation = recipe.regularisation,
+                                                   .threads = config.threads,
+                                                   .memory_limit = memory},
+                                                  progress));
       break;
     }
     case Recipe::Main::kAls: {
-      STARLING_ASSIGN_OR_RETURN(factors,
+      STARLING_ASSIGN_OR_RETURN(main.factors,
                                 learning::FitAls(aged,
                                                  {.weighting = kAsGiven,
                                                   .factors = recipe.factors,
@@ -173,6 +173,19 @@ StatusOr<std::string> Cook(const Recipe& recipe, const Dataset& data, const Part
       break;
     }
   }
+  return main;
+}
+
+StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
+                               const Part& part, const TrainingConfig& config) {
+  const learning::UserHistory history = HistoryOf(part, recipe.half_life_days * kDay);
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::PopularityModel popularity,
+      learning::FitPopularity(part.strengths,
+                              {.weighting = {.scale = Weighting::Scale::kLinear,
+                                             .half_life = recipe.popularity_half_life_days * kDay},
+                               .as_of = part.until}));
+  std::optional<learning::RepeatModel> repeat;
   if (recipe.repeat_weight > 0) {
     STARLING_ASSIGN_OR_RETURN(repeat, learning::FitRepeat(part.goals, {}));
   }
@@ -190,8 +203,8 @@ StatusOr<std::string> Cook(const Recipe& recipe, const Dataset& data, const Part
                                      .settings = settings,
                                      .algorithm = recipe.Name(),
                                      .popularity = popularity,
-                                     .similar = similar ? &*similar : nullptr,
-                                     .factors = factors ? &*factors : nullptr,
+                                     .similar = main.similar ? &*main.similar : nullptr,
+                                     .factors = main.factors ? &*main.factors : nullptr,
                                      .repeat = repeat ? &*repeat : nullptr,
                                      .neighbours = static_cast<size_t>(config.neighbours)});
 }

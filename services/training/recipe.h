@@ -1,8 +1,9 @@
 // How one recommender is made: which models, with which settings. Kept with a version, so that it
 // can be made again on other data.
 //
-//   for (const Recipe& recipe : Candidates(Algorithm::kEase)) ...
-//   StatusOr<std::string> artifact = Cook(recipe, data, part, limits, progress);
+//   for (const Recipe& recipe : Candidates(Algorithm::kEase, products)) ...
+//   STARLING_ASSIGN_OR_RETURN(MainModel main, FitMain(recipe, part, config, progress));
+//   StatusOr<std::string> artifact = Assemble(recipe, main, data, part, config);
 #pragma once
 
 #include <map>
@@ -39,12 +40,25 @@ struct Recipe {
   static std::optional<Recipe> FromParameters(const std::map<std::string, std::string>& parameters);
 };
 
-// What to try for the main model, cheapest to serve first.
-std::vector<Recipe> Candidates(Algorithm algorithm);
+// What to try for the main model, cheapest to serve first. Factors are read whole for each answer,
+// which takes milliseconds from some ten thousand products on, so there only who names als gets it.
+std::vector<Recipe> Candidates(Algorithm algorithm, size_t products);
+inline constexpr size_t kMostProductsForFactors = 20'000;
 
-// Fits and writes the artefact. CANCELLED when progress says so, RESOURCE_EXHAUSTED above
+// What a recipe's main model is once fitted: one of the two, or neither.
+struct MainModel {
+  std::optional<learning::ItemToItemModel> similar;
+  std::optional<learning::AlsModel> factors;
+};
+// Whether two recipes differ in what is blended with the main model only.
+bool SameMain(const Recipe& a, const Recipe& b);
+
+// The part that takes the time. CANCELLED when progress says so, RESOURCE_EXHAUSTED above
 // config.memory.
-StatusOr<std::string> Cook(const Recipe& recipe, const Dataset& data, const Part& part,
-                           const TrainingConfig& config, const learning::Progress& progress);
+StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const TrainingConfig& config,
+                            const learning::Progress& progress);
+// Fits what is blended with it, and writes the artefact.
+StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
+                               const Part& part, const TrainingConfig& config);
 
 }  // namespace starling::training

@@ -14,7 +14,7 @@ constexpr double kCompared = 0.75;
 constexpr double kClearly = 1.01;
 
 constexpr double kPopularityWeights[] = {0.05, 0.15, 0.4};
-constexpr double kRepeatWeights[] = {0.5, 1, 2, 4};
+constexpr double kRepeatWeights[] = {0.5, 1, 2, 4, 8, 16};
 
 double At(const Metrics& metrics, const char* name) {
   const auto at = metrics.find(name);
@@ -41,11 +41,11 @@ std::string Trainer::Fingerprint() const {
   return fmt::format("{:016x}-{}-{:g}", data_.fingerprint, holdout_.cut, config_.holdout);
 }
 
-StatusOr<std::string> Trainer::CookOn(const Part& part, const Recipe& recipe,
-                                      const std::string& stage, double from, double to) {
-  if (!watch_(from, stage)) return Cancelled("the training was cancelled");
+StatusOr<std::shared_ptr<const MainModel>> Trainer::Fit(const Part& part, const Recipe& recipe,
+                                                        const std::string& stage, double from,
+                                                        double to) {
   bool late = false;
-  StatusOr<std::string> artifact = Cook(recipe, data_, part, config_, [&](double done) {
+  StatusOr<MainModel> main = FitMain(recipe, part, config_, [&](double done) {
     late = !TimeLeft(1);
     return !late && watch_(from + done * (to - from), stage);
   });
@@ -53,37 +53,42 @@ StatusOr<std::string> Trainer::CookOn(const Part& part, const Recipe& recipe,
     return DeadlineExceeded("fitting {} went beyond training.time_limit, {}; raise it",
                             recipe.Name(), FormatDuration(config_.time_limit));
   }
-  return artifact;
+  if (!main.ok()) return main.status();
+  return std::make_shared<const MainModel>(*std::move(main));
 }
 
-StatusOr<Trainer::Measured> Trainer::Try(const Recipe& recipe, double from, double to) {
-  for (const Measured& tried : tried_) {
-    if (tried.recipe == recipe) return tried;
-  }
+StatusOr<Trainer::Measured> Trainer::Try(const Recipe& recipe,
+                                         std::shared_ptr<const MainModel> fitted, double from,
+                                         double to) {
   const std::string stage = "measuring " + recipe.Name();
-  const double fitted = from + 0.8 * (to - from);
+  const double half = from + 0.8 * (to - from);
+  if (fitted == nullptr) {
+    STARLING_ASSIGN_OR_RETURN(fitted, Fit(older_, recipe, stage, from, half));
+  }
+  if (!watch_(half, stage)) return Cancelled("the training was cancelled");
   STARLING_ASSIGN_OR_RETURN(const std::string artifact,
-                            CookOn(older_, recipe, stage, from, fitted));
+                            Assemble(recipe, *fitted, data_, older_, config_));
   STARLING_ASSIGN_OR_RETURN(
       const learning::Recommender recommender,
       learning::Recommender::Open(std::as_bytes(std::span(artifact)), nullptr));
   Measured measured{recipe,
-                    Measure(recommender, data_, holdout_, [&] { return watch_(fitted, stage); })};
+                    Measure(recommender, data_, holdout_, [&] { return watch_(half, stage); }),
+                    std::move(fitted)};
   if (measured.metrics.empty()) return Cancelled("the training was cancelled");
-  tried_.push_back(measured);
+  tried_.push_back({measured.recipe, measured.metrics, nullptr});
   return measured;
 }
 
 StatusOr<Trainer::Measured> Trainer::Choose(Algorithm algorithm) {
   // What sells lately, or ever: the better of the two is what every model must beat.
-  STARLING_ASSIGN_OR_RETURN(Measured popular, Try({}, 0, 0.02));
+  STARLING_ASSIGN_OR_RETURN(Measured popular, Try({}, nullptr, 0, 0.02));
   STARLING_ASSIGN_OR_RETURN(const Measured lately,
-                            Try({.popularity_half_life_days = 30}, 0.02, 0.04));
+                            Try({.popularity_half_life_days = 30}, nullptr, 0.02, 0.04));
   if (At(lately.metrics, kNdcg) > At(popular.metrics, kNdcg)) popular = lately;
   baseline_ = popular.metrics;
 
   std::optional<Measured> best;
-  const std::vector<Recipe> candidates = Candidates(algorithm);
+  const std::vector<Recipe> candidates = Candidates(algorithm, data_.items.size());
   for (size_t i = 0; i < candidates.size(); ++i) {
     Recipe recipe = candidates[i];
     recipe.popularity_half_life_days = popular.recipe.popularity_half_life_days;
@@ -109,7 +114,7 @@ Status Trainer::Blend(Algorithm algorithm, Measured& best) {
   // Takes `recipe` when it is clearly better by `metric`; whatever it is when `must`.
   const auto consider = [&](const Recipe& recipe, const char* metric, bool& must,
                             Measured& into) -> Status {
-    STARLING_ASSIGN_OR_RETURN(const Measured tried, Try(recipe, kChosen, kBlended));
+    STARLING_ASSIGN_OR_RETURN(const Measured tried, Try(recipe, best.main, kChosen, kBlended));
     if (must || At(tried.metrics, metric) > At(into.metrics, metric) * kClearly) into = tried;
     must = false;
     return OkStatus();
@@ -138,29 +143,38 @@ Status Trainer::Blend(Algorithm algorithm, Measured& best) {
   return OkStatus();
 }
 
-Status Trainer::Compare(const Serving& serving, Trained& trained) {
+// Empty when it cannot be measured.
+StatusOr<Metrics> Trainer::MeasureServing(const Serving& serving) {
   const auto fingerprint = serving.parameters.find("data");
   if (fingerprint != serving.parameters.end() && fingerprint->second == Fingerprint() &&
       !serving.metrics.empty()) {
-    trained.compared = serving.metrics;
-  } else {
-    const auto opened =
-        learning::Recommender::Open(std::as_bytes(std::span(serving.artifact)), nullptr);
-    if (opened.ok() && opened->settings().until < holdout_.cut) {
-      trained.compared =
-          Measure(*opened, data_, holdout_, [&] { return watch_(kBlended, "comparing"); });
-      if (trained.compared.empty()) return Cancelled("the training was cancelled");
-    } else if (const auto recipe = Recipe::FromParameters(serving.parameters)) {
-      const StatusOr<Measured> again = Try(*recipe, kBlended, kCompared);
-      if (again.status().code() == StatusCode::kCancelled) return again.status();
-      if (again.ok()) trained.compared = again->metrics;
-    }
+    return serving.metrics;
   }
-  if (!trained.compared.empty()) {
-    trained.compared_version = serving.version;
-    trained.not_worse =
-        At(trained.metrics, kQuality) >= At(trained.compared, kQuality) * (1 - config_.tolerance);
+  const auto opened =
+      learning::Recommender::Open(std::as_bytes(std::span(serving.artifact)), nullptr);
+  if (opened.ok() && opened->settings().until < holdout_.cut) {
+    Metrics metrics =
+        Measure(*opened, data_, holdout_, [&] { return watch_(kBlended, "comparing"); });
+    if (metrics.empty()) return Cancelled("the training was cancelled");
+    return metrics;
   }
+  const auto recipe = Recipe::FromParameters(serving.parameters);
+  if (!recipe.has_value()) return Metrics();
+  for (const Measured& tried : tried_) {
+    if (tried.recipe == *recipe) return tried.metrics;
+  }
+  const StatusOr<Measured> again = Try(*recipe, nullptr, kBlended, kCompared);
+  if (again.status().code() == StatusCode::kCancelled) return again.status();
+  return again.ok() ? again->metrics : Metrics();
+}
+
+Status Trainer::Compare(const Serving& serving, Trained& trained) {
+  STARLING_ASSIGN_OR_RETURN(trained.compared, MeasureServing(serving));
+  trained.not_worse = false;
+  if (trained.compared.empty()) return OkStatus();
+  trained.compared_version = serving.version;
+  trained.not_worse =
+      At(trained.metrics, kQuality) >= At(trained.compared, kQuality) * (1 - config_.tolerance);
   return OkStatus();
 }
 
@@ -179,14 +193,17 @@ StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Servin
     if (serving.has_value()) STARLING_RETURN_IF_ERROR(Compare(*serving, trained));
   } else {
     // Nothing can be measured, so nothing is chosen: similarity is safe with little data.
-    recipe = Candidates(algorithm == Algorithm::kAuto ? Algorithm::kItemKnn : algorithm).front();
+    recipe = Candidates(algorithm == Algorithm::kAuto ? Algorithm::kItemKnn : algorithm,
+                        data_.items.size())
+                 .front();
     if (algorithm == Algorithm::kRepeat) recipe.repeat_weight = 1;
     trained.not_worse = !serving.has_value();
   }
   older_ = Part();
   STARLING_ASSIGN_OR_RETURN(const Part everything, MakePart(data_, data_.newest, holdout_.goal));
-  STARLING_ASSIGN_OR_RETURN(
-      trained.artifact, CookOn(everything, recipe, "fitting " + recipe.Name(), kCompared, 0.97));
+  STARLING_ASSIGN_OR_RETURN(const std::shared_ptr<const MainModel> main,
+                            Fit(everything, recipe, "fitting " + recipe.Name(), kCompared, 0.95));
+  STARLING_ASSIGN_OR_RETURN(trained.artifact, Assemble(recipe, *main, data_, everything, config_));
   trained.algorithm = recipe.Name();
   trained.parameters = recipe.ToParameters();
   trained.parameters["data"] = Fingerprint();

@@ -17,6 +17,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 
@@ -57,13 +58,17 @@ class Trainer {
   struct Measured {
     Recipe recipe;
     Metrics metrics;
+    std::shared_ptr<const MainModel> main;  // nullptr where it is not needed again
   };
-  StatusOr<Measured> Try(const Recipe& recipe, double from, double to);
+  // `fitted`: the recipe's main model, when there is one already.
+  StatusOr<Measured> Try(const Recipe& recipe, std::shared_ptr<const MainModel> fitted, double from,
+                         double to);
   StatusOr<Measured> Choose(Algorithm algorithm);
   Status Blend(Algorithm algorithm, Measured& best);
+  StatusOr<Metrics> MeasureServing(const Serving& serving);
   Status Compare(const Serving& serving, Trained& trained);
-  StatusOr<std::string> CookOn(const Part& part, const Recipe& recipe, const std::string& stage,
-                               double from, double to);
+  StatusOr<std::shared_ptr<const MainModel>> Fit(const Part& part, const Recipe& recipe,
+                                                 const std::string& stage, double from, double to);
   bool TimeLeft(double share) const;
   std::string Fingerprint() const;
 

@@ -186,7 +186,7 @@ TEST(Dataset, NothingToTrainOnSaysWhatToDo) {
 TEST(Recipe, ComesBackFromItsParameters) {
   for (const Algorithm algorithm :
        {Algorithm::kPopularity, Algorithm::kItemKnn, Algorithm::kEase, Algorithm::kAls}) {
-    for (Recipe recipe : Candidates(algorithm)) {
+    for (Recipe recipe : Candidates(algorithm, 1'000)) {
       recipe.popularity_weight = 0.15;
       recipe.repeat_weight = 2;
       const auto back = Recipe::FromParameters(recipe.ToParameters());
@@ -196,6 +196,16 @@ TEST(Recipe, ComesBackFromItsParameters) {
     }
   }
   EXPECT_FALSE(Recipe::FromParameters({{"main", "oracle"}}).has_value());
+}
+
+TEST(Recipe, FactorsOfALargeCatalogueAreForWhoNamesThem) {
+  const auto has_als = [](const std::vector<Recipe>& recipes) {
+    return std::any_of(recipes.begin(), recipes.end(),
+                       [](const Recipe& r) { return r.main == Recipe::Main::kAls; });
+  };
+  EXPECT_TRUE(has_als(Candidates(Algorithm::kAuto, kMostProductsForFactors)));
+  EXPECT_FALSE(has_als(Candidates(Algorithm::kAuto, kMostProductsForFactors + 1)));
+  EXPECT_TRUE(has_als(Candidates(Algorithm::kAls, 1'000'000)));
 }
 
 TEST(Schedule, IsDueByAgeOrByEventsAndNeverWithoutNews) {

@@ -128,6 +128,11 @@ TEST_F(TrainingServiceTest, ASecondTrainingIsRefusedAndTheFirstCanBeCancelled) {
   EXPECT_EQ(Serving(), "");
 }
 
+TEST_F(TrainingServiceTest, FeaturesThatStillLoadsIsWaitedFor) {
+  features_->loads = 1;
+  EXPECT_EQ(Train("popularity").error(), "");
+}
+
 TEST_F(TrainingServiceTest, NothingToTrainOnIsTheOperationsError) {
   features_->Set({});
   const v1::Operation ended = Train("auto");
