@@ -123,14 +123,6 @@ std::vector<Recipe> Candidates(Algorithm algorithm, size_t products) {
   return recipes;
 }
 
-bool SameMain(const Recipe& a, const Recipe& b) {
-  Recipe same = b;
-  same.popularity_half_life_days = a.popularity_half_life_days;
-  same.popularity_weight = a.popularity_weight;
-  same.repeat_weight = a.repeat_weight;
-  return a == same;
-}
-
 StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const TrainingConfig& config,
                             const learning::Progress& progress) {
   MainModel main;

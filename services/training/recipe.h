@@ -50,8 +50,6 @@ struct MainModel {
   std::optional<learning::ItemToItemModel> similar;
   std::optional<learning::AlsModel> factors;
 };
-// Whether two recipes differ in what is blended with the main model only.
-bool SameMain(const Recipe& a, const Recipe& b);
 
 // The part that takes the time. CANCELLED when progress says so, RESOURCE_EXHAUSTED above
 // config.memory.

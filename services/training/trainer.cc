@@ -94,8 +94,8 @@ StatusOr<Trainer::Measured> Trainer::Choose(Algorithm algorithm) {
     recipe.popularity_half_life_days = popular.recipe.popularity_half_life_days;
     if (best.has_value() && !TimeLeft(0.5)) break;
     const double step = (kChosen - 0.04) / static_cast<double>(candidates.size());
-    const StatusOr<Measured> tried =
-        Try(recipe, 0.04 + step * static_cast<double>(i), 0.04 + step * static_cast<double>(i + 1));
+    const StatusOr<Measured> tried = Try(recipe, nullptr, 0.04 + step * static_cast<double>(i),
+                                         0.04 + step * static_cast<double>(i + 1));
     const bool too_large = tried.status().code() == StatusCode::kResourceExhausted ||
                            tried.status().code() == StatusCode::kDeadlineExceeded;
     if (too_large && (best.has_value() || i + 1 < candidates.size())) continue;
