@@ -108,6 +108,7 @@ function(starling_define_pch)
     "${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION} ${CMAKE_CXX_FLAGS_${type}} ${STARLING_SANITIZE}
 boost ${Boost_VERSION} absl ${absl_VERSION} fmt ${FMT_VERSION}
 ${headers}")
+  file(MAKE_DIRECTORY ${CMAKE_BINARY_DIR}/CMakeFiles/starling_pch.dir)
   file(COPY_FILE ${CMAKE_BINARY_DIR}/starling_pch.sum.tmp
     ${CMAKE_BINARY_DIR}/CMakeFiles/starling_pch.dir/cmake_pch.hxx.gch.sum ONLY_IF_DIFFERENT)
 endfunction()
