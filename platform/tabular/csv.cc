@@ -175,8 +175,7 @@ class CsvSource final : public RowSource {
     row_.number = rows_ + 1;
     row_.line = lines_ + 1;
     const bool wrong_count = row_.cells.size() != columns_.size() && !columns_.empty();
-    const bool valid =
-        end <= valid_end_ || simdjson::validate_utf8(begin, static_cast<size_t>(end - begin));
+    const bool valid = end <= valid_end_ || CellsAreUtf8();
     if (wrong_count || !valid) [[unlikely]] {
       DescribeBad(begin, end, valid);
     }
@@ -184,6 +183,14 @@ class CsvSource final : public RowSource {
     lines_ += parser_.inner_newlines() + 1;
     window_.Advance(static_cast<size_t>(end - begin));
     return wrong_count || !valid ? Read::kBadRow : Read::kRow;
+  }
+
+  // The cells, not the row: doubled quotes were taken out in place, and what that leaves behind a
+  // cell may complete a character that the cell has only the beginning of.
+  bool CellsAreUtf8() const {
+    return std::all_of(row_.cells.begin(), row_.cells.end(), [](const Cell& cell) {
+      return cell.is_null() || simdjson::validate_utf8(cell.text().data(), cell.text().size());
+    });
   }
 
   void DescribeBad(char* begin, char* end, bool valid) {
@@ -208,6 +215,9 @@ class CsvSource final : public RowSource {
       if (i < columns_.size()) bad_row_.column = columns_[i];
       bad_row_.value = ShownValue(cell.text());
       Locate(begin, cell.text().data() + at);
+      // Each quote in a quoted cell was two in the file.
+      const char* const text = cell.text().data();
+      if (text > begin && text[-1] == '"') bad_row_.byte += std::count(text, text + at, '"');
       return;
     }
   }
