@@ -183,7 +183,7 @@ def training(server: Server, load) -> tuple[float, float] | None:
     rates = []
     while True:
         rate = load(PORT, 2)
-        if server.ask("/v1/" + operation["name"] if "name" in operation else f"/v1/operations/{operation['operation_id']}").get("done"):
+        if server.ask(f"/v1/operations/{operation['operation_id']}").get("done"):
             break
         rates.append(rate)
     return min(rates) if rates else None

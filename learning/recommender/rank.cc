@@ -54,19 +54,45 @@ void Recommender::Flag(uint32_t item, uint8_t flag, RankScratch& scratch) {
   scratch.flags[item] |= flag;
 }
 
-// The user's history at query.now: what the artifact has, and newer signals.
+// The time that ages are counted from.
+int64_t Recommender::Newest(const RankQuery& query, bool known) const {
+  int64_t newest = known ? settings_.until : std::numeric_limits<int64_t>::min();
+  for (const RankSignal& signal : query.signals) {
+    newest = std::max(newest, signal.time > 0 ? signal.time : query.now);
+  }
+  return std::min(newest, query.now);
+}
+
+// The kind of event whose strength is `weight`, when it is the only one.
+EventKind Recommender::KindOf(float weight) const {
+  EventKind found = EventKind::kOther;
+  for (size_t kind = 0; kind < kEventKinds; ++kind) {
+    if (static_cast<float>(settings_.strength[kind]) != weight) continue;
+    if (found != EventKind::kOther) return EventKind::kOther;
+    found = static_cast<EventKind>(kind);
+  }
+  return found;
+}
+
+// The user's history: what the artifact has, and newer signals.
 void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
   scratch.history.clear();
   const std::optional<uint32_t> user = users_.Find(query.user);
+  const int64_t now = Newest(query, user.has_value());
   if (user.has_value()) {
-    const auto aged = static_cast<float>(Decay(settings_.half_life, settings_.until, query.now));
+    const auto aged = static_cast<float>(Decay(settings_.half_life, settings_.until, now));
     const auto goals_aged =
-        static_cast<float>(Decay(settings_.repeat_half_life, settings_.until, query.now));
+        static_cast<float>(Decay(settings_.repeat_half_life, settings_.until, now));
     const uint64_t end = history_offsets_[*user + 1];
     for (uint64_t i = history_offsets_[*user]; i < end; ++i) {
       const float x = history_x_[i] * aged;
+      // What was bought stays bought, however long ago.
+      const float goals =
+          history_goals_[i] > 0
+              ? std::max(history_goals_[i] * goals_aged, std::numeric_limits<float>::min())
+              : 0;
       scratch.history.push_back(
-          {history_items_[i], history_weights_[i], x > 0 ? x : 0, history_goals_[i] * goals_aged});
+          {history_items_[i], history_weights_[i], x > 0 ? x : 0, goals, EventKind::kOther});
       scratch.position[history_items_[i]] = static_cast<uint32_t>(scratch.history.size());
     }
   }
@@ -82,15 +108,19 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
     if (!item.has_value()) continue;
     uint32_t& at = scratch.position[*item];
     if (at == 0) {
-      scratch.history.push_back({*item, 0, 0, 0});
+      scratch.history.push_back({*item, 0, 0, 0, EventKind::kOther});
       at = static_cast<uint32_t>(scratch.history.size());
     }
     RankScratch::Known& known = scratch.history[at - 1];
-    known.weight = std::max(known.weight, weight);
+    if (weight >= known.weight) {
+      known.weight = weight;
+      known.kind = signal.kind;
+    }
     known.x = std::max(
-        known.x, known.weight * static_cast<float>(Decay(settings_.half_life, time, query.now)));
+        known.x, known.weight * static_cast<float>(Decay(settings_.half_life, time, now)));
     if (settings_.goal == Goal::kAnything || signal.kind == EventKind::kPurchase) {
-      known.goals += static_cast<float>(Decay(settings_.repeat_half_life, time, query.now));
+      known.goals += std::max(static_cast<float>(Decay(settings_.repeat_half_life, time, now)),
+                              std::numeric_limits<float>::min());
     }
   }
 }
@@ -305,7 +335,7 @@ void Recommender::Fill(const RankQuery& query, RankScratch& scratch) const {
   auto& best = scratch.best;
   const float below = (best.empty() ? 1.0F : best.back().score) * 0.999F;
   const auto add = [&](uint32_t item) {
-    best.push_back({item, below * popularity_[item], Source::kPopular, std::nullopt});
+    best.push_back({item, below * popularity_[item], Source::kPopular, std::nullopt, EventKind::kOther});
   };
   if (!query.candidates.empty()) {
     // Those with a score are in `best` already, which was not full.
@@ -344,8 +374,10 @@ void Recommender::Explain(size_t spoken, RankScratch& scratch) const {
       if (share * loudest <= largest) break;
       const uint32_t at = scratch.position[SourceItem(source_entries_[i])];
       if (at == 0 || at > spoken || share * scratch.history[at - 1].x <= largest) continue;
-      largest = share * scratch.history[at - 1].x;
-      ranked.because = SourceItem(source_entries_[i]);
+      const RankScratch::Known& known = scratch.history[at - 1];
+      largest = share * known.x;
+      ranked.because = known.item;
+      ranked.because_kind = known.kind == EventKind::kOther ? KindOf(known.weight) : known.kind;
     }
   }
 }

@@ -23,8 +23,9 @@
 //   repeat(i) = propensity(i) g_i,      x = strength 2^(-age / half_life),
 //
 // x counts an item by the strongest thing that the user did with it and the last time of that; g is
-// the number of its goals (purchases), each halved every repeat_half_life. Only the `history_cap`
-// largest x speak. Items that nothing speaks for follow by popularity. Training measures a model by
+// the number of its goals (purchases), each halved every repeat_half_life. Ages are counted from the
+// newest thing that the user did: only their differences change a ranking, and a history that is
+// old as a whole loses nothing to rounding. Only the `history_cap` largest x speak. Items that nothing speaks for follow by popularity. Training measures a model by
 // this same code, so what is measured is what is served.
 //
 // Immutable and thread-safe. With item-to-item weights Rank allocates nothing once its scratch has
@@ -56,6 +57,8 @@ enum class EventKind : uint8_t { kOther = 0, kView, kClick, kCart, kPurchase, kR
 inline constexpr size_t kEventKinds = 7;
 // "view", "click", "cart", "purchase", "rate", "impression"; kOther for anything else.
 EventKind ParseEventKind(std::string_view name);
+// Of a kind other than kOther; "" for that.
+std::string_view Name(EventKind kind);
 
 // What an event is for: purchases, where there are any; every event where people only look.
 enum class Goal : uint8_t { kPurchase = 0, kAnything = 1 };
@@ -99,6 +102,8 @@ struct RankedItem {
   Source source = Source::kPopular;
   // kSimilar: the item of the history that added most to its score.
   std::optional<uint32_t> because;
+  // What the user did with that one; kOther when several kinds are as strong.
+  EventKind because_kind = EventKind::kOther;
 };
 
 // Buffers of one thread, for recommenders of any size. The result of a Rank lives in it until the
@@ -111,6 +116,7 @@ class RankScratch {
     float weight;
     float x;
     float goals;
+    EventKind kind;  // the one that gave `weight`
   };
   std::vector<float> scores;       // all 0 between calls
   std::vector<uint32_t> position;  // of an item in `history`, from 1; all 0 between calls
@@ -146,6 +152,8 @@ class Recommender {
   Recommender() = default;
   Status OpenRows(const Artifact& artifact);
   Status OpenHistory(const Artifact& artifact, const std::shared_ptr<const void>& owner);
+  int64_t Newest(const RankQuery& query, bool known) const;
+  EventKind KindOf(float weight) const;
   void Collect(const RankQuery& query, RankScratch& scratch) const;
   void MarkAllowed(const RankQuery& query, RankScratch& scratch) const;
   size_t Spoken(RankScratch& scratch) const;

@@ -156,6 +156,42 @@ TEST_F(RecommenderTest, WhatWasLongAgoSaysLess) {
       << "what may not speak stays bought";
 }
 
+TEST_F(RecommenderTest, AHistoryThatIsOldAsAWholeSpeaksAsBefore) {
+  Make(With::kSimilarAndRepeat);
+  const int64_t later = kUntil + 400 * 365 * kDaySeconds;
+  for (const bool repeats : {false, true}) {
+    const RankQuery query{.user = "cat", .limit = 3, .allow_repeats = repeats};
+    RankQuery much_later = query;
+    much_later.now = later;
+    const auto ranked = recommender_->Rank(much_later, scratch_);
+    const std::vector<RankedItem> then(ranked.begin(), ranked.end());
+    const auto now = Rank(query);
+    ASSERT_EQ(then.size(), now.size());
+    for (size_t i = 0; i < now.size(); ++i) {
+      EXPECT_EQ(then[i].item, now[i].item);
+      EXPECT_EQ(then[i].score, now[i].score);
+    }
+  }
+  // Beside something new the old says nothing, but what was bought stays bought.
+  const RankSignal news[] = {{"bread", EventKind::kView, 0, later}};
+  const auto ranked =
+      recommender_->Rank({.user = "cat", .signals = news, .limit = 10, .now = later}, scratch_);
+  for (const RankedItem& item : ranked) EXPECT_NE(recommender_->ItemId(item.item), "tea");
+}
+
+TEST_F(RecommenderTest, TheReasonSaysWhatTheUserDid) {
+  Make(With::kSimilar);
+  EXPECT_EQ(Rank({.user = "ada", .limit = 1})[0].because_kind, EventKind::kPurchase)
+      << "the kind of that strength";
+  const RankSignal seen[] = {{"tea", EventKind::kClick, 0, kUntil + 100}};
+  for (const RankedItem& item : Rank({.signals = seen, .limit = 3})) {
+    EXPECT_EQ(item.because_kind, item.because ? EventKind::kClick : EventKind::kOther);
+  }
+  const RankSignal rated[] = {{"tea", EventKind::kRate, 0, kUntil + 100}};
+  EXPECT_EQ(Rank({.signals = rated, .limit = 1})[0].because_kind, EventKind::kRate)
+      << "known, although putting into the cart is as strong";
+}
+
 TEST_F(RecommenderTest, WhatWasBoughtOrExcludedIsNotGiven) {
   Make(With::kSimilar);
   const std::string_view excluded[] = {"butter", "no such thing"};

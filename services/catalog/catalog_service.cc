@@ -242,11 +242,13 @@ Task<StatusOr<v1::BatchGetProductsResponse>> CatalogService::BatchGetProducts(
     co_return InvalidField("product_ids", "has {} ids; at most {} are taken",
                            request.product_ids_size(), kMaxBatch);
   }
+  CO_ASSIGN_OR_RETURN(const ProductFields fields, ParseReadMask(request.read_mask()));
   const auto catalogue = snapshot_.load();
   v1::BatchGetProductsResponse response;
+  response.mutable_products()->Reserve(request.product_ids_size());
   for (const std::string& id : request.product_ids()) {
     if (const v1::Product* product = catalogue->Find(id); product != nullptr) {
-      *response.add_products() = *product;
+      CopyFields(*product, fields, *response.add_products());
     } else {
       response.add_missing_product_ids(id);
     }

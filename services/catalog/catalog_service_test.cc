@@ -44,6 +44,40 @@ class CatalogServiceTest : public host::ServiceTest<CatalogService> {
   }
 };
 
+TEST_F(CatalogServiceTest, ManyProductsCanBeReadInPart) {
+  v1::Product bread = Make("p", "Bread");
+  bread.set_description("Baked here");
+  bread.add_categories("bakery");
+  bread.mutable_price()->set_currency_code("EUR");
+  bread.mutable_price()->set_units(2);
+  (*bread.mutable_attributes())["size"] = "500 g";
+  bread = *Put(bread);
+  const auto read = [&](std::vector<std::string> fields) {
+    v1::BatchGetProductsRequest request;
+    request.add_product_ids("p");
+    for (const std::string& field : fields) request.mutable_read_mask()->add_paths(field);
+    return Block(service_->BatchGetProducts(context_, request));
+  };
+  EXPECT_EQ(read({})->products(0).SerializeAsString(), bread.SerializeAsString());
+  EXPECT_EQ(read({"*"})->products(0).SerializeAsString(), bread.SerializeAsString());
+  // Each field alone, as reflection has it.
+  const auto* const type = v1::Product::descriptor();
+  for (int i = 0; i < type->field_count(); ++i) {
+    v1::Product expected = bread;
+    for (int other = 0; other < type->field_count(); ++other) {
+      if (other != i && type->field(other)->name() != "product_id")
+        expected.GetReflection()->ClearField(&expected, type->field(other));
+    }
+    EXPECT_EQ(read({type->field(i)->name()})->products(0).SerializeAsString(),
+              expected.SerializeAsString())
+        << type->field(i)->name();
+  }
+  const Status unknown = read({"titel"}).status();
+  ASSERT_EQ(FieldViolations(unknown).size(), 1u) << unknown;
+  EXPECT_EQ(FieldViolations(unknown)[0].field, "read_mask");
+  EXPECT_THAT(FieldViolations(unknown)[0].description, HasSubstr("did you mean 'title'"));
+}
+
 TEST_F(CatalogServiceTest, AReplacedProductKeepsWhenItWasAdded) {
   const auto first = Put(Make("p", "Bread"));
   ASSERT_TRUE(first.ok()) << first.status();

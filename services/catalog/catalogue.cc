@@ -1,6 +1,9 @@
 #include "services/catalog/catalogue.h"
 
 #include <algorithm>
+#include <bit>
+
+#include "platform/base/hash.h"
 
 namespace starling::catalog {
 
@@ -14,13 +17,53 @@ size_t Catalogue::ChunkOf(std::string_view product_id) const {
 }
 
 const v1::Product* Catalogue::Find(std::string_view product_id) const {
-  if (chunks_.empty()) return nullptr;
-  const Chunk& chunk = *chunks_[ChunkOf(product_id)];
-  const auto at = std::lower_bound(chunk.begin(), chunk.end(), product_id,
-                                   [](const ProductPointer& product, std::string_view id) {
-                                     return product->product_id() < id;
-                                   });
-  return at != chunk.end() && (*at)->product_id() == product_id ? at->get() : nullptr;
+  if (groups_.empty()) return nullptr;
+  const uint64_t hash = Hash64(product_id);
+  for (const Hashed& entry : *BucketOf(hash)) {
+    if (entry.hash == hash && entry.product->product_id() == product_id) return entry.product.get();
+  }
+  return nullptr;
+}
+
+void Catalogue::Index(const Catalogue& before, const Changes& changes) {
+  const size_t wanted = std::bit_ceil(std::max<size_t>(1, size_ / kPerBucket / kPerGroup));
+  if (wanted > before.groups_.size()) {
+    groups_.resize(wanted);
+    std::vector<Bucket> buckets(wanted * kPerGroup);
+    for (const auto& chunk : chunks_) {
+      for (const ProductPointer& product : *chunk) {
+        const uint64_t hash = Hash64(product->product_id());
+        buckets[GroupOf(hash) * kPerGroup + hash % kPerGroup].push_back({hash, product});
+      }
+    }
+    for (size_t g = 0; g < wanted; ++g) {
+      auto group = std::make_shared<Group>();
+      for (size_t b = 0; b < kPerGroup; ++b) {
+        Bucket& bucket = buckets[g * kPerGroup + b];
+        bucket.shrink_to_fit();
+        (*group)[b] = std::make_shared<const Bucket>(std::move(bucket));
+      }
+      groups_[g] = std::move(group);
+    }
+    return;
+  }
+  groups_ = before.groups_;
+  std::map<size_t, std::shared_ptr<Group>> changed;  // by the place in groups_
+  std::map<const Bucket*, std::shared_ptr<Bucket>> copies;
+  for (const auto& [id, product] : changes) {
+    const uint64_t hash = Hash64(id);
+    auto& group = changed[GroupOf(hash)];
+    if (group == nullptr) group = std::make_shared<Group>(*groups_[GroupOf(hash)]);
+    auto& place = (*group)[hash % kPerGroup];
+    auto& bucket = copies[BucketOf(hash).get()];
+    if (bucket == nullptr) {
+      bucket = std::make_shared<Bucket>(*place);
+      place = bucket;
+    }
+    std::erase_if(*bucket, [&](const Hashed& old) { return old.product->product_id() == id; });
+    if (product != nullptr) bucket->push_back({hash, product});
+  }
+  for (auto& [at, group] : changed) groups_[at] = std::move(group);
 }
 
 Catalogue Catalogue::With(const Changes& changes, int64_t sequence) const {
@@ -68,6 +111,7 @@ Catalogue Catalogue::With(const Changes& changes, int64_t sequence) const {
       if (from != to) next.chunks_.push_back(std::make_shared<const Chunk>(from, to));
     }
   }
+  next.Index(*this, changes);
   return next;
 }
 

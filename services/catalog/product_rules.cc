@@ -18,6 +18,7 @@ constexpr size_t kMaxUrl = 2'000;
 constexpr int kMaxCategories = 16;
 constexpr size_t kMaxAttributes = 64;
 constexpr int kMaxNanos = 999'999'999;
+constexpr ProductFields kAllFields = ~ProductFields{0};
 
 bool HasControl(std::string_view text) {
   return std::any_of(text.begin(), text.end(),
@@ -141,6 +142,57 @@ Status ApplyMask(const v1::Product& from, const google::protobuf::FieldMask& mas
     reflection.SwapFields(&selected, &to, {field});
   }
   return OkStatus();
+}
+
+StatusOr<ProductFields> ParseReadMask(const google::protobuf::FieldMask& mask) {
+  static const auto* const kFields = [] {
+    auto* fields = new std::vector<std::pair<std::string, ProductFields>>;
+    const google::protobuf::Descriptor& type = *v1::Product::descriptor();
+    for (int i = 0; i < type.field_count(); ++i)
+      fields->emplace_back(type.field(i)->name(), 1U << type.field(i)->number());
+    return fields;
+  }();
+  ProductFields wanted = 0;
+  for (const std::string& path : mask.paths()) {
+    if (path == "*") return kAllFields;
+    const auto at = std::find_if(kFields->begin(), kFields->end(),
+                                 [&](const auto& field) { return field.first == path; });
+    if (at == kFields->end()) {
+      std::vector<std::string> names;
+      for (const auto& field : *kFields) names.push_back(field.first);
+      return InvalidField("read_mask", "'{}' is no field of a product{}", path,
+                          DidYouMean(path, names));
+    }
+    wanted |= at->second;
+  }
+  return wanted == 0 ? kAllFields : wanted;
+}
+
+void CopyFields(const v1::Product& from, ProductFields fields, v1::Product& to) {
+  if (fields == kAllFields) {
+    to = from;
+    return;
+  }
+  using P = v1::Product;
+  const auto wants = [&](int number) { return (fields & 1U << number) != 0; };
+  const auto text = [&](int number, const std::string& (P::*get)() const,
+                        std::string* (P::*mutable_field)()) {
+    if (wants(number) && !(from.*get)().empty()) *(to.*mutable_field)() = (from.*get)();
+  };
+  to.set_product_id(from.product_id());
+  text(P::kTitleFieldNumber, &P::title, &P::mutable_title);
+  text(P::kDescriptionFieldNumber, &P::description, &P::mutable_description);
+  text(P::kImageUrlFieldNumber, &P::image_url, &P::mutable_image_url);
+  text(P::kBrandFieldNumber, &P::brand, &P::mutable_brand);
+  text(P::kEtagFieldNumber, &P::etag, &P::mutable_etag);
+  if (wants(P::kCategoriesFieldNumber)) *to.mutable_categories() = from.categories();
+  if (wants(P::kAvailabilityFieldNumber)) to.set_availability(from.availability());
+  if (wants(P::kPriceFieldNumber) && from.has_price()) *to.mutable_price() = from.price();
+  if (wants(P::kAttributesFieldNumber)) *to.mutable_attributes() = from.attributes();
+  if (wants(P::kCreateTimeFieldNumber) && from.has_create_time())
+    *to.mutable_create_time() = from.create_time();
+  if (wants(P::kUpdateTimeFieldNumber) && from.has_update_time())
+    *to.mutable_update_time() = from.update_time();
 }
 
 bool SameContent(const v1::Product& a, const v1::Product& b) {

@@ -69,6 +69,9 @@ v1::RecommendResponse Rank(const LoadedModel& model, const v1::RecommendRequest&
   v1::RecommendResponse response;
   response.set_model(model.version.model());
   response.set_version(model.version.version());
+  response.set_data_until(model.recommender.settings().until);
+  response.set_knows_user(!request.user_id().empty() &&
+                          model.recommender.KnowsUser(request.user_id()));
   response.mutable_products()->Reserve(static_cast<int>(ranked.size()));
   for (const RankedItem& item : ranked) {
     v1::ScoredProduct& product = *response.add_products();
@@ -77,6 +80,8 @@ v1::RecommendResponse Rank(const LoadedModel& model, const v1::RecommendRequest&
     product.set_source(SourceOf(item.source));
     if (item.because.has_value()) {
       product.set_because_product_id(std::string(model.recommender.ItemId(*item.because)));
+      if (item.because_kind != learning::EventKind::kOther)
+        product.set_because_type(std::string(learning::Name(item.because_kind)));
     }
   }
   return response;

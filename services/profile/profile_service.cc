@@ -247,7 +247,8 @@ Task<StatusOr<v1::GetHistoryResponse>> ProfileService::GetHistory(
     co_return InvalidField("limit", "{} is outside 0 to {}", request.limit(), kHistory);
   }
   const int limit = request.limit() == 0 ? kDefaultHistory : request.limit();
-  if (auto known = recent_.Find(request.user_id(), limit)) co_return *std::move(known);
+  const google::protobuf::Timestamp* const after = request.has_after() ? &request.after() : nullptr;
+  if (auto known = recent_.Find(request.user_id(), limit, after)) co_return *std::move(known);
   RecentHistory::Load load = recent_.Begin(request.user_id());
   StatusOr<v1::GetHistoryResponse> history = co_await database_->Read(
       [&](sql::Connection& connection) -> StatusOr<v1::GetHistoryResponse> {
@@ -255,7 +256,12 @@ Task<StatusOr<v1::GetHistoryResponse>> ProfileService::GetHistory(
       });
   if (!history.ok()) co_return history;
   recent_.End(std::move(load), *history);
-  while (history->interactions_size() > limit) history->mutable_interactions()->RemoveLast();
+  auto& interactions = *history->mutable_interactions();
+  const auto end = std::find_if(interactions.begin(), interactions.end(), [&](const auto& each) {
+    return !IsNewer(each.occurred_at(), after);
+  });
+  const int count = std::min(limit, static_cast<int>(end - interactions.begin()));
+  interactions.DeleteSubrange(count, interactions.size() - count);
   co_return history;
 }
 

@@ -3,14 +3,10 @@
 #include <algorithm>
 
 namespace starling::profile {
-namespace {
 
-bool IsNewer(const v1::Interaction& a, const v1::Interaction& b) {
-  return std::pair(a.occurred_at().seconds(), a.occurred_at().nanos()) >
-         std::pair(b.occurred_at().seconds(), b.occurred_at().nanos());
+bool IsNewer(const google::protobuf::Timestamp& a, const google::protobuf::Timestamp* b) {
+  return b == nullptr || std::pair(a.seconds(), a.nanos()) > std::pair(b->seconds(), b->nanos());
 }
-
-}  // namespace
 
 RecentHistory::RecentHistory(size_t users, int per_user)
     : users_per_shard_(users / std::tuple_size_v<decltype(shards_)>), per_user_(per_user) {}
@@ -25,15 +21,21 @@ RecentHistory::Load::~Load() {
   (void)Finish(shard, user_id_);
 }
 
-std::optional<v1::GetHistoryResponse> RecentHistory::Find(std::string_view user_id, int limit) {
-  if (limit > per_user_) return std::nullopt;
+std::optional<v1::GetHistoryResponse> RecentHistory::Find(
+    std::string_view user_id, int limit, const google::protobuf::Timestamp* after) {
   Shard& shard = ShardOf(user_id);
   const std::lock_guard lock(shard.mutex);
   const auto at = shard.at.find(user_id);
   if (at == shard.at.end()) return std::nullopt;
   shard.users.splice(shard.users.begin(), shard.users, at->second);
   const auto& newest = at->second->newest;
-  const int count = std::min(limit, static_cast<int>(newest.size()));
+  const auto end = std::find_if(newest.begin(), newest.end(), [&](const v1::Interaction& each) {
+    return !IsNewer(each.occurred_at(), after);
+  });
+  // All that is held is newer, and what is not held may be so too.
+  if (limit > per_user_ && end == newest.end() && newest.size() >= static_cast<size_t>(per_user_))
+    return std::nullopt;
+  const int count = std::min(limit, static_cast<int>(end - newest.begin()));
   v1::GetHistoryResponse response;
   response.mutable_interactions()->Reserve(count);
   for (int i = 0; i < count; ++i) *response.add_interactions() = newest[static_cast<size_t>(i)];
@@ -80,7 +82,7 @@ void RecentHistory::Add(std::string_view user_id, const v1::Interaction& interac
   auto& newest = at->second->newest;
   // Of two at one time the later committed is the newer, as the database orders them.
   const auto place = std::find_if(newest.begin(), newest.end(), [&](const v1::Interaction& other) {
-    return !IsNewer(other, interaction);
+    return !IsNewer(other.occurred_at(), &interaction.occurred_at());
   });
   newest.insert(place, interaction);
   if (newest.size() > static_cast<size_t>(per_user_)) newest.pop_back();

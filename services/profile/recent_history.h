@@ -1,6 +1,6 @@
 // The newest interactions of users who are seen often, in memory: what a recommendation asks for.
 //
-//   if (auto known = recent.Find(user_id, limit)) co_return *known;
+//   if (auto known = recent.Find(user_id, limit, after)) co_return *known;
 //   RecentHistory::Load load = recent.Begin(user_id);      // before the database is read
 //   ... read ...
 //   recent.End(std::move(load), response);                 // kept, unless the user did something
@@ -24,6 +24,9 @@
 
 namespace starling::profile {
 
+// Whether a is after b; everything is after nullptr.
+bool IsNewer(const google::protobuf::Timestamp& a, const google::protobuf::Timestamp* b);
+
 class RecentHistory {
  public:
   RecentHistory(size_t users, int per_user);
@@ -44,9 +47,10 @@ class RecentHistory {
     std::string user_id_;
   };
 
-  // The newest `limit`, newest first; nothing when the user is not held, or `limit` is above
-  // per_user.
-  std::optional<v1::GetHistoryResponse> Find(std::string_view user_id, int limit);
+  // The newest `limit` of what was done after `*after` (nullptr: ever), newest first; nothing when
+  // the user is not held, or more may be in the database than is held.
+  std::optional<v1::GetHistoryResponse> Find(std::string_view user_id, int limit,
+                                             const google::protobuf::Timestamp* after = nullptr);
   Load Begin(std::string_view user_id);
   // `newest` is what the database had, newest first, at least per_user of it when there is so much.
   void End(Load load, const v1::GetHistoryResponse& newest);

@@ -43,6 +43,20 @@ TEST(RecentHistory, KeepsTheNewestInOrder) {
   EXPECT_EQ(Ids(recent.Find("u", 4)), "not held") << "more than it keeps";
 }
 
+TEST(RecentHistory, GivesOnlyWhatIsNewerThanATime) {
+  RecentHistory recent(160, 3);
+  Load(recent, "u", {At(5, "e"), At(4, "d"), At(3, "c")});
+  google::protobuf::Timestamp after;
+  after.set_seconds(4);
+  EXPECT_EQ(Ids(recent.Find("u", 3, &after)), "e ");
+  EXPECT_EQ(Ids(recent.Find("u", 500, &after)), "e ") << "what is not held is older";
+  after.set_seconds(5);
+  EXPECT_EQ(Ids(recent.Find("u", 3, &after)), "");
+  after.set_seconds(2);
+  EXPECT_EQ(Ids(recent.Find("u", 2, &after)), "e d ");
+  EXPECT_EQ(Ids(recent.Find("u", 500, &after)), "not held") << "there may be more of it";
+}
+
 TEST(RecentHistory, ForgetsAReadThatAnEventOvertook) {
   RecentHistory recent(160, 3);
   {

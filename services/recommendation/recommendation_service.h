@@ -7,6 +7,9 @@
 //   inference                       the user's last good answer, then popular   "inference"
 //   catalog                         products as they were when last read        "catalog"
 //
+// A user whom the model knows needs but the newest history: how far the model's knowledge goes is in
+// the last good answer, and an answer that says otherwise has the whole history read.
+//
 // Owns no durable data: impressions and last good answers are kept in memory, bounded. Tells the
 // topic "recommendations" what was served, off the path of the request.
 #pragma once
@@ -22,6 +25,7 @@
 #include "platform/host/hosted_service.h"
 #include "services/recommendation/bounded_cache.h"
 #include "services/recommendation/impressions.h"
+#include "services/recommendation/product_memory.h"
 #include "services/recommendation/rules.h"
 #include "services/recommendation/served_log.h"
 
@@ -49,16 +53,20 @@ class RecommendationService final : public v1::Recommendation, public host::Host
  private:
   struct Ask;     // what is asked for
   struct Answer;  // what is known so far
-  using Ranked = std::vector<inference::v1::ScoredProduct>;
+  using ProductMask = google::protobuf::FieldMask;
+  using Ranked = inference::v1::RecommendResponse;
 
   Task<StatusOr<v1::RecommendResponse>> Compose(CallContext& context, const Ask& ask);
+  // What the user did after `answer.after`, and what of it keeps products out.
   Task<void> ReadHistory(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> Rank(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> AddPopular(CallContext& context, const Ask& ask, Answer& answer);
-  Task<void> ReadProducts(CallContext& context, const Ask& ask, Answer& answer);
+  Task<void> ReadProducts(CallContext& context, const Ask& ask, Answer& answer,
+                          std::vector<std::string_view> ids, const ProductMask& mask);
+  // Reads products of the best candidates, more of them while the rules want more, and chooses.
+  Task<void> ChooseItems(CallContext& context, const Ask& ask, Answer& answer);
   v1::RecommendResponse Write(const Ask& ask, Answer& answer);
-  // For the day when catalog does not answer.
-  void Remember(const catalog::v1::Product& product);
+  void Tell(CallContext& context, const Ask& ask, const v1::RecommendResponse& response);
   Task<Status> Consume(std::span<const messaging::Delivered> events);
 
   host::Environment& environment_;
@@ -68,7 +76,7 @@ class RecommendationService final : public v1::Recommendation, public host::Host
   std::shared_ptr<features::v1::Features> features_;
   std::shared_ptr<inference::v1::Inference> inference_;
   BoundedCache<Ranked> last_good_;
-  BoundedCache<catalog::v1::Product> products_;
+  ProductMemory products_;
   struct Popular {
     std::vector<std::string> product_ids;
     Instant read_at{};

@@ -36,7 +36,13 @@ class FakeProfile final : public profile::v1::Profile {
   using Empty = google::protobuf::Empty;
   Task<StatusOr<profile::v1::GetHistoryResponse>> GetHistory(
       CallContext&, const profile::v1::GetHistoryRequest& request) override {
-    return mood.Answer(histories[request.user_id()]);
+    asked_after.push_back(request.has_after() ? request.after().seconds() : -1);
+    profile::v1::GetHistoryResponse newest;
+    for (const auto& interaction : histories[request.user_id()].interactions()) {
+      if (interaction.occurred_at().seconds() > asked_after.back())
+        *newest.add_interactions() = interaction;
+    }
+    return mood.Answer(std::move(newest));
   }
 #define STARLING_NOT_ASKED(Response, Method, Request)                      \
   Task<StatusOr<Response>> Method(CallContext&, const Request&) override { \
@@ -54,6 +60,7 @@ class FakeProfile final : public profile::v1::Profile {
   STARLING_NOT_ASKED(profile::v1::ResolvedSession, ResolveSession,
                      profile::v1::ResolveSessionRequest)
   std::map<std::string, profile::v1::GetHistoryResponse> histories;
+  std::vector<int64_t> asked_after;  // -1: everything
   Mood mood;
 };
 
@@ -63,6 +70,7 @@ class FakeCatalog final : public catalog::v1::Catalog {
   Task<StatusOr<catalog::v1::BatchGetProductsResponse>> BatchGetProducts(
       CallContext&, const catalog::v1::BatchGetProductsRequest& request) override {
     catalog::v1::BatchGetProductsResponse response;
+    asked.emplace_back(request.product_ids().begin(), request.product_ids().end());
     for (const std::string& id : request.product_ids()) {
       if (products.contains(id)) *response.add_products() = products[id];
     }
@@ -82,6 +90,7 @@ class FakeCatalog final : public catalog::v1::Catalog {
     co_return OkStatus();
   }
   std::map<std::string, Product> products;
+  std::vector<std::vector<std::string>> asked;
   Mood mood;
 };
 
@@ -152,10 +161,12 @@ class RecommendationServiceTest : public host::ServiceTest<RecommendationService
     product.set_score(static_cast<float>(1 - 0.1 * inference_->ranked.products_size()));
     return product;
   }
-  void Did(const std::string& user, const std::string& type, const std::string& id) {
+  void Did(const std::string& user, const std::string& type, const std::string& id,
+           int64_t at = 0) {
     auto& interaction = *profile_->histories[user].add_interactions();
     interaction.set_type(type);
     interaction.set_product_id(id);
+    interaction.mutable_occurred_at()->set_seconds(at);
   }
   StatusOr<v1::RecommendResponse> Ask(const std::string& user, int limit = 3,
                                       const std::string& placement = "home",
@@ -225,6 +236,61 @@ TEST_F(RecommendationServiceTest, LeavesOutWhatIsBoughtBlockedSoldOutOrGone) {
   // The model was told not to give a and b; this one does, as one that is being swapped might.
   EXPECT_THAT(Ids(Ask("bob", 6)), Not(testing::Contains("c")));
   EXPECT_THAT(Ids(Ask("bob", 6)), Not(testing::Contains("d")));
+}
+
+TEST_F(RecommendationServiceTest, AsksOnlyForWhatTheModelDoesNotKnow) {
+  inference_->ranked.set_knows_user(true);
+  inference_->ranked.set_data_until(100);
+  inference_->ranked.mutable_products(0)->set_because_product_id("m");
+  inference_->ranked.mutable_products(0)->set_because_type("cart");
+  Did("ada", "view", "x", 200);
+  Did("ada", "purchase", "y", 50);
+  Begin({{"recommendation.allow_repeats", "true"}});
+  ASSERT_TRUE(Ask("ada", 2).ok());
+  EXPECT_EQ(inference_->asked.signals_size(), 2) << "of the first answer, nothing is known";
+  const auto answer = Ask("ada", 2);
+  EXPECT_THAT(profile_->asked_after, ElementsAre(-1, 100));
+  ASSERT_EQ(inference_->asked.signals_size(), 1);
+  EXPECT_EQ(inference_->asked.signals(0).product_id(), "x");
+  EXPECT_EQ(answer->items(0).reason(), "because you put into your cart Product m")
+      << "the model says what the history no longer does";
+
+  // Another version, of older data.
+  inference_->ranked.set_data_until(40);
+  ASSERT_TRUE(Ask("ada", 2).ok());
+  EXPECT_THAT(profile_->asked_after, ElementsAre(-1, 100, 100, -1));
+  EXPECT_EQ(inference_->asked.signals_size(), 2) << "ranked again, with all";
+  ASSERT_TRUE(Ask("ada", 2).ok());
+  EXPECT_EQ(profile_->asked_after.back(), 40);
+
+  inference_->ranked.set_knows_user(false);
+  ASSERT_TRUE(Ask("ada", 2).ok());
+  EXPECT_EQ(inference_->asked.signals_size(), 2);
+  ASSERT_TRUE(Ask("ada", 2).ok());
+  EXPECT_EQ(profile_->asked_after.back(), -1);
+}
+
+TEST_F(RecommendationServiceTest, WhatWasBoughtLongAgoDoesNotComeBackAsPopular) {
+  inference_->ranked.set_knows_user(true);
+  inference_->ranked.set_data_until(100);
+  Did("ada", "purchase", "d", 50);
+  Begin();
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(Ids(Ask("ada", 5)), ElementsAre("a", "b", "c", "e")) << "d is popular, and bought";
+  }
+}
+
+TEST_F(RecommendationServiceTest, ReadsMoreProductsOnlyWhenTheRulesWantMore) {
+  for (const char* id : {"d", "e", "m"}) RankNext(id);
+  Begin();
+  EXPECT_THAT(Ids(Ask("ada", 2)), ElementsAre("a", "b"));
+  ASSERT_EQ(catalog_->asked.size(), 1u);
+  EXPECT_THAT(catalog_->asked[0], ElementsAre("a", "b", "c"));
+  Stock("a", catalog::v1::AVAILABILITY_OUT_OF_STOCK);
+  Stock("b", catalog::v1::AVAILABILITY_DISCONTINUED);
+  EXPECT_THAT(Ids(Ask("ada", 2)), ElementsAre("c", "d"));
+  ASSERT_EQ(catalog_->asked.size(), 3u);
+  EXPECT_THAT(catalog_->asked[2], ElementsAre("d", "e", "m"));
 }
 
 TEST_F(RecommendationServiceTest, RepeatsWhatWasBoughtWhereTheShopWantsIt) {

@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string_view>
-#include <unordered_map>
+#include <utility>
 
 #include "platform/base/nearest.h"
 
@@ -52,20 +52,17 @@ double WeightOf(std::string_view type, const RecommendationConfig& config) {
   return 0;
 }
 
-std::vector<inference::v1::Signal> SignalsOf(const profile::v1::GetHistoryResponse& history,
-                                             const RecommendationConfig& config) {
-  std::vector<inference::v1::Signal> signals;
-  signals.reserve(static_cast<size_t>(history.interactions_size()));
+void AddSignals(const profile::v1::GetHistoryResponse& history, const RecommendationConfig& config,
+                google::protobuf::RepeatedPtrField<inference::v1::Signal>& signals) {
   for (const profile::v1::Interaction& interaction : history.interactions()) {
     const double weight = WeightOf(interaction.type(), config);
     if (weight <= 0 || interaction.product_id().empty()) continue;
-    inference::v1::Signal& signal = signals.emplace_back();
+    inference::v1::Signal& signal = *signals.Add();
     signal.set_product_id(interaction.product_id());
     signal.set_weight(static_cast<float>(weight));
     signal.set_type(interaction.type());
     signal.set_occurred_at(interaction.occurred_at().seconds());
   }
-  return signals;
 }
 
 bool CanBeBought(const catalog::v1::Product& product) {
@@ -73,16 +70,26 @@ bool CanBeBought(const catalog::v1::Product& product) {
          product.availability() != catalog::v1::AVAILABILITY_DISCONTINUED;
 }
 
-std::vector<size_t> Choose(std::span<const Candidate> candidates, size_t limit, double max_share) {
+Choice Choose(std::span<const Candidate> candidates, size_t limit, double max_share) {
   const auto most =
       static_cast<size_t>(std::max(1.0, std::ceil(max_share * static_cast<double>(limit))));
-  std::vector<size_t> chosen, left_out;
-  std::unordered_map<std::string_view, size_t> of_category;
+  Choice choice;
+  std::vector<size_t>& chosen = choice.shown;
+  chosen.reserve(limit);
+  std::vector<size_t> left_out;
+  // Few categories come in one answer: looking through them is cheaper than hashing.
+  std::vector<std::pair<std::string_view, size_t>> of_category;
+  const auto count_of = [&](std::string_view category) -> size_t& {
+    for (auto& [known, count] : of_category) {
+      if (known == category) return count;
+    }
+    return of_category.emplace_back(category, 0).second;
+  };
   for (const bool pinned : {true, false}) {
     for (size_t i = 0; i < candidates.size() && chosen.size() < limit; ++i) {
       if (candidates[i].pinned != pinned) continue;
       const std::string_view category = CategoryOf(*candidates[i].product);
-      size_t& count = of_category[category];
+      size_t& count = count_of(category);
       if (!pinned && !category.empty() && count >= most) {
         left_out.push_back(i);
         continue;
@@ -91,11 +98,12 @@ std::vector<size_t> Choose(std::span<const Candidate> candidates, size_t limit, 
       chosen.push_back(i);
     }
   }
+  choice.settled = chosen.size() >= limit;
   for (const size_t i : left_out) {
     if (chosen.size() >= limit) break;
     chosen.push_back(i);
   }
-  return chosen;
+  return choice;
 }
 
 std::string Reason(inference::v1::Source source, std::string_view type, std::string_view title,

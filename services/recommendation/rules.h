@@ -1,8 +1,8 @@
 // The business rules of recommendations, as pure functions: what a history says, which candidates
 // may be shown, and why.
 //
-//   std::vector<Signal> signals = SignalsOf(history, config);
-//   std::vector<size_t> shown = Choose(candidates, limit, config.max_category_share);
+//   AddSignals(history, config, *request.mutable_signals());
+//   std::vector<size_t> shown = Choose(candidates, limit, config.max_category_share).shown;
 //
 // Costs a few microseconds for a hundred candidates.
 #pragma once
@@ -28,9 +28,9 @@ std::string_view Name(Placement placement);
 // What a kind of event says; 0 for those that say nothing.
 double WeightOf(std::string_view type, const RecommendationConfig& config);
 
-// A history, newest first, as signals.
-std::vector<inference::v1::Signal> SignalsOf(const profile::v1::GetHistoryResponse& history,
-                                             const RecommendationConfig& config);
+// Adds a history, newest first, as signals.
+void AddSignals(const profile::v1::GetHistoryResponse& history, const RecommendationConfig& config,
+                google::protobuf::RepeatedPtrField<inference::v1::Signal>& signals);
 
 // Whether a product can be shown to somebody who wants to buy now.
 bool CanBeBought(const catalog::v1::Product& product);
@@ -44,7 +44,13 @@ struct Candidate {
 // Which candidates are shown, best first: at most `limit`, at most a share of them from one
 // category (the widest one; at least one of each). Where the share leaves places empty, they are
 // filled with what it left out, in order.
-std::vector<size_t> Choose(std::span<const Candidate> candidates, size_t limit, double max_share);
+struct Choice {
+  std::vector<size_t> shown;
+  // Whether all places were filled without what the share left out: more candidates would change
+  // nothing.
+  bool settled = false;
+};
+Choice Choose(std::span<const Candidate> candidates, size_t limit, double max_share);
 
 // "because you bought Whole milk", "popular now": short and true. `title` is that of the product
 // which counted most, `type` what the user did with it; both empty when unknown.

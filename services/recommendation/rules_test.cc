@@ -37,8 +37,9 @@ TEST(Rules, WeighWhatUsersDidByItsKind) {
     interaction.set_product_id(id);
     interaction.mutable_occurred_at()->set_seconds(7);
   }
-  const auto signals = SignalsOf(history, config);
-  ASSERT_EQ(signals.size(), 2u);
+  google::protobuf::RepeatedPtrField<inference::v1::Signal> signals;
+  AddSignals(history, config, signals);
+  ASSERT_EQ(signals.size(), 2);
   EXPECT_EQ(signals[0].product_id(), "a");
   EXPECT_FLOAT_EQ(signals[0].weight(), 1);
   EXPECT_EQ(signals[1].product_id(), "c");
@@ -51,12 +52,21 @@ TEST(Rules, ShowNoMoreOfACategoryThanItsShareWhileOthersAreThere) {
                               In("d", "y"), In("e", ""),  In("f", "")};
   std::vector<Candidate> candidates;
   for (const Product& product : products) candidates.push_back({&product});
-  EXPECT_THAT(Choose(candidates, 4, 0.5), ElementsAre(0, 1, 3, 4));
-  EXPECT_THAT(Choose(candidates, 4, 1), ElementsAre(0, 1, 2, 3));
-  EXPECT_THAT(Choose(candidates, 4, 0), ElementsAre(0, 3, 4, 5)) << "at least one of each";
-  EXPECT_THAT(Choose(candidates, 10, 0.1), ElementsAre(0, 3, 4, 5, 1, 2))
+  EXPECT_THAT(Choose(candidates, 4, 0.5).shown, ElementsAre(0, 1, 3, 4));
+  EXPECT_THAT(Choose(candidates, 4, 1).shown, ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(Choose(candidates, 4, 0).shown, ElementsAre(0, 3, 4, 5)) << "at least one of each";
+  EXPECT_THAT(Choose(candidates, 10, 0.1).shown, ElementsAre(0, 3, 4, 5, 1, 2))
       << "rather one too many of a category than an empty place";
-  EXPECT_THAT(Choose({}, 4, 0.5), ElementsAre());
+  EXPECT_THAT(Choose({}, 4, 0.5).shown, ElementsAre());
+}
+
+TEST(Rules, TellWhetherMoreCandidatesWouldChangeTheChoice) {
+  const Product products[] = {In("a", "x"), In("b", "x"), In("c", "x"), In("d", "y")};
+  std::vector<Candidate> candidates;
+  for (const Product& product : products) candidates.push_back({&product});
+  EXPECT_TRUE(Choose(candidates, 2, 0.5).settled);
+  EXPECT_FALSE(Choose(candidates, 4, 0.5).settled) << "c filled a place";
+  EXPECT_FALSE(Choose(candidates, 5, 1).settled) << "a place is empty";
 }
 
 TEST(Rules, BeginWithWhatThePinnedProductsAre) {
@@ -64,8 +74,8 @@ TEST(Rules, BeginWithWhatThePinnedProductsAre) {
   std::vector<Candidate> candidates;
   for (const Product& product : products) candidates.push_back({&product});
   candidates[2].pinned = candidates[3].pinned = true;
-  EXPECT_THAT(Choose(candidates, 3, 0.34), ElementsAre(2, 3, 0));
-  EXPECT_THAT(Choose(candidates, 1, 0.34), ElementsAre(2));
+  EXPECT_THAT(Choose(candidates, 3, 0.34).shown, ElementsAre(2, 3, 0));
+  EXPECT_THAT(Choose(candidates, 1, 0.34).shown, ElementsAre(2));
 }
 
 TEST(Rules, SayWhyInAFewTrueWords) {
