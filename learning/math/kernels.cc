@@ -39,6 +39,49 @@ struct Ops {
     return lanes[0];
   }
 
+  static STARLING_INLINE float Largest(const float* values, size_t size) {
+    Vec largest0 = {};
+    Vec largest1 = {};
+    Vec x0, x1;
+    size_t i = 0;
+    for (; i + 2 * kLanes <= size; i += 2 * kLanes) {
+      Load(values + i, x0);
+      Load(values + i + kLanes, x1);
+      largest0 = x0 > largest0 ? x0 : largest0;
+      largest1 = x1 > largest1 ? x1 : largest1;
+    }
+    largest0 = largest1 > largest0 ? largest1 : largest0;
+    float lanes[kLanes];
+    Store(largest0, lanes);
+    float largest = 0;
+    for (size_t lane = 0; lane < kLanes; ++lane) largest = std::max(largest, lanes[lane]);
+    for (; i < size; ++i) largest = std::max(largest, values[i]);
+    return largest;
+  }
+
+  static STARLING_INLINE size_t FindAtLeast(const float* values, size_t begin, size_t size,
+                                            float bar) {
+    typedef int32_t Mask __attribute__((vector_size(kBytes)));
+    constexpr size_t kStep = 4 * kLanes;
+    size_t i = begin;
+    Vec x0, x1, x2, x3;
+    for (; i + kStep <= size; i += kStep) {
+      Load(values + i, x0);
+      Load(values + i + kLanes, x1);
+      Load(values + i + 2 * kLanes, x2);
+      Load(values + i + 3 * kLanes, x3);
+      const Mask any = (x0 >= bar) | (x1 >= bar) | (x2 >= bar) | (x3 >= bar);
+      uint64_t halves[kBytes / 8];
+      std::memcpy(halves, &any, sizeof(halves));
+      uint64_t hit = 0;
+#pragma GCC unroll 8
+      for (size_t h = 0; h < kBytes / 8; ++h) hit |= halves[h];
+      if (hit != 0) break;
+    }
+    while (i < size && !(values[i] >= bar)) ++i;
+    return i;
+  }
+
   static STARLING_INLINE float Dot(const float* a, const float* b, size_t size) {
     Vec sum0 = {};
     Vec sum1 = {};
@@ -309,38 +352,46 @@ struct Ops {
   }
 };
 
-#define STARLING_KERNELS(Level, bytes, attribute)                                           \
-  attribute float Dot##Level(const float* a, const float* b, size_t size) {                 \
-    return Ops<bytes>::Dot(a, b, size);                                                     \
-  }                                                                                         \
-  attribute void Axpy##Level(float alpha, const float* x, float* y, size_t size) {          \
-    Ops<bytes>::Axpy(alpha, x, y, size);                                                    \
-  }                                                                                         \
-  attribute void ScoreRows##Level(const float* rows, size_t count, size_t dimension,        \
-                                  const float* query, float* scores) {                      \
-    Ops<bytes>::ScoreRows(rows, count, dimension, query, scores);                           \
-  }                                                                                         \
-  attribute void SolveExactly##Level(const RowProblem& problem, float* scratch, float* w) { \
-    Ops<bytes>::SolveExactly(problem, scratch, w);                                          \
-  }                                                                                         \
-  attribute void SolveByCg##Level(const RowProblem& problem, int steps, float* scratch,     \
-                                  float* w) {                                               \
-    Ops<bytes>::SolveByCg(problem, steps, scratch, w);                                      \
-  }                                                                                         \
-  attribute void FactorMatrix##Level(const RowProblem& problem, float* a) {                 \
-    Ops<bytes>::BuildMatrix(problem, a);                                                    \
-    Ops<bytes>::FactorCholesky(a, problem.dimension);                                       \
-  }                                                                                         \
-  attribute void SolveFactored##Level(const float* a, size_t size, float* x) {              \
-    Ops<bytes>::SolveFactored(a, size, x);                                                  \
-  }                                                                                         \
-  constexpr Kernels k##Level = {#Level,                                                     \
-                                Dot##Level,                                                 \
-                                Axpy##Level,                                                \
-                                ScoreRows##Level,                                           \
-                                SolveExactly##Level,                                        \
-                                SolveByCg##Level,                                           \
-                                FactorMatrix##Level,                                        \
+#define STARLING_KERNELS(Level, bytes, attribute)                                                  \
+  attribute float Dot##Level(const float* a, const float* b, size_t size) {                        \
+    return Ops<bytes>::Dot(a, b, size);                                                            \
+  }                                                                                                \
+  attribute void Axpy##Level(float alpha, const float* x, float* y, size_t size) {                 \
+    Ops<bytes>::Axpy(alpha, x, y, size);                                                           \
+  }                                                                                                \
+  attribute void ScoreRows##Level(const float* rows, size_t count, size_t dimension,               \
+                                  const float* query, float* scores) {                             \
+    Ops<bytes>::ScoreRows(rows, count, dimension, query, scores);                                  \
+  }                                                                                                \
+  attribute float Largest##Level(const float* values, size_t size) {                               \
+    return Ops<bytes>::Largest(values, size);                                                      \
+  }                                                                                                \
+  attribute size_t FindAtLeast##Level(const float* values, size_t begin, size_t size, float bar) { \
+    return Ops<bytes>::FindAtLeast(values, begin, size, bar);                                      \
+  }                                                                                                \
+  attribute void SolveExactly##Level(const RowProblem& problem, float* scratch, float* w) {        \
+    Ops<bytes>::SolveExactly(problem, scratch, w);                                                 \
+  }                                                                                                \
+  attribute void SolveByCg##Level(const RowProblem& problem, int steps, float* scratch,            \
+                                  float* w) {                                                      \
+    Ops<bytes>::SolveByCg(problem, steps, scratch, w);                                             \
+  }                                                                                                \
+  attribute void FactorMatrix##Level(const RowProblem& problem, float* a) {                        \
+    Ops<bytes>::BuildMatrix(problem, a);                                                           \
+    Ops<bytes>::FactorCholesky(a, problem.dimension);                                              \
+  }                                                                                                \
+  attribute void SolveFactored##Level(const float* a, size_t size, float* x) {                     \
+    Ops<bytes>::SolveFactored(a, size, x);                                                         \
+  }                                                                                                \
+  constexpr Kernels k##Level = {#Level,                                                            \
+                                Dot##Level,                                                        \
+                                Axpy##Level,                                                       \
+                                ScoreRows##Level,                                                  \
+                                Largest##Level,                                                    \
+                                FindAtLeast##Level,                                                \
+                                SolveExactly##Level,                                               \
+                                SolveByCg##Level,                                                  \
+                                FactorMatrix##Level,                                               \
                                 SolveFactored##Level};
 
 STARLING_KERNELS(Baseline, 16, )

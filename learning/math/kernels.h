@@ -37,6 +37,10 @@ struct Kernels {
   // row of 64.
   void (*score_rows)(const float* rows, size_t count, size_t dimension, const float* query,
                      float* scores);
+  // The largest of the values, 0 at least.
+  float (*largest)(const float* values, size_t size);
+  // The first index from `begin` on whose value is `bar` or more; `size` when there is none.
+  size_t (*find_at_least)(const float* values, size_t begin, size_t size, float bar);
   // The exact minimiser by Cholesky, of the count x count system when that is clearly the smaller,
   // else of the dimension x dimension one. `scratch` needs RowScratch(problem) floats.
   void (*solve_exactly)(const RowProblem& problem, float* scratch, float* w);

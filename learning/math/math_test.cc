@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <Eigen/Dense>
+#include <algorithm>
+#include <random>
 #include <vector>
 
 #include "learning/math/dense.h"
@@ -114,6 +116,29 @@ TEST(Kernels, FactorOnceForSeveralRightSides) {
       const Eigen::VectorXd b = AsMatrix(x, 33, 1);
       kernels->solve_factored(a.data(), 33, x.data());
       EXPECT_LT(Distance(x, example.System().ldlt().solve(b)), 1e-4) << kernels->name;
+    }
+  }
+}
+
+TEST(Kernels, FindTheLargestAndWhatIsLargeEnough) {
+  std::mt19937 random(5);
+  std::uniform_real_distribution<float> uniform(0, 1);
+  for (const Kernels* kernels : RunnableKernels()) {
+    for (const size_t size : {0, 1, 7, 31, 64, 100, 1'000}) {
+      std::vector<float> values(size);
+      for (float& value : values) value = uniform(random) < 0.9F ? 0 : uniform(random);
+      float largest = 0;
+      for (const float value : values) largest = std::max(largest, value);
+      EXPECT_EQ(kernels->largest(values.data(), size), largest) << kernels->name << " " << size;
+      for (const float bar : {0.001F, 0.5F, 0.99F, 2.0F}) {
+        std::vector<size_t> expected, found;
+        for (size_t i = 0; i < size; ++i) {
+          if (values[i] >= bar) expected.push_back(i);
+        }
+        for (size_t i = 0; (i = kernels->find_at_least(values.data(), i, size, bar)) < size; ++i)
+          found.push_back(i);
+        EXPECT_EQ(found, expected) << kernels->name << " " << size << " " << bar;
+      }
     }
   }
 }

@@ -19,7 +19,6 @@ constexpr uint8_t kOffered = 8;
 // Popular items that are looked at beside those that the history speaks for.
 constexpr size_t kPopularCandidates = 200;
 
-constexpr size_t kBlock = 32;  // of scores that are looked at together
 constexpr size_t kRowsAhead = 2;
 constexpr size_t kPerCacheLine = 16;
 
@@ -37,14 +36,6 @@ void Keep(const RankedItem& item, size_t limit, std::vector<RankedItem>& best) {
   }
   best.push_back(item);
   std::push_heap(best.begin(), best.end(), Better);
-}
-
-// Whether a block has a score to look at; most have none.
-bool AnyAtLeast(const float* scores, size_t count, float bar) {
-  if (count != kBlock) return true;
-  int any = 0;
-  for (size_t i = 0; i < kBlock; ++i) any |= scores[i] >= bar ? 1 : 0;
-  return any != 0;
 }
 
 }  // namespace
@@ -87,10 +78,9 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
     for (uint64_t i = history_offsets_[*user]; i < end; ++i) {
       const float x = history_x_[i] * aged;
       // What was bought stays bought, however long ago.
-      const float goals =
-          history_goals_[i] > 0
-              ? std::max(history_goals_[i] * goals_aged, std::numeric_limits<float>::min())
-              : 0;
+      const float goals = history_goals_[i] > 0 ? std::max(history_goals_[i] * goals_aged,
+                                                           std::numeric_limits<float>::min())
+                                                : 0;
       scratch.history.push_back(
           {history_items_[i], history_weights_[i], x > 0 ? x : 0, goals, EventKind::kOther});
       scratch.position[history_items_[i]] = static_cast<uint32_t>(scratch.history.size());
@@ -116,8 +106,8 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
       known.weight = weight;
       known.kind = signal.kind;
     }
-    known.x = std::max(
-        known.x, known.weight * static_cast<float>(Decay(settings_.half_life, time, now)));
+    known.x =
+        std::max(known.x, known.weight * static_cast<float>(Decay(settings_.half_life, time, now)));
     if (settings_.goal == Goal::kAnything || signal.kind == EventKind::kPurchase) {
       known.goals += std::max(static_cast<float>(Decay(settings_.repeat_half_life, time, now)),
                               std::numeric_limits<float>::min());
@@ -218,17 +208,7 @@ float Recommender::LargestMain(const RankScratch& scratch) const {
     for (const uint32_t item : scratch.touched) largest = std::max(largest, scores[item]);
     return largest;
   }
-  // Side by side, since one maximum after the other waits for each.
-  constexpr size_t kLanes = 16;
-  float lanes[kLanes] = {};
-  size_t i = 0;
-  for (; i + kLanes <= items(); i += kLanes) {
-    for (size_t lane = 0; lane < kLanes; ++lane) {
-      lanes[lane] = scores[i + lane] > lanes[lane] ? scores[i + lane] : lanes[lane];
-    }
-  }
-  for (; i < items(); ++i) largest = std::max(largest, scores[i]);
-  return std::max(largest, *std::max_element(lanes, lanes + kLanes));
+  return BestKernels().largest(scores, items());
 }
 
 // Takes the best by score and leaves scratch.scores all 0.
@@ -255,35 +235,30 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
   float least = 0;  // what an item must have to be among the best so far
   const uint8_t wanted = query.candidates.empty() ? 0 : kCandidate;
   const Source main_source = factors_.has_value() ? Source::kFactors : Source::kSimilar;
+  // Whether it is among the best so far.
   const auto offer = [&](uint32_t item, float main) {
-    RankedItem ranked{.item = item, .score = std::max(0.0F, main), .source = main_source};
-    float term = ranked.score;
-    if (popularity_weight > 0) {
-      const float popular = popularity_weight * popularity_[item];
-      ranked.score += popular;
-      if (popular > term) {
-        term = popular;
-        ranked.source = Source::kPopular;
-      }
-    }
-    if (repeat_scale > 0 && scratch.position[item] != 0) {
-      const float repeat =
-          propensity_[item] * scratch.history[scratch.position[item] - 1].goals * repeat_scale;
-      ranked.score += repeat;
-      if (repeat > term) ranked.source = Source::kRepeat;
-    }
-    if (!(ranked.score > 0)) return;
-    if (scratch.best.size() == query.limit && !Better(ranked, scratch.best.front())) return;
+    main = std::max(0.0F, main);
+    const float popular = popularity_weight > 0 ? popularity_weight * popularity_[item] : 0;
+    const uint32_t at = repeat_scale > 0 ? scratch.position[item] : 0;
+    const float repeat =
+        at != 0 ? propensity_[item] * scratch.history[at - 1].goals * repeat_scale : 0;
+    const float score = main + popular + repeat;
+    if (!(score > 0) || score < least) return false;
+    RankedItem ranked{.item = item, .score = score, .source = main_source};
+    if (popular > main) ranked.source = Source::kPopular;
+    if (repeat > std::max(main, popular)) ranked.source = Source::kRepeat;
+    if (scratch.best.size() == query.limit && !Better(ranked, scratch.best.front())) return false;
     Keep(ranked, query.limit, scratch.best);
     if (scratch.best.size() == query.limit) least = scratch.best.front().score;
+    return true;
   };
-  // Each is offered once: what is taken here has score 0 afterwards, and a mark.
+  // Each is offered once: what is taken here has score 0 afterwards, and a mark. What was too
+  // little needs none, since it would be so again.
   const auto take = [&](uint32_t item) {
     const float main = scores[item] * main_scale;
     scores[item] = 0;
     if ((scratch.flags[item] & (kExcluded | kCandidate | kOffered)) != wanted) return;
-    Flag(item, kOffered, scratch);
-    offer(item, main);
+    if (offer(item, main)) Flag(item, kOffered, scratch);
   };
   if (!query.candidates.empty()) {
     for (size_t i = 0; i < scratch.candidates; ++i) take(scratch.flagged[i]);
@@ -308,14 +283,10 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
   };
   float bar = rest ? bar_now() : std::numeric_limits<float>::infinity();
   if (scratch.dense) {
-    for (uint32_t first = 0; first < items(); first += kBlock) {
-      const auto end = static_cast<uint32_t>(std::min<size_t>(first + kBlock, items()));
-      if (!AnyAtLeast(scores + first, end - first, bar)) continue;
-      for (uint32_t item = first; item < end; ++item) {
-        if (scores[item] < bar) continue;
-        offer(item, scores[item] * main_scale);
-        bar = bar_now();
-      }
+    const Kernels& kernels = BestKernels();
+    for (size_t i = 0; (i = kernels.find_at_least(scores, i, items(), bar)) < items(); ++i) {
+      offer(static_cast<uint32_t>(i), scores[i] * main_scale);
+      bar = bar_now();
     }
     std::fill(scores, scores + items(), 0.0F);
   } else {
@@ -335,7 +306,8 @@ void Recommender::Fill(const RankQuery& query, RankScratch& scratch) const {
   auto& best = scratch.best;
   const float below = (best.empty() ? 1.0F : best.back().score) * 0.999F;
   const auto add = [&](uint32_t item) {
-    best.push_back({item, below * popularity_[item], Source::kPopular, std::nullopt, EventKind::kOther});
+    best.push_back(
+        {item, below * popularity_[item], Source::kPopular, std::nullopt, EventKind::kOther});
   };
   if (!query.candidates.empty()) {
     // Those with a score are in `best` already, which was not full.

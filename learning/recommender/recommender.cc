@@ -9,10 +9,6 @@
 namespace starling::learning {
 namespace {
 
-// By EventKind.
-constexpr std::array<std::string_view, kEventKinds> kKindNames = {
-    "", "view", "click", "cart", "purchase", "rate", "impression"};
-
 Status CheckIndexes(std::string_view name, std::span<const uint32_t> indexes, size_t count) {
   if (std::any_of(indexes.begin(), indexes.end(), [&](uint32_t i) { return i >= count; })) {
     return DataLoss("section '{}' has an item beyond the {} there are", name, count);
@@ -32,12 +28,15 @@ Status CheckOffsets(std::string_view name, std::span<const uint64_t> offsets, si
 }  // namespace
 
 EventKind ParseEventKind(std::string_view name) {
-  const auto at = std::find(kKindNames.begin() + 1, kKindNames.end(), name);
-  return at == kKindNames.end() ? EventKind::kOther
-                                : static_cast<EventKind>(at - kKindNames.begin());
+  static constexpr std::pair<std::string_view, EventKind> kNames[] = {
+      {"view", EventKind::kView}, {"click", EventKind::kClick},
+      {"cart", EventKind::kCart}, {"purchase", EventKind::kPurchase},
+      {"rate", EventKind::kRate}, {"impression", EventKind::kImpression}};
+  for (const auto& [known, kind] : kNames) {
+    if (known == name) return kind;
+  }
+  return EventKind::kOther;
 }
-
-std::string_view Name(EventKind kind) { return kKindNames[static_cast<size_t>(kind)]; }
 
 double Decay(double half_life, int64_t time, int64_t now) {
   if (half_life <= 0 || time >= now) return 1;

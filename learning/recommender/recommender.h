@@ -23,10 +23,11 @@
 //   repeat(i) = propensity(i) g_i,      x = strength 2^(-age / half_life),
 //
 // x counts an item by the strongest thing that the user did with it and the last time of that; g is
-// the number of its goals (purchases), each halved every repeat_half_life. Ages are counted from the
-// newest thing that the user did: only their differences change a ranking, and a history that is
-// old as a whole loses nothing to rounding. Only the `history_cap` largest x speak. Items that nothing speaks for follow by popularity. Training measures a model by
-// this same code, so what is measured is what is served.
+// the number of its goals (purchases), each halved every repeat_half_life. Ages are counted from
+// the newest thing that the user did: only their differences change a ranking, and a history that
+// is old as a whole loses nothing to rounding. Only the `history_cap` largest x speak. Items that
+// nothing speaks for follow by popularity. Training measures a model by this same code, so what is
+// measured is what is served.
 //
 // Immutable and thread-safe. With item-to-item weights Rank allocates nothing once its scratch has
 // grown, and costs min(history, history_cap) x row length, whatever the catalogue
@@ -57,8 +58,6 @@ enum class EventKind : uint8_t { kOther = 0, kView, kClick, kCart, kPurchase, kR
 inline constexpr size_t kEventKinds = 7;
 // "view", "click", "cart", "purchase", "rate", "impression"; kOther for anything else.
 EventKind ParseEventKind(std::string_view name);
-// Of a kind other than kOther; "" for that.
-std::string_view Name(EventKind kind);
 
 // What an event is for: purchases, where there are any; every event where people only look.
 enum class Goal : uint8_t { kPurchase = 0, kAnything = 1 };

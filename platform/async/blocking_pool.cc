@@ -11,13 +11,16 @@ BlockingPool::BlockingPool(Options options) : options_(std::move(options)) {
   }
 }
 
-BlockingPool::~BlockingPool() {
+BlockingPool::~BlockingPool() { Stop(); }
+
+void BlockingPool::Stop() {
   {
     const std::lock_guard lock(mutex_);
     stopping_ = true;
   }
   ready_.notify_all();
   for (std::thread& thread : threads_) thread.join();
+  threads_.clear();
 }
 
 Status BlockingPool::Submit(std::function<void()> f) {

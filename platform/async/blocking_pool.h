@@ -6,7 +6,7 @@
 // The function runs on one of the pool's threads; the coroutine goes on on its own executor. At the
 // bound (queue_limit waiting calls) Run fails at once with UNAVAILABLE, reason OVERLOADED and a
 // retry delay: it never waits for room. Thread-safe. A hop there and back costs about 10 us.
-// Destruction runs what was accepted, then joins.
+// Destruction stops.
 #pragma once
 
 #include <condition_variable>
@@ -49,6 +49,9 @@ class BlockingPool {
 
   // The same without a coroutine: runs f later, or says why it will not.
   Status Submit(std::function<void()> f);
+
+  // Runs what was accepted, joins, and accepts nothing more. Not while another thread stops it.
+  void Stop();
 
   // Calls that wait now; for metrics.
   size_t Waiting() const;

@@ -16,7 +16,7 @@ Runtime::Runtime(Options options)
                         ? options_.io_threads
                         : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
   for (int i = 0; i < count; ++i) {
-    contexts_.push_back(std::make_unique<boost::asio::io_context>(1));
+    contexts_.push_back(std::make_unique<Context>(1));
     guards_.emplace_back(contexts_.back()->get_executor());
   }
   for (int i = 0; i < count; ++i) {
@@ -32,6 +32,8 @@ void Runtime::Stop() {
   for (std::thread& thread : threads_) {
     if (thread.joinable()) thread.join();
   }
+  blocking_.Stop();
+  for (auto& context : contexts_) context->DestroyWaiting();
 }
 
 Executor Runtime::NextExecutor() {

@@ -56,10 +56,17 @@ class Runtime {
     promise.get_future().get();
   }
 
-  // Ends the io threads; coroutines that still wait are destroyed with their io_context.
+  // Ends the threads and destroys the coroutines that still wait. Whoever owns what such coroutines
+  // refer to calls it first: see StopAtEnd. May be called again.
   void Stop();
 
  private:
+  struct Context final : boost::asio::io_context {
+    using boost::asio::io_context::io_context;
+    // Of every coroutine, timer and socket that waits here. What is posted later is destroyed with
+    // the context.
+    void DestroyWaiting() { shutdown(); }
+  };
   using WorkGuard = boost::asio::executor_work_guard<Executor>;
   template <typename T>
   static Task<void> Deliver(Task<T> task, std::promise<T>& promise) {
@@ -73,11 +80,24 @@ class Runtime {
   void RunContext(int index);
 
   const Options options_;
-  std::vector<std::unique_ptr<boost::asio::io_context>> contexts_;
+  std::vector<std::unique_ptr<Context>> contexts_;
   std::vector<WorkGuard> guards_;
   std::vector<std::thread> threads_;
   std::atomic<unsigned> next_{0};
   BlockingPool blocking_;  // last: it finishes what it accepted while the contexts still exist
+};
+
+// Stops a runtime when it goes out of scope: as a member behind all that waiting coroutines refer
+// to, it ends them first.
+class StopAtEnd {
+ public:
+  explicit StopAtEnd(Runtime& runtime) : runtime_(runtime) {}
+  ~StopAtEnd() { runtime_.Stop(); }
+  StopAtEnd(const StopAtEnd&) = delete;
+  StopAtEnd& operator=(const StopAtEnd&) = delete;
+
+ private:
+  Runtime& runtime_;
 };
 
 }  // namespace starling

@@ -331,6 +331,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<rpc::IdempotencyStore> idempotency_;
   std::unique_ptr<Environment> environment_;
   rpc::Registry services_;
+  const StopAtEnd stop_{runtime_};
   std::vector<std::string> hosted_names_;
   std::vector<std::shared_ptr<HostedService>> hosted_;
   std::unique_ptr<security::JwtVerifier> jwt_;

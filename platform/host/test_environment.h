@@ -61,6 +61,7 @@ class TestEnvironment {
   telemetry::Telemetry telemetry_;
   rpc::Registry registry_;
   config::Registry config_;
+  const StopAtEnd stop_{runtime_};
   const DataFolder data_;
   const std::unique_ptr<messaging::EventLog> events_;
   Environment environment_;

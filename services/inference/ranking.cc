@@ -24,6 +24,23 @@ v1::Source SourceOf(RankedItem::Source source) {
   return v1::SOURCE_UNSPECIFIED;
 }
 
+v1::Deed DeedOf(learning::EventKind kind) {
+  switch (kind) {
+    case learning::EventKind::kView:
+      return v1::DEED_VIEW;
+    case learning::EventKind::kClick:
+      return v1::DEED_CLICK;
+    case learning::EventKind::kCart:
+      return v1::DEED_CART;
+    case learning::EventKind::kPurchase:
+      return v1::DEED_PURCHASE;
+    case learning::EventKind::kRate:
+      return v1::DEED_RATE;
+    default:
+      return v1::DEED_UNSPECIFIED;
+  }
+}
+
 // The buffers of a thread that ranks, for requests of any model.
 struct Buffers {
   learning::RankScratch scratch;
@@ -80,8 +97,7 @@ v1::RecommendResponse Rank(const LoadedModel& model, const v1::RecommendRequest&
     product.set_source(SourceOf(item.source));
     if (item.because.has_value()) {
       product.set_because_product_id(std::string(model.recommender.ItemId(*item.because)));
-      if (item.because_kind != learning::EventKind::kOther)
-        product.set_because_type(std::string(learning::Name(item.because_kind)));
+      product.set_because_deed(DeedOf(item.because_kind));
     }
   }
   return response;

@@ -10,40 +10,44 @@ namespace starling::recommendation {
 ProductMemory::ProductMemory(size_t products)
     : sets_(std::bit_ceil(std::max<size_t>(1, products / kWays))) {}
 
-void ProductMemory::Keep(const Product& product) {
-  const uint64_t id = Hash64(product.product_id());
-  const uint64_t state = std::max<uint64_t>(1, Hash64(product.etag(), id));
-  const size_t at = id & (sets_.size() - 1);
-  const std::lock_guard lock(locks_[at % kLocks]);
-  Set& set = sets_[at];
-  ++set.clock;
-  for (size_t way = 0; way < kWays; ++way) {
-    if (set.states[way] == state) {
-      set.seen[way] = set.clock;
-      return;
-    }
-  }
-  size_t place = kWays;
-  size_t oldest = 0;
-  for (size_t way = 0; way < kWays; ++way) {
-    if (set.products[way] != nullptr && set.products[way]->product_id() == product.product_id())
-      place = way;
-    // Whatever the clock has come to: by how much it is ahead.
-    if (set.clock - set.seen[way] > set.clock - set.seen[oldest]) oldest = way;
-  }
-  if (place == kWays) place = oldest;
-  set.states[place] = state;
-  set.seen[place] = set.clock;
-  set.products[place] = std::make_shared<const Product>(product);
-}
-
-std::shared_ptr<const ProductMemory::Product> ProductMemory::Find(std::string_view product_id) {
-  const size_t at = Hash64(product_id) & (sets_.size() - 1);
-  const std::lock_guard lock(locks_[at % kLocks]);
-  for (const auto& product : sets_[at].products) {
-    if (product != nullptr && product->product_id() == product_id) return product;
+ProductMemory::Way* ProductMemory::FindWay(Set& set, uint64_t hash, std::string_view product_id) {
+  for (Way& way : set.ways) {
+    if (way.hash == hash && way.product != nullptr && way.product->product_id() == product_id)
+      return &way;
   }
   return nullptr;
+}
+
+std::shared_ptr<const ProductMemory::Product> ProductMemory::Find(std::string_view product_id,
+                                                                  Duration age, Instant now) {
+  const uint64_t hash = Hash64(product_id);
+  const size_t at = hash & (sets_.size() - 1);
+  const std::lock_guard lock(locks_[at % kLocks]);
+  Set& set = sets_[at];
+  Way* const way = FindWay(set, hash, product_id);
+  if (way == nullptr || now - way->kept_at > age) return nullptr;
+  way->asked = ++set.clock;
+  return way->product;
+}
+
+std::shared_ptr<const ProductMemory::Product> ProductMemory::Keep(Product product, Instant now) {
+  auto kept = std::make_shared<const Product>(std::move(product));
+  const uint64_t hash = Hash64(kept->product_id());
+  const size_t at = hash & (sets_.size() - 1);
+  const std::lock_guard lock(locks_[at % kLocks]);
+  Set& set = sets_[at];
+  Way* way = FindWay(set, hash, kept->product_id());
+  if (way == nullptr) {
+    // By how much the clock is ahead, whatever it has come to.
+    way = &*std::max_element(set.ways.begin(), set.ways.end(), [&](const Way& a, const Way& b) {
+      return set.clock - a.asked < set.clock - b.asked;
+    });
+  }
+  way->hash = hash;
+  way->kept_at = now;
+  way->product = kept;
+  way->asked = ++set.clock;
+  return kept;
 }
 
 }  // namespace starling::recommendation

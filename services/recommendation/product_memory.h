@@ -1,13 +1,14 @@
-// Products as they were last seen, for the day when catalog does not answer.
+// Products as catalog lately gave them: asked before catalog is, and when it does not answer.
 //
 //   ProductMemory memory(16'384);
-//   memory.Keep(product);                                   // with every answer
-//   if (std::shared_ptr<const Product> old = memory.Find("p-1")) ...
+//   std::shared_ptr<const Product> card = memory.Find("p-1", std::chrono::seconds(1));
+//   if (card == nullptr) card = memory.Keep(*std::move(fetched));
+//   ... catalog is down ...
+//   card = memory.Find("p-1", ProductMemory::kHoweverOld);
 //
-// Made for Keep: that a product is there already, in this state (etag), is seen in one line of
-// memory. Holds at most about `products`: the hash of an id says in which four places it may be,
-// and a new product takes the one of them that was seen longest ago. Thread-safe: one short lock of
-// a sixteenth of the places.
+// Holds at most about `products`: the hash of an id says in which four places it may be, and a new
+// product takes the one of them that was asked for longest ago. Find: a lock of a sixteenth of the
+// places, and two to four lines of memory. Thread-safe.
 #pragma once
 
 #include <array>
@@ -18,27 +19,34 @@
 #include <vector>
 
 #include "contracts/catalog/v1/catalog.pb.h"
+#include "platform/base/clock.h"
 
 namespace starling::recommendation {
 
 class ProductMemory {
  public:
   using Product = catalog::v1::Product;
+  static constexpr Duration kHoweverOld = Duration::max();
   explicit ProductMemory(size_t products);
 
-  void Keep(const Product& product);
-  // nullptr when it is not there.
-  std::shared_ptr<const Product> Find(std::string_view product_id);
+  // As it was at most `age` before `now`; nullptr when it is not there.
+  std::shared_ptr<const Product> Find(std::string_view product_id, Duration age, Instant now);
+  std::shared_ptr<const Product> Keep(Product product, Instant now);
 
  private:
   static constexpr size_t kWays = 4;
   static constexpr size_t kLocks = 16;
-  struct alignas(64) Set {
-    std::array<uint64_t, kWays> states = {};  // hash of id and etag; 0: free
-    std::array<uint32_t, kWays> seen = {};    // by `clock`
-    uint32_t clock = 0;
-    std::array<std::shared_ptr<const Product>, kWays> products;
+  struct Way {
+    uint64_t hash = 0;
+    Instant kept_at;
+    std::shared_ptr<const Product> product;
+    uint32_t asked = 0;  // by the set's clock
   };
+  struct Set {
+    std::array<Way, kWays> ways;
+    uint32_t clock = 0;
+  };
+  Way* FindWay(Set& set, uint64_t hash, std::string_view product_id);
 
   std::vector<Set> sets_;  // a power of two of them
   std::array<std::mutex, kLocks> locks_;

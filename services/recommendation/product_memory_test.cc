@@ -7,41 +7,46 @@
 namespace starling::recommendation {
 namespace {
 
-catalog::v1::Product Make(const std::string& id, const std::string& etag) {
+constexpr Duration kSecond = std::chrono::seconds(1);
+
+catalog::v1::Product Make(const std::string& id, const std::string& etag = "1") {
   catalog::v1::Product product;
   product.set_product_id(id);
   product.set_etag(etag);
   return product;
 }
 
-TEST(ProductMemory, GivesTheStateThatWasKeptLast) {
+TEST(ProductMemory, GivesTheStateThatWasKeptLastWhileItIsYoungEnough) {
   ProductMemory memory(64);
-  EXPECT_EQ(memory.Find("a"), nullptr);
-  memory.Keep(Make("a", "1"));
-  const auto first = memory.Find("a");
-  ASSERT_NE(first, nullptr);
-  memory.Keep(Make("a", "1"));
-  EXPECT_EQ(memory.Find("a"), first) << "nothing is copied for a state that is there";
-  memory.Keep(Make("a", "2"));
-  EXPECT_EQ(memory.Find("a")->etag(), "2");
-  EXPECT_EQ(first->etag(), "1");
+  const Instant now(std::chrono::hours(1));
+  EXPECT_EQ(memory.Find("a", ProductMemory::kHoweverOld, now), nullptr);
+  memory.Keep(Make("a", "1"), now);
+  const auto kept = memory.Keep(Make("a", "2"), now + kSecond);
+  EXPECT_EQ(memory.Find("a", kSecond, now + 2 * kSecond), kept);
+  EXPECT_EQ(kept->etag(), "2");
+  EXPECT_EQ(memory.Find("a", kSecond, now + 2 * kSecond + Duration(1)), nullptr);
+  EXPECT_EQ(memory.Find("a", ProductMemory::kHoweverOld, now + std::chrono::hours(100)), kept);
+  EXPECT_EQ(memory.Find("b", kSecond, now), nullptr);
 }
 
-TEST(ProductMemory, IsBoundedAndForgetsWhatWasSeenLongestAgo) {
+TEST(ProductMemory, IsBoundedAndForgetsWhatWasAskedForLongestAgo) {
   ProductMemory memory(4);  // one set of four
-  for (const char* id : {"a", "b", "c", "d"}) memory.Keep(Make(id, "1"));
-  memory.Keep(Make("a", "1"));
-  memory.Keep(Make("e", "1"));
-  EXPECT_NE(memory.Find("a"), nullptr);
-  EXPECT_EQ(memory.Find("b"), nullptr);
-  EXPECT_NE(memory.Find("e"), nullptr);
+  const Instant now(std::chrono::hours(1));
+  for (const char* id : {"a", "b", "c", "d"}) memory.Keep(Make(id), now);
+  ASSERT_NE(memory.Find("a", kSecond, now), nullptr);
+  memory.Keep(Make("e"), now);
+  EXPECT_NE(memory.Find("a", kSecond, now), nullptr);
+  EXPECT_EQ(memory.Find("b", kSecond, now), nullptr);
+  EXPECT_NE(memory.Find("e", kSecond, now), nullptr);
 }
 
 TEST(ProductMemory, HoldsNearlyAllOfWhatItIsMadeFor) {
   ProductMemory memory(1'024);
-  for (int i = 0; i < 512; ++i) memory.Keep(Make("p" + std::to_string(i), "1"));
+  const Instant now(std::chrono::hours(1));
+  for (int i = 0; i < 512; ++i) memory.Keep(Make("p" + std::to_string(i)), now);
   int held = 0;
-  for (int i = 0; i < 512; ++i) held += memory.Find("p" + std::to_string(i)) != nullptr ? 1 : 0;
+  for (int i = 0; i < 512; ++i)
+    held += memory.Find("p" + std::to_string(i), kSecond, now) != nullptr ? 1 : 0;
   EXPECT_GT(held, 480);
 }
 

@@ -21,6 +21,7 @@ struct RecommendationConfig {
   int max_impressions = 20;
   double max_category_share = 0.5;
   std::vector<std::string> pinned, blocked;
+  Duration product_age = std::chrono::seconds(1);
   Duration profile_timeout = std::chrono::milliseconds(50);
   Duration inference_timeout = std::chrono::milliseconds(100);
   Duration catalog_timeout = std::chrono::milliseconds(50);
@@ -53,6 +54,10 @@ struct RecommendationConfig {
     fields.Add("pinned", &RecommendationConfig::pinned,
                "product ids that the home page always begins with");
     fields.Add("blocked", &RecommendationConfig::blocked, "product ids that are never recommended");
+    fields
+        .Add("product_age", &RecommendationConfig::product_age,
+             "how long a product that catalog gave is taken as it was; 0ms: it is asked each time")
+        .AtLeast(Duration(0));
     fields
         .Add("profile_timeout", &RecommendationConfig::profile_timeout,
              "after which an answer does without the user's newest history")

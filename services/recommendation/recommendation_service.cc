@@ -1,6 +1,5 @@
 #include "services/recommendation/recommendation_service.h"
 
-#include <absl/container/flat_hash_map.h>
 #include <absl/container/flat_hash_set.h>
 #include <google/protobuf/field_mask.pb.h>
 
@@ -27,6 +26,7 @@ constexpr size_t kImpressionUsers = 20'000;
 constexpr size_t kServedQueue = 20'000;
 constexpr int kPopular = 200;
 constexpr Duration kPopularAge = std::chrono::seconds(10);
+constexpr Duration kLastGoodAge = std::chrono::seconds(1);
 
 // What is shown of a recommended product, and what the rules ask for.
 const google::protobuf::FieldMask& CardMask() {
@@ -40,24 +40,19 @@ const google::protobuf::FieldMask& CardMask() {
   return *kMask;
 }
 
-const google::protobuf::FieldMask& TitleMask() {
-  static const auto* const kMask = [] {
-    auto* mask = new google::protobuf::FieldMask;
-    mask->add_paths("title");
-    return mask;
-  }();
-  return *kMask;
-}
-
 StatusOr<int> CheckLimit(int limit) {
   if (limit < 0 || limit > kMaxLimit)
     return InvalidField("limit", "{} is outside 0 to {}", limit, kMaxLimit);
   return limit == 0 ? kDefaultLimit : limit;
 }
 
+template <typename Range>
+bool Contains(const Range& range, std::string_view value) {
+  return std::find(range.begin(), range.end(), value) != range.end();
+}
+
 void Degrade(std::vector<std::string>& degraded, std::string_view part) {
-  if (std::find(degraded.begin(), degraded.end(), part) == degraded.end())
-    degraded.emplace_back(part);
+  if (!Contains(degraded, part)) degraded.emplace_back(part);
 }
 
 }  // namespace
@@ -79,23 +74,19 @@ struct RecommendationService::Answer {
   profile::v1::GetHistoryResponse history;
   std::vector<std::string> seen_too_often;
   absl::flat_hash_set<std::string_view> excluded;  // of config, ask, history and seen_too_often
-  std::shared_ptr<const Ranked> ranked;            // nullptr: nothing was ranked
-  std::deque<ScoredProduct> popular;               // behind those
-  std::vector<const ScoredProduct*> candidates;    // best first
-  // What catalog gave, and where else known products came from.
-  struct Known {
-    const Product* product = nullptr;
-    Product* own = nullptr;  // the same, when it may be moved from
+  Ranked ranked;
+  std::deque<ScoredProduct> popular;             // behind those
+  std::vector<const ScoredProduct*> candidates;  // best first
+  // What is shown, and the candidates that these are: nullptr for what the shop has pinned.
+  struct Item {
+    std::shared_ptr<const Product> card;
+    const ScoredProduct* scored = nullptr;
   };
-  std::deque<catalog::v1::BatchGetProductsResponse> products;
-  std::vector<std::shared_ptr<const Product>> remembered;
-  absl::flat_hash_map<std::string_view, Known> by_id;
-  // What is shown: nullptr for what the shop has pinned.
-  std::vector<std::pair<std::string_view, const ScoredProduct*>> chosen;
-  bool model_ranked = false;
+  std::vector<Item> items;
+  Cards because;      // of each item, what counted most; nullptr when nothing or it is not known
+  bool gone = false;  // the product that is looked at is not in the catalogue
+  bool model_ranked = false;  // now, not for an earlier answer
   std::vector<std::string> degraded;
-
-  bool IsKnown(std::string_view id) const { return by_id.contains(id); }
 };
 
 StatusOr<std::shared_ptr<RecommendationService>> RecommendationService::Create(
@@ -186,15 +177,14 @@ Task<StatusOr<v1::RecommendResponse>> RecommendationService::Compose(CallContext
                                                                      const Ask& ask) {
   Answer answer;
   if (ask.placement == Placement::kHome && !ask.user_id.empty()) {
-    const std::shared_ptr<const Ranked> last = last_good_.Get(ask.user_id);
-    if (last != nullptr && last->knows_user()) answer.after = last->data_until();
+    const std::shared_ptr<const LastGood> last = last_good_.Get(ask.user_id);
+    if (last != nullptr && last->knows_user) answer.after = last->data_until;
   }
   co_await ReadHistory(context, ask, answer);
   co_await Rank(context, ask, answer);
   const auto fits = [&] {
-    return answer.model_ranked && answer.ranked->knows_user() &&
-           answer.ranked->data_until() == *answer.after &&
-           answer.candidates.size() >= ask.wanted();
+    return answer.model_ranked && answer.ranked.knows_user() &&
+           answer.ranked.data_until() == *answer.after && answer.candidates.size() >= ask.wanted();
   };
   if (answer.after.has_value() && !fits()) {
     answer.after.reset();
@@ -203,8 +193,7 @@ Task<StatusOr<v1::RecommendResponse>> RecommendationService::Compose(CallContext
   }
   co_await AddPopular(context, ask, answer);
   co_await ChooseItems(context, ask, answer);
-  if (ask.placement == Placement::kProduct && answer.remembered.empty() &&
-      !answer.IsKnown(ask.seeds.front())) {
+  if (answer.gone) {
     co_return NotFound("product '{}' is not in the catalogue", ask.seeds.front());
   }
   v1::RecommendResponse response = Write(ask, answer);
@@ -242,9 +231,8 @@ Task<void> RecommendationService::ReadHistory(CallContext& context, const Ask& a
     request.set_limit(kHistory);
     if (answer.after.has_value()) request.mutable_after()->set_seconds(*answer.after);
     const Executor here = co_await CurrentExecutor();
-    const auto call =
-        rpc::StartCall(here, profile_, &profile::v1::Profile::GetHistory, context,
-                       std::move(request), ask.config->profile_timeout);
+    const auto call = rpc::StartCall(here, profile_, &profile::v1::Profile::GetHistory, context,
+                                     std::move(request), ask.config->profile_timeout);
     co_await call->Wait();
     if (call->answer().ok()) {
       answer.history = *std::move(call->answer());
@@ -275,7 +263,7 @@ Task<void> RecommendationService::Rank(CallContext& context, const Ask& ask, Ans
       signal.set_weight(1);
     }
   }
-  request.set_limit(static_cast<int>(ask.limit * 2 + 10));
+  request.set_limit(static_cast<int>(ask.limit * 2));
   request.set_allow_repeats(ask.config->allow_repeats);
   for (const std::string_view id : answer.excluded) request.add_excluded_ids(std::string(id));
   const Executor here = co_await CurrentExecutor();
@@ -286,16 +274,29 @@ Task<void> RecommendationService::Rank(CallContext& context, const Ask& ask, Ans
   const bool keeps = ask.placement == Placement::kHome && !ask.user_id.empty();
   answer.model_ranked = call->answer().ok();
   if (answer.model_ranked) {
-    answer.ranked = std::make_shared<const Ranked>(*std::move(call->answer()));
-    if (keeps) last_good_.Put(ask.user_id, answer.ranked);
+    answer.ranked = *std::move(call->answer());
+    const Instant now = std::chrono::steady_clock::now();
+    const auto is_news = [&](const LastGood* last) {
+      return last == nullptr || now - last->at > kLastGoodAge ||
+             last->knows_user != answer.ranked.knows_user() ||
+             last->data_until != answer.ranked.data_until();
+    };
+    if (keeps && is_news(last_good_.Get(ask.user_id).get())) {
+      last_good_.Put(ask.user_id, std::make_shared<const LastGood>(
+                                      LastGood{.at = now,
+                                               .knows_user = answer.ranked.knows_user(),
+                                               .data_until = answer.ranked.data_until(),
+                                               .ranked = answer.ranked.SerializeAsString()}));
+    }
   } else {
     Degrade(answer.degraded, "inference");
-    answer.ranked = keeps ? last_good_.Get(ask.user_id) : nullptr;
+    answer.ranked.Clear();
+    const std::shared_ptr<const LastGood> last = keeps ? last_good_.Get(ask.user_id) : nullptr;
+    if (last != nullptr) answer.ranked.ParseFromString(last->ranked);
   }
   answer.candidates.clear();
-  if (answer.ranked == nullptr) co_return;
-  answer.candidates.reserve(static_cast<size_t>(answer.ranked->products_size()));
-  for (const ScoredProduct& product : answer.ranked->products())
+  answer.candidates.reserve(static_cast<size_t>(answer.ranked.products_size()));
+  for (const ScoredProduct& product : answer.ranked.products())
     answer.candidates.push_back(&product);
 }
 
@@ -338,128 +339,133 @@ Task<void> RecommendationService::AddPopular(CallContext& context, const Ask& as
   }
 }
 
-Task<void> RecommendationService::ReadProducts(CallContext& context, const Ask& ask, Answer& answer,
-                                               std::vector<std::string_view> ids,
-                                               const ProductMask& mask) {
+Task<void> RecommendationService::ReadCards(CallContext& context, const Ask& ask, Answer& answer,
+                                            std::span<const std::string_view> ids, Cards& cards) {
+  cards.assign(ids.size(), nullptr);
   catalog::v1::BatchGetProductsRequest request;
-  absl::flat_hash_set<std::string_view> asked;
-  for (const std::string_view id : ids) {
-    if (!id.empty() && !answer.IsKnown(id) && asked.insert(id).second)
-      request.add_product_ids(std::string(id));
+  std::vector<size_t> missing;
+  const Instant now = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (ids[i].empty()) continue;
+    cards[i] = products_.Find(ids[i], ask.config->product_age, now);
+    if (cards[i] != nullptr) continue;
+    missing.push_back(i);
+    request.add_product_ids(std::string(ids[i]));
   }
-  if (asked.empty()) co_return;
-  *request.mutable_read_mask() = mask;
+  if (missing.empty()) co_return;
+  *request.mutable_read_mask() = CardMask();
   const Executor here = co_await CurrentExecutor();
   const auto call = rpc::StartCall(here, catalog_, &catalog::v1::Catalog::BatchGetProducts, context,
                                    std::move(request), ask.config->catalog_timeout);
   co_await call->Wait();
-  if (call->answer().ok()) {
-    auto& products = *answer.products.emplace_back(*std::move(call->answer())).mutable_products();
-    for (Product& product : products)
-      answer.by_id.try_emplace(product.product_id(), Answer::Known{&product, &product});
+  if (!call->answer().ok()) {
+    Degrade(answer.degraded, "catalog");
+    for (const size_t i : missing)
+      cards[i] = products_.Find(ids[i], ProductMemory::kHoweverOld, now);
     co_return;
   }
-  Degrade(answer.degraded, "catalog");
-  for (const std::string_view id : asked) {
-    if (auto product = products_.Find(id)) {
-      answer.remembered.push_back(std::move(product));
-      const Product* const known = answer.remembered.back().get();
-      answer.by_id.try_emplace(known->product_id(), Answer::Known{known, nullptr});
-    }
+  // They come in the order in which they were asked for.
+  auto next = missing.begin();
+  for (Product& product : *call->answer()->mutable_products()) {
+    while (next != missing.end() && ids[*next] != product.product_id()) ++next;
+    if (next == missing.end()) break;
+    cards[*next++] = products_.Keep(std::move(product), now);
   }
 }
 
 Task<void> RecommendationService::ChooseItems(CallContext& context, const Ask& ask,
                                               Answer& answer) {
-  std::vector<std::string_view> pinned;
-  std::vector<std::string_view> ids(ask.seeds.begin(), ask.seeds.end());
+  std::vector<std::string_view> ids;
+  if (ask.placement == Placement::kProduct) ids.push_back(ask.seeds.front());
+  size_t looked_at = ids.size();
   if (ask.placement == Placement::kHome) {
     for (const std::string& id : ask.config->pinned) {
-      if (!answer.excluded.contains(id) && std::find(pinned.begin(), pinned.end(), id) == pinned.end())
-        pinned.push_back(id);
+      if (!answer.excluded.contains(id) && !Contains(ids, id)) ids.push_back(id);
     }
-    ids.insert(ids.end(), pinned.begin(), pinned.end());
   }
+  const std::vector<std::string_view> pinned(ids.begin() + static_cast<ptrdiff_t>(looked_at),
+                                             ids.end());
   std::vector<Candidate> candidates;
-  std::vector<std::pair<std::string_view, const ScoredProduct*>> entries;
-  const auto add = [&](std::string_view id, const ScoredProduct* scored) {
-    const auto at = answer.by_id.find(id);
-    if (at == answer.by_id.end() || !CanBeBought(*at->second.product)) return;
-    candidates.push_back({at->second.product, scored == nullptr});
-    entries.emplace_back(id, scored);
+  std::vector<Answer::Item> items;
+  const auto add = [&](std::shared_ptr<const Product>& card, const ScoredProduct* scored) {
+    if (card == nullptr || !CanBeBought(*card)) return;
+    candidates.push_back({card.get(), scored == nullptr});
+    items.push_back({std::move(card), scored});
   };
   // Mostly the first are enough, and each product costs.
+  Cards cards;
+  std::vector<const ScoredProduct*> asked(ids.size(), nullptr);
   size_t next = 0;
   size_t end = std::min(answer.candidates.size(), ask.wanted());
   while (true) {
-    for (size_t i = next; i < end; ++i) ids.push_back(answer.candidates[i]->product_id());
-    co_await ReadProducts(context, ask, answer, std::move(ids), CardMask());
-    ids.clear();
-    if (next == 0) {
-      for (const std::string_view id : pinned) add(id, nullptr);
+    for (; next < end; ++next) {
+      const std::string& id = answer.candidates[next]->product_id();
+      if (Contains(pinned, id)) continue;
+      ids.push_back(id);
+      asked.push_back(answer.candidates[next]);
     }
-    for (size_t i = next; i < end; ++i) {
-      const ScoredProduct& scored = *answer.candidates[i];
-      if (std::find(pinned.begin(), pinned.end(), scored.product_id()) == pinned.end())
-        add(scored.product_id(), &scored);
-    }
-    const Choice choice = Choose(candidates, ask.limit, ask.config->max_category_share);
+    co_await ReadCards(context, ask, answer, ids, cards);
+    // Without catalog nobody knows.
+    if (looked_at > 0) answer.gone = cards[0] == nullptr && !Contains(answer.degraded, "catalog");
+    for (size_t i = looked_at; i < ids.size(); ++i) add(cards[i], asked[i]);
+    Choice choice = Choose(candidates, ask.limit, ask.config->max_category_share);
     if (choice.settled || end == answer.candidates.size()) {
-      for (const size_t i : choice.shown) answer.chosen.push_back(entries[i]);
+      for (const size_t i : choice.shown) answer.items.push_back(std::move(items[i]));
       break;
     }
-    next = end;
+    ids.clear();
+    asked.clear();
+    looked_at = 0;
     end = answer.candidates.size();
   }
-  for (const auto& [id, scored] : answer.chosen) {
-    if (scored != nullptr) ids.push_back(scored->because_product_id());
+  // Titles, for the reasons: they hardly change.
+  ids.assign(answer.items.size(), {});
+  const Instant now = std::chrono::steady_clock::now();
+  answer.because.resize(answer.items.size());
+  for (size_t i = 0; i < ids.size(); ++i) {
+    const ScoredProduct* const scored = answer.items[i].scored;
+    if (scored == nullptr || scored->because_product_id().empty()) continue;
+    answer.because[i] =
+        products_.Find(scored->because_product_id(), ProductMemory::kHoweverOld, now);
+    if (answer.because[i] == nullptr) ids[i] = scored->because_product_id();
   }
-  co_await ReadProducts(context, ask, answer, std::move(ids), TitleMask());
+  co_await ReadCards(context, ask, answer, ids, cards);
+  for (size_t i = 0; i < ids.size(); ++i) {
+    if (cards[i] != nullptr) answer.because[i] = std::move(cards[i]);
+  }
 }
 
 v1::RecommendResponse RecommendationService::Write(const Ask& ask, Answer& answer) {
   // What the user did with a product, the deed that says most: the newest history, then the model.
-  const auto deed = [&](const ScoredProduct& scored) {
-    std::string_view most = scored.because_type();
+  const auto deed_with = [&](const ScoredProduct& scored) {
+    inference::v1::Deed most = scored.because_deed();
     for (const auto& interaction : answer.history.interactions()) {
-      if (interaction.product_id() == scored.because_product_id() &&
-          (most.empty() ||
-           WeightOf(interaction.type(), *ask.config) > WeightOf(most, *ask.config))) {
-        most = interaction.type();
-      }
+      if (interaction.product_id() != scored.because_product_id()) continue;
+      const inference::v1::Deed deed = DeedOf(interaction.type());
+      if (WeightOf(deed, *ask.config) > WeightOf(most, *ask.config)) most = deed;
     }
     return most;
   };
   v1::RecommendResponse response;
   response.set_recommendation_id(NewId());
-  response.mutable_items()->Reserve(static_cast<int>(answer.chosen.size()));
-  for (const auto& [id, scored] : answer.chosen) {
+  response.mutable_items()->Reserve(static_cast<int>(answer.items.size()));
+  for (size_t i = 0; i < answer.items.size(); ++i) {
     v1::RecommendedItem& item = *response.add_items();
+    *item.mutable_product() = *answer.items[i].card;
+    const ScoredProduct* const scored = answer.items[i].scored;
     if (scored == nullptr) {
       item.set_reason("chosen by the shop");
       continue;
     }
     item.set_score(scored->score());
-    const auto because = answer.by_id.find(scored->because_product_id());
-    const std::string_view title =
-        because == answer.by_id.end() ? std::string_view() : because->second.product->title();
-    item.set_reason(Reason(scored->source(), title.empty() ? std::string_view() : deed(*scored),
-                           title, ask.placement));
-  }
-  // Last, since a title may be that of a product which is shown too.
-  for (size_t i = 0; i < answer.chosen.size(); ++i) {
-    const Answer::Known& known = answer.by_id.find(answer.chosen[i].first)->second;
-    Product& product = *response.mutable_items(static_cast<int>(i))->mutable_product();
-    products_.Keep(*known.product);
-    if (known.own != nullptr) {
-      product.Swap(known.own);
-    } else {
-      product = *known.product;
-    }
+    const Product* const because = answer.because[i].get();
+    item.set_reason(Reason(
+        scored->source(), because == nullptr ? inference::v1::DEED_UNSPECIFIED : deed_with(*scored),
+        because == nullptr ? std::string_view() : because->title(), ask.placement));
   }
   if (answer.model_ranked) {
-    response.mutable_model()->set_name(answer.ranked->model());
-    response.mutable_model()->set_version(answer.ranked->version());
+    response.mutable_model()->set_name(answer.ranked.model());
+    response.mutable_model()->set_version(answer.ranked.version());
   }
   for (std::string& part : answer.degraded) response.add_degraded(std::move(part));
   return response;

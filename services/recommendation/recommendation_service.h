@@ -7,8 +7,8 @@
 //   inference                       the user's last good answer, then popular   "inference"
 //   catalog                         products as they were when last read        "catalog"
 //
-// A user whom the model knows needs but the newest history: how far the model's knowledge goes is in
-// the last good answer, and an answer that says otherwise has the whole history read.
+// A user whom the model knows needs but the newest history: how far the model's knowledge goes is
+// in the last good answer, and an answer that says otherwise has the whole history read.
 //
 // Owns no durable data: impressions and last good answers are kept in memory, bounded. Tells the
 // topic "recommendations" what was served, off the path of the request.
@@ -53,7 +53,6 @@ class RecommendationService final : public v1::Recommendation, public host::Host
  private:
   struct Ask;     // what is asked for
   struct Answer;  // what is known so far
-  using ProductMask = google::protobuf::FieldMask;
   using Ranked = inference::v1::RecommendResponse;
 
   Task<StatusOr<v1::RecommendResponse>> Compose(CallContext& context, const Ask& ask);
@@ -61,8 +60,10 @@ class RecommendationService final : public v1::Recommendation, public host::Host
   Task<void> ReadHistory(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> Rank(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> AddPopular(CallContext& context, const Ask& ask, Answer& answer);
-  Task<void> ReadProducts(CallContext& context, const Ask& ask, Answer& answer,
-                          std::vector<std::string_view> ids, const ProductMask& mask);
+  using Cards = std::vector<std::shared_ptr<const catalog::v1::Product>>;
+  // Sets `cards` to what is shown of each product; nullptr for one that is not there.
+  Task<void> ReadCards(CallContext& context, const Ask& ask, Answer& answer,
+                       std::span<const std::string_view> ids, Cards& cards);
   // Reads products of the best candidates, more of them while the rules want more, and chooses.
   Task<void> ChooseItems(CallContext& context, const Ask& ask, Answer& answer);
   v1::RecommendResponse Write(const Ask& ask, Answer& answer);
@@ -75,7 +76,16 @@ class RecommendationService final : public v1::Recommendation, public host::Host
   std::shared_ptr<catalog::v1::Catalog> catalog_;
   std::shared_ptr<features::v1::Features> features_;
   std::shared_ptr<inference::v1::Inference> inference_;
-  BoundedCache<Ranked> last_good_;
+  // What inference last gave of a user, at most a second older than that. Packed, since it lies
+  // long and is rarely looked at: a tree of small pieces would cost more to free, cold, than to
+  // make.
+  struct LastGood {
+    Instant at;
+    bool knows_user = false;
+    int64_t data_until = 0;
+    std::string ranked;  // a serialised Ranked
+  };
+  BoundedCache<LastGood> last_good_;
   ProductMemory products_;
   struct Popular {
     std::vector<std::string> product_ids;

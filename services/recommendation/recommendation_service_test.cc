@@ -142,6 +142,8 @@ class RecommendationServiceTest : public host::ServiceTest<RecommendationService
     inference_->ranked.set_version("7");
   }
   void Begin(config::Sources::Pairs settings = {}) {
+    if (settings.empty() || settings[0].first != "recommendation.product_age")
+      settings.emplace_back("recommendation.product_age", "0ms");
     ASSERT_EQ(environment_.Configure<RecommendationConfig>(std::move(settings)), OkStatus());
     Open();
   }
@@ -242,7 +244,7 @@ TEST_F(RecommendationServiceTest, AsksOnlyForWhatTheModelDoesNotKnow) {
   inference_->ranked.set_knows_user(true);
   inference_->ranked.set_data_until(100);
   inference_->ranked.mutable_products(0)->set_because_product_id("m");
-  inference_->ranked.mutable_products(0)->set_because_type("cart");
+  inference_->ranked.mutable_products(0)->set_because_deed(inference::v1::DEED_CART);
   Did("ada", "view", "x", 200);
   Did("ada", "purchase", "y", 50);
   Begin({{"recommendation.allow_repeats", "true"}});
@@ -291,6 +293,14 @@ TEST_F(RecommendationServiceTest, ReadsMoreProductsOnlyWhenTheRulesWantMore) {
   EXPECT_THAT(Ids(Ask("ada", 2)), ElementsAre("c", "d"));
   ASSERT_EQ(catalog_->asked.size(), 3u);
   EXPECT_THAT(catalog_->asked[2], ElementsAre("d", "e", "m"));
+}
+
+TEST_F(RecommendationServiceTest, TakesProductsAsTheyWereForAsLongAsItMay) {
+  Begin({{"recommendation.product_age", "1h"}});
+  EXPECT_THAT(Ids(Ask("ada")), ElementsAre("a", "b", "c"));
+  Stock("b", catalog::v1::AVAILABILITY_OUT_OF_STOCK);
+  EXPECT_THAT(Ids(Ask("ada")), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(catalog_->mood.calls, 1);
 }
 
 TEST_F(RecommendationServiceTest, RepeatsWhatWasBoughtWhereTheShopWantsIt) {

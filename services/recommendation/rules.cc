@@ -10,15 +10,23 @@
 namespace starling::recommendation {
 namespace {
 
+using inference::v1::Deed;
+
 std::string_view CategoryOf(const catalog::v1::Product& product) {
   return product.categories().empty() ? std::string_view() : product.categories(0);
 }
 
-std::string_view Deed(std::string_view type) {
-  if (type == "purchase") return "bought";
-  if (type == "cart") return "put into your cart";
-  if (type == "rate") return "rated";
-  return "looked at";
+std::string_view Words(Deed deed) {
+  switch (deed) {
+    case inference::v1::DEED_PURCHASE:
+      return "bought";
+    case inference::v1::DEED_CART:
+      return "put into your cart";
+    case inference::v1::DEED_RATE:
+      return "rated";
+    default:
+      return "looked at";
+  }
 }
 
 }  // namespace
@@ -43,19 +51,36 @@ std::string_view Name(Placement placement) {
   }
 }
 
-double WeightOf(std::string_view type, const RecommendationConfig& config) {
-  if (type == "purchase") return config.purchase_weight;
-  if (type == "cart") return config.cart_weight;
-  if (type == "click") return config.click_weight;
-  if (type == "view") return config.view_weight;
-  if (type == "rate") return config.rate_weight;
-  return 0;
+Deed DeedOf(std::string_view type) {
+  if (type == "purchase") return inference::v1::DEED_PURCHASE;
+  if (type == "cart") return inference::v1::DEED_CART;
+  if (type == "click") return inference::v1::DEED_CLICK;
+  if (type == "view") return inference::v1::DEED_VIEW;
+  if (type == "rate") return inference::v1::DEED_RATE;
+  return inference::v1::DEED_UNSPECIFIED;
+}
+
+double WeightOf(Deed deed, const RecommendationConfig& config) {
+  switch (deed) {
+    case inference::v1::DEED_PURCHASE:
+      return config.purchase_weight;
+    case inference::v1::DEED_CART:
+      return config.cart_weight;
+    case inference::v1::DEED_CLICK:
+      return config.click_weight;
+    case inference::v1::DEED_VIEW:
+      return config.view_weight;
+    case inference::v1::DEED_RATE:
+      return config.rate_weight;
+    default:
+      return 0;
+  }
 }
 
 void AddSignals(const profile::v1::GetHistoryResponse& history, const RecommendationConfig& config,
                 google::protobuf::RepeatedPtrField<inference::v1::Signal>& signals) {
   for (const profile::v1::Interaction& interaction : history.interactions()) {
-    const double weight = WeightOf(interaction.type(), config);
+    const double weight = WeightOf(DeedOf(interaction.type()), config);
     if (weight <= 0 || interaction.product_id().empty()) continue;
     inference::v1::Signal& signal = *signals.Add();
     signal.set_product_id(interaction.product_id());
@@ -106,15 +131,16 @@ Choice Choose(std::span<const Candidate> candidates, size_t limit, double max_sh
   return choice;
 }
 
-std::string Reason(inference::v1::Source source, std::string_view type, std::string_view title,
+std::string Reason(inference::v1::Source source, Deed deed, std::string_view title,
                    Placement placement) {
   switch (source) {
     case inference::v1::SOURCE_SIMILAR:
       if (title.empty()) return "chosen by people like you";
       if (placement == Placement::kProduct) return fmt::format("goes with {}", title);
       if (placement == Placement::kCart) return fmt::format("goes with {} in your cart", title);
-      if (type.empty()) return fmt::format("because of {} in your history", title);
-      return fmt::format("because you {} {}", Deed(type), title);
+      if (deed == inference::v1::DEED_UNSPECIFIED)
+        return fmt::format("because of {} in your history", title);
+      return fmt::format("because you {} {}", Words(deed), title);
     case inference::v1::SOURCE_REPEAT:
       return "you buy this again and again";
     case inference::v1::SOURCE_FACTORS:

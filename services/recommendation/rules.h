@@ -25,8 +25,8 @@ enum class Placement { kHome, kProduct, kCart };
 StatusOr<Placement> ParsePlacement(const std::string& context);
 std::string_view Name(Placement placement);
 
-// What a kind of event says; 0 for those that say nothing.
-double WeightOf(std::string_view type, const RecommendationConfig& config);
+// What a deed says of the user's taste; 0 for those that say nothing.
+double WeightOf(inference::v1::Deed deed, const RecommendationConfig& config);
 
 // Adds a history, newest first, as signals.
 void AddSignals(const profile::v1::GetHistoryResponse& history, const RecommendationConfig& config,
@@ -52,9 +52,12 @@ struct Choice {
 };
 Choice Choose(std::span<const Candidate> candidates, size_t limit, double max_share);
 
+// What an event's type says that the user did; DEED_UNSPECIFIED for other types.
+inference::v1::Deed DeedOf(std::string_view type);
+
 // "because you bought Whole milk", "popular now": short and true. `title` is that of the product
-// which counted most, `type` what the user did with it; both empty when unknown.
-std::string Reason(inference::v1::Source source, std::string_view type, std::string_view title,
+// which counted most, empty when unknown; `deed` what the user did with it.
+std::string Reason(inference::v1::Source source, inference::v1::Deed deed, std::string_view title,
                    Placement placement);
 
 }  // namespace starling::recommendation
