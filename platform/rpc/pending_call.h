@@ -37,6 +37,8 @@ class PendingCall : public std::enable_shared_from_this<PendingCall<Response>> {
   Task<void> Wait() {
     if (done_) co_return;
     const auto self = this->shared_from_this();
+    // Only now: most calls have ended by themselves.
+    const auto cancelled = caller_.OnCancel([this] { cancellation_.Cancel(); });
     const auto timer =
         std::make_shared<boost::asio::steady_timer>(co_await CurrentExecutor(), context_.deadline);
     const bool ended = co_await Suspend<bool>([&](Completion<bool> completion) {
@@ -55,11 +57,11 @@ class PendingCall : public std::enable_shared_from_this<PendingCall<Response>> {
 
  protected:
   PendingCall(const CallContext& context, Duration limit)
-      : context_(context), answer_(DeadlineExceeded("the call did not end within its limit")) {
+      : context_(context),
+        caller_(context.cancellation),
+        answer_(DeadlineExceeded("the call did not end within its limit")) {
     context_.idempotency_key.clear();
     context_.deadline = std::min(context_.deadline, std::chrono::steady_clock::now() + limit);
-    if (context.cancellation.CanBeCancelled())
-      caller_ = context.cancellation.OnCancel([this] { cancellation_.Cancel(); });
     context_.cancellation = cancellation_.token();
   }
   void End(StatusOr<Response>& answer) {
@@ -72,7 +74,7 @@ class PendingCall : public std::enable_shared_from_this<PendingCall<Response>> {
 
  private:
   CancellationSource cancellation_;
-  CancellationToken::Registration caller_;
+  const CancellationToken caller_;
   StatusOr<Response> answer_;
   Completion<bool> waiter_;
   bool done_ = false;

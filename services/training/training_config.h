@@ -40,7 +40,7 @@ struct TrainingConfig {
   double tolerance = 0.01;
   int keep = 5;
   int neighbours = 50;
-  int history = 100;
+  int history = 50;
   Duration every = Duration(0);
   int64_t after_events = 0;
   EventWeights weights;
