@@ -54,6 +54,12 @@ struct TrainOptions {
   std::string promote = "when-not-worse";
 };
 int Train(const CommonOptions& common, const ServerOptions& server, const TrainOptions& options);
+struct EvaluateOptions {
+  std::string cut;                      // "2010-11-01"; empty: as a training would cut
+  std::vector<std::string> algorithms;  // none: all
+  bool json = false;
+};
+int Evaluate(const CommonOptions& common, const EvaluateOptions& options);
 int ModelsList(const CommonOptions& common, const ServerOptions& server);
 int ModelsPromote(const CommonOptions& common, const ServerOptions& server,
                   const std::string& version);

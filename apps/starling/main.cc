@@ -41,6 +41,7 @@ int main(int argc, char** argv) {
   starling::KeyOptions key;
   starling::ServerOptions server;
   starling::TrainOptions training;
+  starling::EvaluateOptions evaluation;
   starling::ImportOptions import_options;
   std::vector<std::string> names;
   std::string name, id;
@@ -136,6 +137,18 @@ int main(int argc, char** argv) {
   AddServer(*train, server);
   AddCommon(*train, common);
   train->callback([&] { exit_code = starling::Train(common, server, training); });
+
+  CLI::App* evaluate = app.add_subcommand(
+      "evaluate",
+      "Train every model as if it were a day in the past, and measure it on what came after");
+  evaluate->add_option("--cut", evaluation.cut,
+                       "That day, 2010-11-01, in UTC; when absent, the newest part is held out, as "
+                       "training.holdout says");
+  evaluate->add_option("--algorithm", evaluation.algorithms,
+                       "Only these: popularity, item_knn, ease, als, repeat, auto");
+  evaluate->add_flag("--json", evaluation.json, "Print JSON instead of a table");
+  AddCommon(*evaluate, common);
+  evaluate->callback([&] { exit_code = starling::Evaluate(common, evaluation); });
 
   CLI::App* models = app.add_subcommand("models", "Trained versions: list, promote");
   models->require_subcommand(1);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/base/clock.h"
 #include "platform/base/hash.h"
 
 namespace starling::training {
@@ -108,6 +109,23 @@ StatusOr<Dataset> DatasetBuilder::Finish() && {
   data.oldest = oldest->time;
   data.newest = newest->time;
   return data;
+}
+
+StatusOr<Dataset> Before(const Dataset& data, int64_t cut) {
+  Dataset before{.events = {}, .users = data.users, .items = data.items};
+  std::copy_if(data.events.begin(), data.events.end(), std::back_inserter(before.events),
+               [&](const Event& event) { return event.time < cut; });
+  if (before.events.empty()) {
+    return FailedPrecondition("nobody did anything before {}; the oldest event is of {}",
+                              FormatRfc3339(TimePoint(std::chrono::seconds(cut))),
+                              FormatRfc3339(TimePoint(std::chrono::seconds(data.oldest))));
+  }
+  before.oldest = data.oldest;
+  before.newest = std::max_element(before.events.begin(), before.events.end(),
+                                   [](const Event& a, const Event& b) { return a.time < b.time; })
+                      ->time;
+  before.fingerprint = data.fingerprint ^ static_cast<uint64_t>(cut);
+  return before;
 }
 
 bool IsGoal(const Event& event, Goal goal) {

@@ -60,6 +60,10 @@ class DatasetBuilder {
   uint64_t fingerprint_ = 0;
 };
 
+// As it was at `cut`: without what was done then or later. FAILED_PRECONDITION when nothing is
+// left.
+StatusOr<Dataset> Before(const Dataset& data, int64_t cut);
+
 // The interactions up to `until`, inclusive.
 struct Part {
   int64_t until = 0;

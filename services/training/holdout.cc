@@ -27,6 +27,7 @@ void ForEachUser(const Dataset& data, const F& f) {
 }
 
 int64_t CutOf(const Dataset& data, const HoldoutOptions& options) {
+  if (options.cut != 0) return options.cut;
   std::vector<int64_t> times;
   times.reserve(data.events.size());
   for (const Event& event : data.events) times.push_back(event.time);

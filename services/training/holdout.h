@@ -27,6 +27,7 @@ inline constexpr char kQuality[] = "quality";  // what versions are compared by
 struct HoldoutOptions {
   double share = 0.1;
   int64_t longest = 0;  // seconds
+  int64_t cut = 0;      // unix seconds, instead of both
 };
 
 struct Holdout {

@@ -1,71 +1,13 @@
 #include "services/training/job.h"
 
-#include <thread>
-
 #include "platform/telemetry/log.h"
-#include "services/training/interaction_stream.h"
+#include "services/training/dataset_reader.h"
 
 namespace starling::training {
 namespace {
 
-constexpr size_t kWaitingMessages = 256;
-constexpr Duration kLongestWait = std::chrono::minutes(5);
 constexpr double kRead = 0.1;
 constexpr double kFitted = 0.97;
-
-Task<void> Export(features::v1::Features& features, rpc::CallContext& context,
-                  InteractionStream& stream) {
-  // Bound first: the stream may be gone once End was called.
-  Status status = co_await features.ExportInteractions(context, {}, stream);
-  stream.End(std::move(status));
-}
-
-StatusOr<Dataset> ReadOnce(const Job& job, const Trainer::Watch& watch) {
-  const TrainingConfig& config = *job.config;
-  DatasetBuilder builder(config.weights.ByKind(), config.memory.count());
-  CancellationSource cancel;
-  rpc::CallContext context = rpc::CallContext::ForService("training", config.time_limit);
-  context.cancellation = cancel.token();
-  InteractionStream stream(kWaitingMessages);
-  Spawn(job.runtime->NextExecutor(), Export(*job.features, context, stream));
-  Status failed;
-  size_t users = 0;
-  while (!stream.ended()) {
-    const auto user = stream.Next(std::chrono::milliseconds(100));
-    if (!failed.ok()) continue;  // until the sender has noticed
-    // How much will come is not known: the bar nears the end of this step and never reaches it.
-    if (user.has_value()) ++users;
-    const double done = kRead * static_cast<double>(users) / (static_cast<double>(users) + 5'000);
-    if (!watch(done, "reading")) {
-      failed = Cancelled("the training was cancelled");
-    } else if (user.has_value()) {
-      failed = builder.Add(*user);
-    }
-    if (!failed.ok()) {
-      stream.Stop();
-      cancel.Cancel();
-    }
-  }
-  STARLING_RETURN_IF_ERROR(failed);
-  STARLING_RETURN_IF_ERROR(Annotate(stream.status(), "the interactions cannot be read"));
-  return std::move(builder).Finish();
-}
-
-// A features service that has just begun to load, or that is away for a moment, is waited for.
-StatusOr<Dataset> Read(const Job& job, const Trainer::Watch& watch) {
-  const Instant start = std::chrono::steady_clock::now();
-  while (true) {
-    StatusOr<Dataset> data = ReadOnce(job, watch);
-    if (data.status().code() != StatusCode::kUnavailable ||
-        std::chrono::steady_clock::now() - start > kLongestWait) {
-      return data;
-    }
-    for (int i = 0; i < 5; ++i) {
-      if (!watch(0, "waiting for features")) return Cancelled("the training was cancelled");
-      std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    }
-  }
-}
 
 std::optional<Serving> ServingOf(const Job& job, const v1::ModelVersion& version) {
   Serving serving{.version = version.version(), .parameters = {}, .metrics = {}, .artifact = {}};
@@ -110,7 +52,10 @@ v1::ModelVersion Draft(const Job& job, const Dataset& data, const Trained& train
 StatusOr<v1::ModelVersion> RunJob(const Job& job, const Trainer::Watch& watch) {
   const Instant start = std::chrono::steady_clock::now();
   STARLING_ASSIGN_OR_RETURN(const auto serves, job.registry->Serving(job.model));
-  STARLING_ASSIGN_OR_RETURN(const Dataset data, Read(job, watch));
+  STARLING_ASSIGN_OR_RETURN(
+      const Dataset data,
+      ReadDataset(*job.runtime, *job.features, *job.config,
+                  [&](double done, const char* stage) { return watch(done * kRead, stage); }));
   std::optional<Serving> serving;
   if (serves.has_value()) serving = ServingOf(job, *serves);
   Trainer trainer(data, *job.config, [&](double done, const std::string& stage) {
