@@ -157,6 +157,10 @@ class MappedSource final : public RowSource {
   }
 
   const std::string& name() const override { return source_->name(); }
+  const std::string& NameInFile(size_t column) const override {
+    const std::vector<size_t>& from = mapped_.of_field[column];
+    return from.empty() ? columns()[column] : source_->NameInFile(from[0]);
+  }
   Position position() const override { return source_->position(); }
   Progress progress() const override { return source_->progress(); }
 

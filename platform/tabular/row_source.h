@@ -122,6 +122,8 @@ class RowSource {
 
   // Reads one row. After kEnd it stays kEnd; after an error the source is of no more use.
   virtual StatusOr<Read> Next() = 0;
+  // What people find a column by in the file: its own name there.
+  virtual const std::string& NameInFile(size_t column) const { return columns()[column]; }
   const Row& row() const { return row_; }             // after kRow
   const BadRow& bad_row() const { return bad_row_; }  // after kBadRow
 

@@ -31,7 +31,7 @@ Status RowReader::Reject(size_t field, std::string reason) {
   return rejects_->Add({.source = source_->name(),
                         .number = row.number,
                         .line = row.line,
-                        .column = source_->columns()[field],
+                        .column = source_->NameInFile(field),
                         .value = tabular::ShownValue(tabular::CellText(row[field])),
                         .fault = tabular::Fault::kValue,
                         .reason = std::move(reason)});
