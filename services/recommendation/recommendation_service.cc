@@ -310,22 +310,11 @@ Task<void> RecommendationService::AddPopular(CallContext& context, const Ask& as
   if (answer.candidates.size() >= ask.wanted()) co_return;
   std::shared_ptr<const Popular> popular = popular_.load();
   if (std::chrono::steady_clock::now() - popular->read_at > kPopularAge) {
-    features::v1::ListPopularRequest request;
-    request.set_limit(kPopular);
-    const Executor here = co_await CurrentExecutor();
-    const auto call = rpc::StartCall(here, features_, &features::v1::Features::ListPopular, context,
-                                     request, ask.config->inference_timeout);
-    co_await call->Wait();
-    if (call->answer().ok()) {
-      auto read = std::make_shared<Popular>();
-      read->read_at = std::chrono::steady_clock::now();
-      for (const auto& product : call->answer()->products())
-        read->product_ids.push_back(product.product_id());
-      popular = read;
-      if (!read->product_ids.empty()) popular_.store(read);  // a new shop has some any moment
-    } else {
-      Degrade(answer.degraded, "features");
-    }
+    auto read = std::make_shared<Popular>();
+    co_await ReadPopular(context, ask, answer, *read);
+    if (read->source == inference::v1::SOURCE_POPULAR && !read->product_ids.empty())
+      popular_.store(read);  // what is popular in a new shop may be known any moment
+    if (!read->product_ids.empty()) popular = read;
   }
   absl::flat_hash_set<std::string_view> known;
   for (const ScoredProduct* product : answer.candidates) known.insert(product->product_id());
@@ -334,9 +323,40 @@ Task<void> RecommendationService::AddPopular(CallContext& context, const Ask& as
     if (answer.excluded.contains(id) || !known.insert(id).second) continue;
     ScoredProduct& product = answer.popular.emplace_back();
     product.set_product_id(id);
-    product.set_source(inference::v1::SOURCE_POPULAR);
+    product.set_source(popular->source);
     answer.candidates.push_back(&product);
   }
+}
+
+// Where nobody ever did anything, the catalogue's first products.
+Task<void> RecommendationService::ReadPopular(CallContext& context, const Ask& ask, Answer& answer,
+                                              Popular& popular) {
+  const Executor here = co_await CurrentExecutor();
+  popular.read_at = std::chrono::steady_clock::now();
+  features::v1::ListPopularRequest request;
+  request.set_limit(kPopular);
+  const auto call = rpc::StartCall(here, features_, &features::v1::Features::ListPopular, context,
+                                   request, ask.config->inference_timeout);
+  co_await call->Wait();
+  if (!call->answer().ok()) {
+    Degrade(answer.degraded, "features");
+    co_return;
+  }
+  for (const auto& product : call->answer()->products())
+    popular.product_ids.push_back(product.product_id());
+  if (!popular.product_ids.empty() || !answer.candidates.empty()) co_return;
+  catalog::v1::ListProductsRequest first;
+  first.set_page_size(kPopular);
+  const auto list = rpc::StartCall(here, catalog_, &catalog::v1::Catalog::ListProducts, context,
+                                   first, ask.config->catalog_timeout);
+  co_await list->Wait();
+  if (!list->answer().ok()) {
+    Degrade(answer.degraded, "catalog");
+    co_return;
+  }
+  popular.source = inference::v1::SOURCE_UNSPECIFIED;
+  for (const auto& product : list->answer()->products())
+    popular.product_ids.push_back(product.product_id());
 }
 
 Task<void> RecommendationService::ReadCards(CallContext& context, const Ask& ask, Answer& answer,

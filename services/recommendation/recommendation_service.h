@@ -54,12 +54,18 @@ class RecommendationService final : public v1::Recommendation, public host::Host
   struct Ask;     // what is asked for
   struct Answer;  // what is known so far
   using Ranked = inference::v1::RecommendResponse;
+  struct Popular {
+    std::vector<std::string> product_ids;
+    inference::v1::Source source = inference::v1::SOURCE_POPULAR;
+    Instant read_at{};
+  };
 
   Task<StatusOr<v1::RecommendResponse>> Compose(CallContext& context, const Ask& ask);
   // What the user did after `answer.after`, and what of it keeps products out.
   Task<void> ReadHistory(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> Rank(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> AddPopular(CallContext& context, const Ask& ask, Answer& answer);
+  Task<void> ReadPopular(CallContext& context, const Ask& ask, Answer& answer, Popular& popular);
   using Cards = std::vector<std::shared_ptr<const catalog::v1::Product>>;
   // Sets `cards` to what is shown of each product; nullptr for one that is not there.
   Task<void> ReadCards(CallContext& context, const Ask& ask, Answer& answer,
@@ -87,10 +93,6 @@ class RecommendationService final : public v1::Recommendation, public host::Host
   };
   BoundedCache<LastGood> last_good_;
   ProductMemory products_;
-  struct Popular {
-    std::vector<std::string> product_ids;
-    Instant read_at{};
-  };
   Snapshot<Popular> popular_;
   Impressions impressions_;
   ServedLog served_;

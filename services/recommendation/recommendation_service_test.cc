@@ -81,8 +81,12 @@ class FakeCatalog final : public catalog::v1::Catalog {
   STARLING_NOT_ASKED(Product, UpdateProduct, catalog::v1::UpdateProductRequest)
   STARLING_NOT_ASKED(Empty, DeleteProduct, catalog::v1::DeleteProductRequest)
   STARLING_NOT_ASKED(Product, GetProduct, catalog::v1::GetProductRequest)
-  STARLING_NOT_ASKED(catalog::v1::ListProductsResponse, ListProducts,
-                     catalog::v1::ListProductsRequest)
+  Task<StatusOr<catalog::v1::ListProductsResponse>> ListProducts(
+      CallContext&, const catalog::v1::ListProductsRequest&) override {
+    catalog::v1::ListProductsResponse response;
+    for (const auto& [id, product] : products) *response.add_products() = product;
+    return mood.Answer(std::move(response));
+  }
   STARLING_NOT_ASKED(catalog::v1::BatchUpsertProductsResponse, BatchUpsertProducts,
                      catalog::v1::BatchUpsertProductsRequest)
   Task<Status> ExportProducts(CallContext&, const catalog::v1::ExportProductsRequest&,
@@ -320,6 +324,22 @@ TEST_F(RecommendationServiceTest, FillsUpWithWhatIsPopular) {
   EXPECT_THAT(Ids(Ask("somebody new", 3)), ElementsAre("d", "e", "a"));
   catalog_->products.clear();
   EXPECT_THAT(Ids(Ask("ada", 3)), IsEmpty()) << "an empty catalogue has nothing to recommend";
+}
+
+TEST_F(RecommendationServiceTest, AShopWhereNobodyDidAnythingShowsItsRange) {
+  inference_->mood.failure = FailedPrecondition("no model serves yet");
+  features_->popular.clear_products();
+  Stock("b", catalog::v1::AVAILABILITY_OUT_OF_STOCK);
+  Begin();
+  auto response = Ask("ada", 3);
+  EXPECT_THAT(Ids(response), ElementsAre("a", "c", "d"));
+  EXPECT_EQ(response->items(0).reason(), "from our range");
+  features_->popular.add_products()->set_product_id("m");
+  EXPECT_THAT(Ids(Ask("ada", 3)), ElementsAre("m")) << "at once, when something is popular";
+  catalog_->products.clear();
+  features_->popular.clear_products();
+  response = Ask("bob", 3);
+  EXPECT_THAT(Ids(response), IsEmpty()) << "an empty catalogue";
 }
 
 TEST_F(RecommendationServiceTest, BeginsTheHomePageWithPinnedProducts) {

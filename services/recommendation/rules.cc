@@ -145,8 +145,10 @@ std::string Reason(inference::v1::Source source, Deed deed, std::string_view tit
       return "you buy this again and again";
     case inference::v1::SOURCE_FACTORS:
       return "chosen by people like you";
-    default:
+    case inference::v1::SOURCE_POPULAR:
       return "popular now";
+    default:
+      return "from our range";
   }
 }
 

@@ -93,6 +93,7 @@ TEST(Rules, SayWhyInAFewTrueWords) {
   EXPECT_EQ(Reason(SOURCE_SIMILAR, DEED_UNSPECIFIED, "Milk", Placement::kCart),
             "goes with Milk in your cart");
   EXPECT_EQ(Reason(SOURCE_POPULAR, DEED_UNSPECIFIED, "", Placement::kHome), "popular now");
+  EXPECT_EQ(Reason(SOURCE_UNSPECIFIED, DEED_UNSPECIFIED, "", Placement::kHome), "from our range");
 }
 
 }  // namespace
