@@ -12,7 +12,9 @@
 namespace starling::learning {
 namespace {
 
-constexpr uint8_t kExcluded = 1;
+constexpr uint8_t kHad = 1;        // and is not to be given again
+constexpr uint8_t kUnwanted = 16;  // the query excludes it
+constexpr uint8_t kExcluded = kHad | kUnwanted;
 constexpr uint8_t kCandidate = 2;
 constexpr uint8_t kTaken = 4;
 constexpr uint8_t kOffered = 8;
@@ -122,11 +124,11 @@ void Recommender::MarkAllowed(const RankQuery& query, RankScratch& scratch) cons
   }
   scratch.candidates = scratch.flagged.size();
   for (const std::string_view id : query.excluded) {
-    if (const auto item = ids_.Find(id)) Flag(*item, kExcluded, scratch);
+    if (const auto item = ids_.Find(id)) Flag(*item, kUnwanted, scratch);
   }
   if (query.allow_repeats) return;
   for (const RankScratch::Known& known : scratch.history) {
-    if (known.goals > 0) Flag(known.item, kExcluded, scratch);
+    if (known.goals > 0) Flag(known.item, kHad, scratch);
   }
 }
 
@@ -214,9 +216,12 @@ float Recommender::LargestMain(const RankScratch& scratch) const {
 // Takes the best by score and leaves scratch.scores all 0.
 void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
   float* scores = scratch.scores.data();
-  for (const uint32_t item : scratch.flagged) {
-    if ((scratch.flags[item] & kExcluded) != 0) scores[item] = 0;
-  }
+  const auto forget = [&](uint8_t flag) {
+    for (const uint32_t item : scratch.flagged) {
+      if ((scratch.flags[item] & flag) != 0) scores[item] = 0;
+    }
+  };
+  forget(kHad);
   const auto popularity_weight = static_cast<float>(settings_.popularity_weight);
   float largest_repeat = 0;
   if (query.allow_repeats && settings_.repeat_weight > 0 && !propensity_.empty()) {
@@ -231,6 +236,8 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
     const float largest = LargestMain(scratch);
     main_scale = largest > 0 ? 1 / largest : 0;
   }
+  // Only now, so that what a query excludes leaves the scores of the others as they are.
+  forget(kUnwanted);
   scratch.best.clear();
   float least = 0;  // what an item must have to be among the best so far
   const uint8_t wanted = query.candidates.empty() ? 0 : kCandidate;

@@ -137,6 +137,8 @@ class Recommender {
                                     std::shared_ptr<const void> owner,
                                     Checksums checksums = Checksums::kVerify);
 
+  // Of a known user without signals the ranking is the same at any time, and what is excluded is
+  // only left out of it: it may be kept.
   std::span<const RankedItem> Rank(const RankQuery& query, RankScratch& scratch) const;
 
   const RecommenderSettings& settings() const { return settings_; }

@@ -201,6 +201,28 @@ TEST_F(RecommenderTest, WhatWasBoughtOrExcludedIsNotGiven) {
   EXPECT_THAT(Names({.user = "ada", .signals = bought, .allow_repeats = true}), Contains("salt"));
 }
 
+TEST_F(RecommenderTest, WhatIsExcludedIsOnlyLeftOut) {
+  for (const double popularity : {0.0, 0.3}) {
+    Make(With::kSimilarAndRepeat, popularity);
+    for (const bool repeats : {false, true}) {
+      RankQuery query{.user = "bob", .limit = 10, .allow_repeats = repeats};
+      std::vector<RankedItem> expected = Rank(query);
+      const std::string_view excluded[] = {recommender_->ItemId(expected[0].item),
+                                           recommender_->ItemId(expected[2].item)};
+      expected.erase(expected.begin() + 2);
+      expected.erase(expected.begin());
+      query.excluded = excluded;
+      const auto ranked = Rank(query);
+      ASSERT_EQ(ranked.size(), expected.size());
+      for (size_t i = 0; i < ranked.size(); ++i) {
+        EXPECT_EQ(ranked[i].item, expected[i].item) << i;
+        EXPECT_EQ(ranked[i].source, expected[i].source) << i;
+        EXPECT_EQ(ranked[i].because, expected[i].because) << i;
+      }
+    }
+  }
+}
+
 TEST_F(RecommenderTest, RepeatsComeFirstWhereTheyAreAllowed) {
   Make(With::kSimilarAndRepeat);
   const auto ranked = Rank({.user = "cat", .limit = 2, .allow_repeats = true});

@@ -15,6 +15,7 @@ namespace starling::inference {
 namespace {
 
 using testing::ElementsAre;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 // Who has "a" wants "b" or what `partner` says; "z" sells best.
@@ -298,6 +299,41 @@ TEST_F(InferenceServiceTest, BadRequestsNameTheField) {
   v1::RecommendRequest other;
   other.set_model("oracle");
   EXPECT_EQ(Block(service_->Recommend(context_, other)).status().code(), StatusCode::kNotFound);
+}
+
+// User 9 has "a" alone, so wants "b". Asked at rest, the first answer is computed, the next remembered.
+TEST_F(InferenceServiceTest, AUserAtRestIsRememberedUntilItDoesSomethingOrTheModelChanges) {
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  const auto ask = [&](std::vector<std::string> excluded, const std::string& bought, bool repeats) {
+    v1::RecommendRequest request;
+    request.set_user_id("user-9");
+    request.set_limit(2);
+    request.set_allow_repeats(repeats);
+    for (std::string& id : excluded) request.add_excluded_ids(std::move(id));
+    if (!bought.empty()) {
+      auto& signal = *request.add_signals();
+      signal.set_product_id(bought);
+      signal.set_type("purchase");
+      signal.set_occurred_at(2'000);
+    }
+    std::vector<std::string> ids;
+    const auto answer = Block(service_->Recommend(context_, request));
+    EXPECT_TRUE(answer.ok()) << answer.status();
+    EXPECT_TRUE(answer->knows_user());
+    EXPECT_EQ(answer->data_until(), 1'000);
+    for (const auto& product : answer->products()) ids.push_back(product.product_id());
+    return ids;
+  };
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_THAT(ask({}, "", false), ElementsAre("b", "z"));
+    EXPECT_THAT(ask({"b"}, "", false), ElementsAre("z"));
+    EXPECT_THAT(ask({}, "b", false), ElementsAre("z")) << "the newest purchase is told";
+    EXPECT_THAT(ask({}, "", true), testing::Contains("b"));
+  }
+  Promote("2");
+  ASSERT_TRUE(Serves("2"));
+  EXPECT_THAT(ask({}, "", false), ElementsAre("c", "z"));
 }
 
 TEST_F(InferenceServiceTest, UnknownUsersAndProductsAreAnsweredByWhatSells) {

@@ -8,7 +8,8 @@ namespace starling::inference {
 // INVALID_ARGUMENT names the field that is beyond its limit.
 Status CheckRequest(const v1::RecommendRequest& request);
 
-// Uses buffers of the calling thread; no lock, no allocation but for the answer's.
+// Uses buffers of the calling thread; no allocation but for the answer's. A user whom the model
+// knows and who did nothing since is ranked once, and remembered.
 v1::RecommendResponse Rank(const LoadedModel& model, const v1::RecommendRequest& request,
                            TimePoint now);
 

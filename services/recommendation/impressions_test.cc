@@ -3,7 +3,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "services/recommendation/bounded_cache.h"
 
 namespace starling::recommendation {
 namespace {
@@ -30,18 +29,6 @@ TEST(Impressions, KeepTheMostSeenProductsOfTheUsersActiveLast) {
   EXPECT_LE(impressions.SeenTooOften("ada", 1).size(), 256u);
   for (int i = 0; i < 200; ++i) impressions.Seen("user" + std::to_string(i), "p");
   EXPECT_THAT(impressions.SeenTooOften("ada", 1), IsEmpty());
-}
-
-TEST(BoundedCache, KeepsWhatWasUsedLast) {
-  BoundedCache<int> cache(2);
-  cache.Put("a", std::make_shared<const int>(1));
-  cache.Put("b", std::make_shared<const int>(2));
-  EXPECT_EQ(*cache.Get("a"), 1);
-  cache.Put("c", std::make_shared<const int>(3));
-  EXPECT_EQ(cache.Get("b"), nullptr);
-  cache.Put("a", std::make_shared<const int>(4));
-  EXPECT_EQ(*cache.Get("a"), 4);
-  EXPECT_EQ(*cache.Get("c"), 3);
 }
 
 }  // namespace

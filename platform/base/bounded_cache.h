@@ -14,7 +14,7 @@
 #include <string_view>
 #include <unordered_map>
 
-namespace starling::recommendation {
+namespace starling {
 
 template <typename T>
 class BoundedCache {
@@ -56,4 +56,4 @@ class BoundedCache {
   std::unordered_map<std::string_view, typename std::list<Entry>::iterator> at_;
 };
 
-}  // namespace starling::recommendation
+}  // namespace starling
