@@ -15,7 +15,6 @@ namespace starling::inference {
 namespace {
 
 using testing::ElementsAre;
-using testing::ElementsAre;
 using testing::HasSubstr;
 
 // Who has "a" wants "b" or what `partner` says; "z" sells best.
@@ -301,7 +300,8 @@ TEST_F(InferenceServiceTest, BadRequestsNameTheField) {
   EXPECT_EQ(Block(service_->Recommend(context_, other)).status().code(), StatusCode::kNotFound);
 }
 
-// User 9 has "a" alone, so wants "b". Asked at rest, the first answer is computed, the next remembered.
+// User 9 has "a" alone, so wants "b". Asked at rest, the first answer is computed, the next
+// remembered.
 TEST_F(InferenceServiceTest, AUserAtRestIsRememberedUntilItDoesSomethingOrTheModelChanges) {
   Promote("1");
   ASSERT_TRUE(Serves("1"));
