@@ -72,7 +72,7 @@ uint64_t Hash64(std::string_view bytes, uint64_t seed) {
     hash = Mix(hash ^ word) * 0x9e3779b97f4a7c15ull;
   }
   uint64_t tail = 0;
-  std::memcpy(&tail, at, left);
+  if (left > 0) std::memcpy(&tail, at, left);  // an empty view may point nowhere
   return Mix(hash ^ tail);
 }
 

@@ -73,7 +73,7 @@ class Trainer {
   std::string Fingerprint() const;
 
   const Dataset& data_;
-  const TrainingConfig& config_;
+  const TrainingConfig config_;
   const Watch watch_;
   const Instant start_;
   Holdout holdout_;
