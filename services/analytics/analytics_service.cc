@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <map>
 #include <set>
+#include <tuple>
 
 #include "contracts/ingestion/v1/ingestion.pb.h"
 #include "contracts/recommendation/v1/recommendation.pb.h"
@@ -59,47 +61,95 @@ bool TooLate(std::string_view type, int64_t occurred_at, int64_t served_at) {
   return type == "purchase" && occurred_at - served_at > kPurchaseWindow.count();
 }
 
-Status CountServed(sql::Transaction& transaction, const RecommendationServed& served) {
-  const int64_t at = Nanoseconds(served.served_at());
-  STARLING_RETURN_IF_ERROR(transaction.Execute(
-      "INSERT INTO segments (day, model_version, context) VALUES (?1, ?2, ?3) ON CONFLICT DO "
-      "NOTHING",
-      DayOf(at), ModelVersionOf(served), served.context()));
-  STARLING_ASSIGN_OR_RETURN(
-      const std::optional<int64_t> segment,
-      transaction.QueryOne(
-          "SELECT segment FROM segments WHERE day = ?1 AND model_version = ?2 AND "
-          "context = ?3",
-          [](const sql::Row& row) { return row.Int(0); }, DayOf(at), ModelVersionOf(served),
-          served.context()));
-  if (!segment) return Internal("a segment that was just written is not there");
-  STARLING_RETURN_IF_ERROR(transaction.Execute(
-      "INSERT INTO served (recommendation_id, segment, served_at) VALUES (?1, ?2, ?3) ON CONFLICT "
-      "DO NOTHING",
-      served.recommendation_id(), *segment, at));
-  if (transaction.changes() == 0) return OkStatus();
-  STARLING_RETURN_IF_ERROR(transaction.Execute(
-      "UPDATE segments SET served = served + 1, products = products + ?2 WHERE segment = ?1",
-      *segment, served.product_ids_size()));
-  struct Early {
-    std::string type;
-    int64_t occurred_at;
-  };
-  std::vector<Early> early;
-  STARLING_RETURN_IF_ERROR(transaction.Query(
-      "SELECT type, occurred_at FROM early WHERE recommendation_id = ?1",
-      [&](const sql::Row& row) {
-        early.push_back({std::string(row.Text(0)), row.Int(1)});
-      },
-      served.recommendation_id()));
-  if (early.empty()) return OkStatus();
-  for (const Early& event : early) {
-    if (!TooLate(event.type, event.occurred_at, at))
-      STARLING_RETURN_IF_ERROR(CountEvent(transaction, *segment, event.type));
+// The answers of one batch: most fall into one segment, which is looked up and counted up once.
+class ServedCounter {
+ public:
+  explicit ServedCounter(sql::Transaction& transaction) : transaction_(transaction) {}
+
+  Status Add(const RecommendationServed& served) {
+    const int64_t at = Nanoseconds(served.served_at());
+    STARLING_ASSIGN_OR_RETURN(Segment * segment, Find(at, served));
+    STARLING_RETURN_IF_ERROR(transaction_.Execute(
+        "INSERT INTO served (recommendation_id, segment, served_at) VALUES (?1, ?2, ?3) ON "
+        "CONFLICT DO NOTHING",
+        served.recommendation_id(), segment->id, at));
+    if (transaction_.changes() == 0) return OkStatus();
+    ++segment->served;
+    segment->products += served.product_ids_size();
+    return CountEarly(served.recommendation_id(), segment->id, at);
   }
-  return transaction.Execute("DELETE FROM early WHERE recommendation_id = ?1",
-                             served.recommendation_id());
-}
+  Status Finish() {
+    for (const auto& [key, segment] : segments_) {
+      STARLING_RETURN_IF_ERROR(transaction_.Execute(
+          "UPDATE segments SET served = served + ?2, products = products + ?3 WHERE segment = ?1",
+          segment.id, segment.served, segment.products));
+    }
+    return OkStatus();
+  }
+
+ private:
+  struct Segment {
+    int64_t id = 0;
+    int64_t served = 0;
+    int64_t products = 0;
+  };
+  static constexpr int64_t kDay = 86'400'000'000'000;
+
+  StatusOr<Segment*> Find(int64_t at, const RecommendationServed& served) {
+    const auto [entry, is_new] = segments_.try_emplace(
+        {at / kDay, served.model().name(), served.model().version(), served.context()});
+    Segment& segment = entry->second;
+    if (!is_new) return &segment;
+    const std::string day = DayOf(at);
+    const std::string version = ModelVersionOf(served);
+    STARLING_RETURN_IF_ERROR(transaction_.Execute(
+        "INSERT INTO segments (day, model_version, context) VALUES (?1, ?2, ?3) ON CONFLICT DO "
+        "NOTHING",
+        day, version, served.context()));
+    STARLING_ASSIGN_OR_RETURN(
+        const std::optional<int64_t> id,
+        transaction_.QueryOne(
+            "SELECT segment FROM segments WHERE day = ?1 AND model_version = ?2 AND context = ?3",
+            [](const sql::Row& row) { return row.Int(0); }, day, version, served.context()));
+    if (!id) return Internal("a segment that was just written is not there");
+    segment.id = *id;
+    return &segment;
+  }
+
+  // Events that came before the answer they followed from.
+  Status CountEarly(const std::string& recommendation_id, int64_t segment, int64_t served_at) {
+    if (!any_early_.has_value()) {
+      STARLING_ASSIGN_OR_RETURN(
+          const std::optional<bool> any,
+          transaction_.QueryOne("SELECT EXISTS (SELECT 1 FROM early)",
+                                [](const sql::Row& row) { return row.Int(0) != 0; }));
+      any_early_ = any.value_or(false);
+    }
+    if (!*any_early_) return OkStatus();
+    struct Early {
+      std::string type;
+      int64_t occurred_at;
+    };
+    std::vector<Early> early;
+    STARLING_RETURN_IF_ERROR(transaction_.Query(
+        "SELECT type, occurred_at FROM early WHERE recommendation_id = ?1",
+        [&](const sql::Row& row) {
+          early.push_back({std::string(row.Text(0)), row.Int(1)});
+        },
+        recommendation_id));
+    if (early.empty()) return OkStatus();
+    for (const Early& event : early) {
+      if (!TooLate(event.type, event.occurred_at, served_at))
+        STARLING_RETURN_IF_ERROR(CountEvent(transaction_, segment, event.type));
+    }
+    return transaction_.Execute("DELETE FROM early WHERE recommendation_id = ?1",
+                                recommendation_id);
+  }
+
+  sql::Transaction& transaction_;
+  std::map<std::tuple<int64_t, std::string, std::string, std::string>, Segment> segments_;
+  std::optional<bool> any_early_;
+};
 
 Status CountFollowing(sql::Transaction& transaction, messaging::Inbox& inbox,
                       const UserEvent& event) {
@@ -176,12 +226,14 @@ void AnalyticsService::Stop() {
 Task<Status> AnalyticsService::ConsumeServed(std::span<const messaging::Delivered> events) {
   co_return co_await database_->Write([&](sql::Transaction& transaction) -> Status {
     RecommendationServed served;
+    ServedCounter counter(transaction);
     for (const messaging::Delivered& delivered : events) {
       if (delivered.event.type != "starling.recommendation.served.v1") continue;
       if (!served.ParseFromString(delivered.event.data))
         return InvalidArgument("event '{}' is no RecommendationServed", delivered.event.id);
-      STARLING_RETURN_IF_ERROR(CountServed(transaction, served));
+      STARLING_RETURN_IF_ERROR(counter.Add(served));
     }
+    STARLING_RETURN_IF_ERROR(counter.Finish());
     return Forget(transaction);
   });
 }

@@ -29,6 +29,16 @@ std::string_view Words(Deed deed) {
   }
 }
 
+// Reasons are made for each product of each answer: formatting them would cost as much as choosing.
+std::string Join(std::initializer_list<std::string_view> parts) {
+  size_t size = 0;
+  for (const std::string_view part : parts) size += part.size();
+  std::string text;
+  text.reserve(size);
+  for (const std::string_view part : parts) text += part;
+  return text;
+}
+
 }  // namespace
 
 StatusOr<Placement> ParsePlacement(const std::string& context) {
@@ -136,11 +146,11 @@ std::string Reason(inference::v1::Source source, Deed deed, std::string_view tit
   switch (source) {
     case inference::v1::SOURCE_SIMILAR:
       if (title.empty()) return "chosen by people like you";
-      if (placement == Placement::kProduct) return fmt::format("goes with {}", title);
-      if (placement == Placement::kCart) return fmt::format("goes with {} in your cart", title);
+      if (placement == Placement::kProduct) return Join({"goes with ", title});
+      if (placement == Placement::kCart) return Join({"goes with ", title, " in your cart"});
       if (deed == inference::v1::DEED_UNSPECIFIED)
-        return fmt::format("because of {} in your history", title);
-      return fmt::format("because you {} {}", Words(deed), title);
+        return Join({"because of ", title, " in your history"});
+      return Join({"because you ", Words(deed), " ", title});
     case inference::v1::SOURCE_REPEAT:
       return "you buy this again and again";
     case inference::v1::SOURCE_FACTORS:
