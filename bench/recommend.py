@@ -46,10 +46,10 @@ def wrk(port: int, paths: pathlib.Path, script: pathlib.Path, token: str, second
 
 
 class Server:
-    def __init__(self, data: pathlib.Path, *settings: str) -> None:
+    def __init__(self, data: pathlib.Path, threads: int, *settings: str) -> None:
         self.key = subprocess.check_output([STARLING, "keys", "create", "--scope", "admin", "--label", "bench", "--data", data],
                                            text=True).split()[-1]
-        command = [STARLING, "up", "--data", data, "--port", str(PORT), "--set", "runtime.io_threads=1"]
+        command = [STARLING, "up", "--data", data, "--port", str(PORT), "--set", f"runtime.io_threads={threads}"]
         for setting in settings:
             command += ["--set", setting]
         begin = time.monotonic()
@@ -137,7 +137,7 @@ def measure(report, name: str, goal: float, p99_goal: float, *settings: str) -> 
             f"http {{ access_log off; keepalive_requests 100000000; server {{ listen 127.0.0.1:{NGINX_PORT};\n"
             "location / { default_type application/json; return 200 '{\"status\":\"SERVING\"}'; } } }\n")
         (folder / "requests.lua").write_text(SCRIPT)
-        server = Server(data, *settings)
+        server = Server(data, 1, *settings)
         nginx = subprocess.Popen(["nginx", "-e", f"{folder}/error.log", "-c", f"{folder}/nginx.conf"])
         try:
             users = server.users()
@@ -147,18 +147,21 @@ def measure(report, name: str, goal: float, p99_goal: float, *settings: str) -> 
             def load(port: int, seconds: int = SECONDS) -> tuple[float, float]:
                 return wrk(port, paths, folder / "requests.lua", server.key, seconds)
 
-            load(PORT, 3)  # what is read on the first request of a user
-            rounds = []
-            for _ in range(3):
-                before, cpu_before = server.methods(), server.cpu()
-                peer, own = load(NGINX_PORT), load(PORT)
-                rounds.append((own[0] / peer[0], peer, own, before, server.methods(), cpu_before, server.cpu()))
-            ratio, peer, own, before, after, cpu_before, cpu_after = sorted(rounds, key=lambda row: row[0])[1]
+            def rounds() -> tuple:
+                load(PORT, 3)  # what is read on the first request of a user
+                found = []
+                for _ in range(3):  # alternating, so that a slow moment hits both
+                    before, cpu_before = server.methods(), server.cpu()
+                    peer, own = load(NGINX_PORT), load(PORT)
+                    found.append((own[0] / peer[0], peer, own, before, server.methods(), cpu_before, server.cpu()))
+                return sorted(found, key=lambda row: row[0])[1]
+
+            ratio, peer, own, before, after, cpu_before, cpu_after = rounds()
             answer = server.ask(f"/v1/users/{urllib.parse.quote(users[0], safe='')}/recommendations")
-            report(f"{name}: {len(users)} users at random, one io thread, wrk -t1 -c{CONNECTIONS}, the median of 3 runs")
+            report(f"{name}: {len(users)} users at random, wrk -t1 -c{CONNECTIONS}, the median of 3 runs")
             report(f"{'':<52} {'requests/s':>12} {'p99 ms':>10} {'ratio':>8}")
-            report(f"{'nginx, return 200':<52} {peer[0]:>12.0f} {peer[1]:>10.2f} {1:>8.2f}")
-            report(f"{'GET /v1/users/{id}/recommendations':<52} {own[0]:>12.0f} {own[1]:>10.2f} {ratio:>8.3f}"
+            report(f"{'nginx, one worker, return 200':<52} {peer[0]:>12.0f} {peer[1]:>10.2f} {1:>8.2f}")
+            report(f"{'GET /v1/users/{id}/recommendations, one io thread':<52} {own[0]:>12.0f} {own[1]:>10.2f} {ratio:>8.3f}"
                    f"   goal {goal}, {p99_goal} ms")
             during = training(server, load)
             if during is None:
@@ -167,8 +170,12 @@ def measure(report, name: str, goal: float, p99_goal: float, *settings: str) -> 
                 report(f"{'the same while a training runs':<52} {during[0]:>12.0f} {during[1]:>10.2f} {during[0] / peer[0]:>8.3f}"
                        f"   {during[0] / own[0]:.2f} of its own rate, goal 0.7")
             stages(report, before, after, cpu_before, cpu_after)
+            server.stop()
+            server = Server(data, 2, *settings)
+            ratio, peer, own = rounds()[:3]
+            report(f"{'two io threads (on two cores with wrk)':<52} {own[0]:>12.0f} {own[1]:>10.2f} {ratio:>8.3f}   goal {goal}, {p99_goal} ms")
             report(f"{'start to a loaded model, s':<52} {server.ready:>12.2f}")
-            report(f"{'resident memory after the load and a training, MB':<52} {server.megabytes():>12.0f}")
+            report(f"{'resident memory after the load, MB':<52} {server.megabytes():>12.0f}")
             report(f"{'bytes of an answer of ' + str(len(answer['items'])) + ' products':<52} {len(json.dumps(answer)):>12}")
         finally:
             nginx.terminate()
