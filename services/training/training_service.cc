@@ -24,10 +24,10 @@ Status CheckModel(std::string_view model) {
 // This thread gives way to every other; those that it starts inherit that.
 void YieldToOthers() {
   const auto thread = static_cast<id_t>(gettid());
-  if (setpriority(PRIO_PROCESS, thread, 10) != 0)
+  if (setpriority(PRIO_PROCESS, thread, 19) != 0)
     log::Warning("training", "the training thread keeps its priority");
   const sched_param parameters{};
-  if (sched_setscheduler(static_cast<pid_t>(thread), SCHED_BATCH, &parameters) != 0)
+  if (sched_setscheduler(static_cast<pid_t>(thread), SCHED_IDLE, &parameters) != 0)
     log::Warning("training", "the training thread keeps its scheduling policy");
 }
 

@@ -2,7 +2,7 @@
 // made on the newest of them, registers it and promotes it when it is not worse.
 //
 // Owns the tables `models` and `versions` and the artefacts in DATA/training/models. One training
-// at a time, on a thread of its own that yields to everything else (nice 10, SCHED_BATCH), with
+// at a time, on a thread of its own that yields to everything else (nice 19, SCHED_IDLE), with
 // training.threads in all; none of it runs on io threads or in the shared blocking pool. A training
 // that the process' end cuts leaves nothing but a number that no version has.
 #pragma once
