@@ -3,9 +3,11 @@
 The data folders are made once, under build/bench/recommend: Online Retail from ../shared/data (left out when that is absent),
 Complete Journey from its package. Remove a folder to have it made anew.
 """
+import http.client
 import json
 import pathlib
 import re
+import shutil
 import subprocess
 import tempfile
 import threading
@@ -198,6 +200,53 @@ def training(server: Server, load) -> tuple[float, float, float] | None:
     return sum(rates) / len(rates), max(p99 for _, p99 in measured), min(rates)
 
 
+def freshness(report, name: str) -> None:
+    """How long after its acknowledgement a purchase changes the shopper's answer, while 16 connections read."""
+    if not (FOLDER / name / "ready").exists():
+        return
+    with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
+        data = pathlib.Path(scratch, "data")  # a copy: shoppers are to be at rest the next time
+        shutil.copytree(FOLDER / name, data)
+        (pathlib.Path(scratch) / "requests.lua").write_text(SCRIPT)
+        server = Server(data, 2)
+        readers = None
+        try:
+            users = server.users()
+            paths = pathlib.Path(scratch, "paths")
+            paths.write_text("".join(f"/v1/users/{urllib.parse.quote(user, safe='')}/recommendations\n" for user in users))
+            readers = subprocess.Popen(["wrk", "-t1", f"-c{CONNECTIONS}", "-d600", "-s", pathlib.Path(scratch, "requests.lua"), "-H",
+                                        f"Authorization: Bearer {server.key}", f"http://127.0.0.1:{PORT}", "--", paths],
+                                       stdout=subprocess.DEVNULL)
+            connection = http.client.HTTPConnection("127.0.0.1", PORT, timeout=30)
+
+            def ask(method: str, path: str, body: str | None = None) -> dict:
+                connection.request(method, path, body, {"Authorization": f"Bearer {server.key}", "Content-Type": "application/json"})
+                answer = connection.getresponse()
+                text = answer.read()
+                if answer.status not in (200, 202):
+                    raise RuntimeError(f"{path}: {answer.status} {text!r}")
+                return json.loads(text)
+
+            waits = []
+            for number in range(1_000):
+                path = f"/v1/users/{urllib.parse.quote(users[number % len(users)], safe='')}/recommendations"
+                product = ask("GET", path)["items"][0]["product"]["product_id"]
+                event = {"user_id": users[number % len(users)], "product_id": product, "type": "purchase"}
+                ask("POST", "/v1/events", json.dumps({"events": [event]}))
+                begin = time.monotonic()
+                while any(item["product"]["product_id"] == product for item in ask("GET", path)["items"]):
+                    pass
+                waits.append((time.monotonic() - begin) * 1e3)
+            waits.sort()
+            report(f"{'1,000 purchases: from acknowledged to known, ms':<52} {waits[500]:>9.1f} p50 {waits[990]:>7.1f} p99 {waits[-1]:>7.1f} max"
+                   "   goal p99 100 ms")
+        finally:
+            if readers:
+                readers.terminate()
+                readers.wait(10)
+            server.stop()
+
+
 def stages(report, before, after, cpu_before, cpu_after) -> None:
     def spent(service: str, method: str) -> tuple[float, float]:
         a, b = after.get((service, method), (0, 0)), before.get((service, method), (0, 0))
@@ -220,5 +269,6 @@ def stages(report, before, after, cpu_before, cpu_after) -> None:
 
 def recommend(report) -> None:
     measure(report, "online-retail", 0.2, 5)
+    freshness(report, "online-retail")
     report("")
     measure(report, "completejourney", 0.08, 10, "recommendation.allow_repeats=true")
