@@ -62,9 +62,9 @@ TEST(Evaluation, SaysWhatCannotBeMeasured) {
   EXPECT_THAT(ToString(MeasureAt(data, {.cut = kMadeEnd + 86'400}).status()),
               HasSubstr("cut at another day"));
   EXPECT_THAT(ToString(Before(data, data.oldest).status()), HasSubstr("nobody did anything"));
-  const Status cancelled =
-      Evaluate(data, {}, {.cut = kCut}, [](double done, const std::string&) { return done < 0.3; })
-          .status();
+  const Status cancelled = Evaluate(data, {}, {.cut = kCut}, [](double done, const std::string&) {
+                             return done < 0.3;
+                           }).status();
   EXPECT_EQ(cancelled.code(), StatusCode::kCancelled);
 }
 
