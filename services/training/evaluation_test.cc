@@ -10,7 +10,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr int64_t kCut = kMadeEnd - 60 * 86'400;
+constexpr int64_t kCut = kMadeEnd - int64_t{60} * 86'400;
 
 Dataset Load(const std::vector<features::v1::UserInteractions>& users) {
   const TrainingConfig config;
