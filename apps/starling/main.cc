@@ -145,7 +145,7 @@ int main(int argc, char** argv) {
                        "That day, 2010-11-01, in UTC; when absent, the newest part is held out, as "
                        "training.holdout says");
   evaluate->add_option("--algorithm", evaluation.algorithms,
-                       "Only these: popularity, item_knn, ease, als, repeat, auto");
+                       "Only these: popularity, item_knn, ease, als, repeat, blend, auto");
   evaluate->add_flag("--json", evaluation.json, "Print JSON instead of a table");
   AddCommon(*evaluate, common);
   evaluate->callback([&] { exit_code = starling::Evaluate(common, evaluation); });

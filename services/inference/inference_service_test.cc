@@ -305,7 +305,8 @@ TEST_F(InferenceServiceTest, BadRequestsNameTheField) {
 TEST_F(InferenceServiceTest, AUserAtRestIsRememberedUntilItDoesSomethingOrTheModelChanges) {
   Promote("1");
   ASSERT_TRUE(Serves("1"));
-  const auto ask = [&](std::vector<std::string> excluded, const std::string& bought, bool repeats) {
+  const auto ask = [&](std::vector<std::string> excluded, const std::string& bought, bool repeats,
+                       int64_t at = 2'000) {
     v1::RecommendRequest request;
     request.set_user_id("user-9");
     request.set_limit(2);
@@ -315,7 +316,7 @@ TEST_F(InferenceServiceTest, AUserAtRestIsRememberedUntilItDoesSomethingOrTheMod
       auto& signal = *request.add_signals();
       signal.set_product_id(bought);
       signal.set_type("purchase");
-      signal.set_occurred_at(2'000);
+      signal.set_occurred_at(at);
     }
     std::vector<std::string> ids;
     const auto answer = Block(service_->Recommend(context_, request));
@@ -329,6 +330,7 @@ TEST_F(InferenceServiceTest, AUserAtRestIsRememberedUntilItDoesSomethingOrTheMod
     EXPECT_THAT(ask({}, "", false), ElementsAre("b", "z"));
     EXPECT_THAT(ask({"b"}, "", false), ElementsAre("z"));
     EXPECT_THAT(ask({}, "b", false), ElementsAre("z")) << "the newest purchase is told";
+    EXPECT_THAT(ask({}, "b", false, 1'000), ElementsAre("b", "z")) << "the model has heard of that";
     EXPECT_THAT(ask({}, "", true), testing::Contains("b"));
   }
   Promote("2");

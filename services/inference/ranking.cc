@@ -26,20 +26,20 @@ v1::Source SourceOf(RankedItem::Source source) {
   return v1::SOURCE_UNSPECIFIED;
 }
 
-v1::Deed DeedOf(learning::EventKind kind) {
+features::v1::InteractionType TypeOf(learning::EventKind kind) {
   switch (kind) {
     case learning::EventKind::kView:
-      return v1::DEED_VIEW;
+      return features::v1::INTERACTION_TYPE_VIEW;
     case learning::EventKind::kClick:
-      return v1::DEED_CLICK;
+      return features::v1::INTERACTION_TYPE_CLICK;
     case learning::EventKind::kCart:
-      return v1::DEED_CART;
+      return features::v1::INTERACTION_TYPE_CART;
     case learning::EventKind::kPurchase:
-      return v1::DEED_PURCHASE;
+      return features::v1::INTERACTION_TYPE_PURCHASE;
     case learning::EventKind::kRate:
-      return v1::DEED_RATE;
+      return features::v1::INTERACTION_TYPE_RATE;
     default:
-      return v1::DEED_UNSPECIFIED;
+      return features::v1::INTERACTION_TYPE_UNSPECIFIED;
   }
 }
 
@@ -59,7 +59,7 @@ void Add(const LoadedModel& model, const RankedItem& item, v1::RecommendResponse
   product.set_source(SourceOf(item.source));
   if (item.because.has_value()) {
     product.set_because_product_id(std::string(model.recommender.ItemId(*item.because)));
-    product.set_because_deed(DeedOf(item.because_kind));
+    product.set_because_type(TypeOf(item.because_kind));
   }
 }
 
@@ -118,7 +118,12 @@ v1::RecommendResponse Rank(const LoadedModel& model, const v1::RecommendRequest&
   response.set_data_until(model.recommender.settings().until);
   response.set_knows_user(!request.user_id().empty() &&
                           model.recommender.KnowsUser(request.user_id()));
-  if (response.knows_user() && request.signals().empty() && request.candidate_ids().empty() &&
+  const auto is_news = [&](const v1::Signal& signal) {
+    return signal.occurred_at() == 0 || signal.occurred_at() > response.data_until();
+  };
+  const bool at_rest = response.knows_user() &&
+                       std::none_of(request.signals().begin(), request.signals().end(), is_news);
+  if (at_rest && request.candidate_ids().empty() &&
       RankResting(model, request, limit, buffers, response)) {
     return response;
   }

@@ -5,6 +5,7 @@
 
 #include "contracts/ingestion/v1/ingestion.pb.h"
 #include "platform/host/service_test.h"
+#include "services/recommendation/made_neighbours.h"
 
 namespace starling::recommendation {
 namespace {
@@ -14,122 +15,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
-
-// What a neighbour does when it is asked.
-struct Mood {
-  Status failure;
-  Duration delay{};
-  int calls = 0;
-
-  template <typename T>
-  Task<StatusOr<T>> Answer(T answer) {
-    ++calls;
-    if (delay > Duration(0)) co_await SleepFor(delay);
-    if (!failure.ok()) co_return failure;
-    co_return answer;
-  }
-};
-
-// Neighbours whose answers and moods the test sets. Only what recommendation asks is answered.
-class FakeProfile final : public profile::v1::Profile {
- public:
-  using Empty = google::protobuf::Empty;
-  Task<StatusOr<profile::v1::GetHistoryResponse>> GetHistory(
-      CallContext&, const profile::v1::GetHistoryRequest& request) override {
-    asked_after.push_back(request.has_after() ? request.after().seconds() : -1);
-    profile::v1::GetHistoryResponse newest;
-    for (const auto& interaction : histories[request.user_id()].interactions()) {
-      if (interaction.occurred_at().seconds() > asked_after.back())
-        *newest.add_interactions() = interaction;
-    }
-    return mood.Answer(std::move(newest));
-  }
-#define STARLING_NOT_ASKED(Response, Method, Request)                      \
-  Task<StatusOr<Response>> Method(CallContext&, const Request&) override { \
-    co_return Unimplemented("recommendation does not ask this");           \
-  }
-  STARLING_NOT_ASKED(profile::v1::User, GetUser, profile::v1::GetUserRequest)
-  STARLING_NOT_ASKED(profile::v1::User, UpdateUser, profile::v1::UpdateUserRequest)
-  STARLING_NOT_ASKED(Empty, DeleteUser, profile::v1::DeleteUserRequest)
-  STARLING_NOT_ASKED(profile::v1::ListUsersResponse, ListUsers, profile::v1::ListUsersRequest)
-  STARLING_NOT_ASKED(Empty, SetPassword, profile::v1::SetPasswordRequest)
-  STARLING_NOT_ASKED(profile::v1::Session, CreateSession, profile::v1::CreateSessionRequest)
-  STARLING_NOT_ASKED(profile::v1::Session, CreateSessionForUser,
-                     profile::v1::CreateSessionForUserRequest)
-  STARLING_NOT_ASKED(Empty, DeleteCurrentSession, profile::v1::DeleteCurrentSessionRequest)
-  STARLING_NOT_ASKED(profile::v1::ResolvedSession, ResolveSession,
-                     profile::v1::ResolveSessionRequest)
-  std::map<std::string, profile::v1::GetHistoryResponse> histories;
-  std::vector<int64_t> asked_after;  // -1: everything
-  Mood mood;
-};
-
-class FakeCatalog final : public catalog::v1::Catalog {
- public:
-  using Empty = google::protobuf::Empty;
-  Task<StatusOr<catalog::v1::BatchGetProductsResponse>> BatchGetProducts(
-      CallContext&, const catalog::v1::BatchGetProductsRequest& request) override {
-    catalog::v1::BatchGetProductsResponse response;
-    asked.emplace_back(request.product_ids().begin(), request.product_ids().end());
-    for (const std::string& id : request.product_ids()) {
-      if (products.contains(id)) *response.add_products() = products[id];
-    }
-    return mood.Answer(std::move(response));
-  }
-  STARLING_NOT_ASKED(Product, CreateProduct, catalog::v1::CreateProductRequest)
-  STARLING_NOT_ASKED(Product, PutProduct, catalog::v1::PutProductRequest)
-  STARLING_NOT_ASKED(Product, UpdateProduct, catalog::v1::UpdateProductRequest)
-  STARLING_NOT_ASKED(Empty, DeleteProduct, catalog::v1::DeleteProductRequest)
-  STARLING_NOT_ASKED(Product, GetProduct, catalog::v1::GetProductRequest)
-  Task<StatusOr<catalog::v1::ListProductsResponse>> ListProducts(
-      CallContext&, const catalog::v1::ListProductsRequest&) override {
-    catalog::v1::ListProductsResponse response;
-    for (const auto& [id, product] : products) *response.add_products() = product;
-    return mood.Answer(std::move(response));
-  }
-  STARLING_NOT_ASKED(catalog::v1::BatchUpsertProductsResponse, BatchUpsertProducts,
-                     catalog::v1::BatchUpsertProductsRequest)
-  Task<Status> ExportProducts(CallContext&, const catalog::v1::ExportProductsRequest&,
-                              rpc::Stream<Product>&) override {
-    co_return OkStatus();
-  }
-  std::map<std::string, Product> products;
-  std::vector<std::vector<std::string>> asked;
-  Mood mood;
-};
-
-class FakeFeatures final : public features::v1::Features {
- public:
-  Task<StatusOr<features::v1::ListPopularResponse>> ListPopular(
-      CallContext&, const features::v1::ListPopularRequest&) override {
-    return mood.Answer(popular);
-  }
-  STARLING_NOT_ASKED(features::v1::ListFeaturesResponse, ListFeatures,
-                     features::v1::ListFeaturesRequest)
-  STARLING_NOT_ASKED(features::v1::ReadFeaturesResponse, ReadFeatures,
-                     features::v1::ReadFeaturesRequest)
-  STARLING_NOT_ASKED(features::v1::Statistics, GetStatistics, features::v1::GetStatisticsRequest)
-  Task<Status> ExportInteractions(CallContext&, const features::v1::ExportInteractionsRequest&,
-                                  rpc::Stream<features::v1::UserInteractions>&) override {
-    co_return OkStatus();
-  }
-  features::v1::ListPopularResponse popular;
-  Mood mood;
-};
-
-class FakeInference final : public inference::v1::Inference {
- public:
-  Task<StatusOr<inference::v1::RecommendResponse>> Recommend(
-      CallContext&, const inference::v1::RecommendRequest& request) override {
-    asked = request;
-    return mood.Answer(ranked);
-  }
-  STARLING_NOT_ASKED(inference::v1::ListLoadedModelsResponse, ListLoadedModels,
-                     inference::v1::ListLoadedModelsRequest)
-  inference::v1::RecommendResponse ranked;
-  inference::v1::RecommendRequest asked;
-  Mood mood;
-};
 
 class RecommendationServiceTest : public host::ServiceTest<RecommendationService> {
  protected:
@@ -245,29 +130,30 @@ TEST_F(RecommendationServiceTest, LeavesOutWhatIsBoughtBlockedSoldOutOrGone) {
 }
 
 TEST_F(RecommendationServiceTest, AsksOnlyForWhatTheModelDoesNotKnow) {
+  constexpr int64_t kDay = 86'400;
   inference_->ranked.set_knows_user(true);
-  inference_->ranked.set_data_until(100);
+  inference_->ranked.set_data_until(100 * kDay);
   inference_->ranked.mutable_products(0)->set_because_product_id("m");
-  inference_->ranked.mutable_products(0)->set_because_deed(inference::v1::DEED_CART);
-  Did("ada", "view", "x", 200);
-  Did("ada", "purchase", "y", 50);
+  inference_->ranked.mutable_products(0)->set_because_type(features::v1::INTERACTION_TYPE_CART);
+  Did("ada", "view", "x", 200 * kDay);
+  Did("ada", "purchase", "y", 50 * kDay);
   Begin({{"recommendation.allow_repeats", "true"}});
   ASSERT_TRUE(Ask("ada", 2).ok());
   EXPECT_EQ(inference_->asked.signals_size(), 2) << "of the first answer, nothing is known";
   const auto answer = Ask("ada", 2);
-  EXPECT_THAT(profile_->asked_after, ElementsAre(-1, 100));
+  EXPECT_THAT(profile_->asked_after, ElementsAre(-1, 99 * kDay)) << "and a day for what came late";
   ASSERT_EQ(inference_->asked.signals_size(), 1);
   EXPECT_EQ(inference_->asked.signals(0).product_id(), "x");
   EXPECT_EQ(answer->items(0).reason(), "because you put into your cart Product m")
       << "the model says what the history no longer does";
 
   // Another version, of older data.
-  inference_->ranked.set_data_until(40);
+  inference_->ranked.set_data_until(40 * kDay);
   ASSERT_TRUE(Ask("ada", 2).ok());
-  EXPECT_THAT(profile_->asked_after, ElementsAre(-1, 100, 100, -1));
+  EXPECT_THAT(profile_->asked_after, ElementsAre(-1, 99 * kDay, 99 * kDay, -1));
   EXPECT_EQ(inference_->asked.signals_size(), 2) << "ranked again, with all";
   ASSERT_TRUE(Ask("ada", 2).ok());
-  EXPECT_EQ(profile_->asked_after.back(), 40);
+  EXPECT_EQ(profile_->asked_after.back(), 39 * kDay);
 
   inference_->ranked.set_knows_user(false);
   ASSERT_TRUE(Ask("ada", 2).ok());
@@ -278,12 +164,23 @@ TEST_F(RecommendationServiceTest, AsksOnlyForWhatTheModelDoesNotKnow) {
 
 TEST_F(RecommendationServiceTest, WhatWasBoughtLongAgoDoesNotComeBackAsPopular) {
   inference_->ranked.set_knows_user(true);
-  inference_->ranked.set_data_until(100);
+  inference_->ranked.set_data_until(10'000'000);
   Did("ada", "purchase", "d", 50);
   Begin();
   for (int i = 0; i < 2; ++i) {
     EXPECT_THAT(Ids(Ask("ada", 5)), ElementsAre("a", "b", "c", "e")) << "d is popular, and bought";
   }
+}
+
+TEST_F(RecommendationServiceTest, APurchaseThatCameLateIsHeard) {
+  inference_->ranked.set_knows_user(true);
+  inference_->ranked.set_data_until(10'000'000);
+  Begin();
+  EXPECT_THAT(Ids(Ask("ada", 2)), ElementsAre("a", "b"));
+  Did("ada", "purchase", "a", 10'000'000 - 3'600);  // before the model's end, known after it
+  ASSERT_TRUE(Ask("ada", 2).ok());
+  EXPECT_EQ(profile_->asked_after.size(), 2u) << "not read whole";
+  EXPECT_THAT(inference_->asked.excluded_ids(), ElementsAre("a"));
 }
 
 TEST_F(RecommendationServiceTest, ReadsMoreProductsOnlyWhenTheRulesWantMore) {

@@ -10,19 +10,17 @@
 namespace starling::recommendation {
 namespace {
 
-using inference::v1::Deed;
-
 std::string_view CategoryOf(const catalog::v1::Product& product) {
   return product.categories().empty() ? std::string_view() : product.categories(0);
 }
 
-std::string_view Words(Deed deed) {
-  switch (deed) {
-    case inference::v1::DEED_PURCHASE:
+std::string_view Words(InteractionType type) {
+  switch (type) {
+    case features::v1::INTERACTION_TYPE_PURCHASE:
       return "bought";
-    case inference::v1::DEED_CART:
+    case features::v1::INTERACTION_TYPE_CART:
       return "put into your cart";
-    case inference::v1::DEED_RATE:
+    case features::v1::INTERACTION_TYPE_RATE:
       return "rated";
     default:
       return "looked at";
@@ -61,26 +59,26 @@ std::string_view Name(Placement placement) {
   }
 }
 
-Deed DeedOf(std::string_view type) {
-  if (type == "purchase") return inference::v1::DEED_PURCHASE;
-  if (type == "cart") return inference::v1::DEED_CART;
-  if (type == "click") return inference::v1::DEED_CLICK;
-  if (type == "view") return inference::v1::DEED_VIEW;
-  if (type == "rate") return inference::v1::DEED_RATE;
-  return inference::v1::DEED_UNSPECIFIED;
+InteractionType TypeOf(std::string_view type) {
+  if (type == "purchase") return features::v1::INTERACTION_TYPE_PURCHASE;
+  if (type == "cart") return features::v1::INTERACTION_TYPE_CART;
+  if (type == "click") return features::v1::INTERACTION_TYPE_CLICK;
+  if (type == "view") return features::v1::INTERACTION_TYPE_VIEW;
+  if (type == "rate") return features::v1::INTERACTION_TYPE_RATE;
+  return features::v1::INTERACTION_TYPE_UNSPECIFIED;
 }
 
-double WeightOf(Deed deed, const RecommendationConfig& config) {
-  switch (deed) {
-    case inference::v1::DEED_PURCHASE:
+double WeightOf(InteractionType type, const RecommendationConfig& config) {
+  switch (type) {
+    case features::v1::INTERACTION_TYPE_PURCHASE:
       return config.purchase_weight;
-    case inference::v1::DEED_CART:
+    case features::v1::INTERACTION_TYPE_CART:
       return config.cart_weight;
-    case inference::v1::DEED_CLICK:
+    case features::v1::INTERACTION_TYPE_CLICK:
       return config.click_weight;
-    case inference::v1::DEED_VIEW:
+    case features::v1::INTERACTION_TYPE_VIEW:
       return config.view_weight;
-    case inference::v1::DEED_RATE:
+    case features::v1::INTERACTION_TYPE_RATE:
       return config.rate_weight;
     default:
       return 0;
@@ -90,7 +88,7 @@ double WeightOf(Deed deed, const RecommendationConfig& config) {
 void AddSignals(const profile::v1::GetHistoryResponse& history, const RecommendationConfig& config,
                 google::protobuf::RepeatedPtrField<inference::v1::Signal>& signals) {
   for (const profile::v1::Interaction& interaction : history.interactions()) {
-    const double weight = WeightOf(DeedOf(interaction.type()), config);
+    const double weight = WeightOf(TypeOf(interaction.type()), config);
     if (weight <= 0 || interaction.product_id().empty()) continue;
     inference::v1::Signal& signal = *signals.Add();
     signal.set_product_id(interaction.product_id());
@@ -141,16 +139,16 @@ Choice Choose(std::span<const Candidate> candidates, size_t limit, double max_sh
   return choice;
 }
 
-std::string Reason(inference::v1::Source source, Deed deed, std::string_view title,
+std::string Reason(inference::v1::Source source, InteractionType type, std::string_view title,
                    Placement placement) {
   switch (source) {
     case inference::v1::SOURCE_SIMILAR:
       if (title.empty()) return "chosen by people like you";
       if (placement == Placement::kProduct) return Join({"goes with ", title});
       if (placement == Placement::kCart) return Join({"goes with ", title, " in your cart"});
-      if (deed == inference::v1::DEED_UNSPECIFIED)
+      if (type == features::v1::INTERACTION_TYPE_UNSPECIFIED)
         return Join({"because of ", title, " in your history"});
-      return Join({"because you ", Words(deed), " ", title});
+      return Join({"because you ", Words(type), " ", title});
     case inference::v1::SOURCE_REPEAT:
       return "you buy this again and again";
     case inference::v1::SOURCE_FACTORS:

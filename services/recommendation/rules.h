@@ -12,11 +12,14 @@
 #include <vector>
 
 #include "contracts/catalog/v1/catalog.pb.h"
+#include "contracts/features/v1/features.pb.h"
 #include "contracts/inference/v1/inference.pb.h"
 #include "contracts/profile/v1/profile.pb.h"
 #include "services/recommendation/recommendation_config.h"
 
 namespace starling::recommendation {
+
+using features::v1::InteractionType;
 
 // Where recommendations are shown.
 enum class Placement { kHome, kProduct, kCart };
@@ -26,7 +29,7 @@ StatusOr<Placement> ParsePlacement(const std::string& context);
 std::string_view Name(Placement placement);
 
 // What a deed says of the user's taste; 0 for those that say nothing.
-double WeightOf(inference::v1::Deed deed, const RecommendationConfig& config);
+double WeightOf(InteractionType type, const RecommendationConfig& config);
 
 // Adds a history, newest first, as signals.
 void AddSignals(const profile::v1::GetHistoryResponse& history, const RecommendationConfig& config,
@@ -52,12 +55,12 @@ struct Choice {
 };
 Choice Choose(std::span<const Candidate> candidates, size_t limit, double max_share);
 
-// What an event's type says that the user did; DEED_UNSPECIFIED for other types.
-inference::v1::Deed DeedOf(std::string_view type);
+// What an event's type says that the user did; unspecified for other types.
+InteractionType TypeOf(std::string_view type);
 
 // "because you bought Whole milk", "popular now": short and true. `title` is that of the product
-// which counted most, empty when unknown; `deed` what the user did with it.
-std::string Reason(inference::v1::Source source, inference::v1::Deed deed, std::string_view title,
+// which counted most, empty when unknown; `type` what the user did with it.
+std::string Reason(inference::v1::Source source, InteractionType type, std::string_view title,
                    Placement placement);
 
 }  // namespace starling::recommendation

@@ -80,20 +80,23 @@ TEST(Rules, BeginWithWhatThePinnedProductsAre) {
 
 TEST(Rules, SayWhyInAFewTrueWords) {
   using namespace inference::v1;
-  EXPECT_EQ(Reason(SOURCE_SIMILAR, DEED_PURCHASE, "Milk", Placement::kHome),
+  using namespace features::v1;
+  EXPECT_EQ(Reason(SOURCE_SIMILAR, INTERACTION_TYPE_PURCHASE, "Milk", Placement::kHome),
             "because you bought Milk");
-  EXPECT_EQ(Reason(SOURCE_SIMILAR, DEED_VIEW, "Milk", Placement::kHome),
+  EXPECT_EQ(Reason(SOURCE_SIMILAR, INTERACTION_TYPE_VIEW, "Milk", Placement::kHome),
             "because you looked at Milk");
-  EXPECT_EQ(Reason(SOURCE_SIMILAR, DEED_UNSPECIFIED, "Milk", Placement::kHome),
+  EXPECT_EQ(Reason(SOURCE_SIMILAR, INTERACTION_TYPE_UNSPECIFIED, "Milk", Placement::kHome),
             "because of Milk in your history");
-  EXPECT_EQ(Reason(SOURCE_SIMILAR, DEED_UNSPECIFIED, "", Placement::kHome),
+  EXPECT_EQ(Reason(SOURCE_SIMILAR, INTERACTION_TYPE_UNSPECIFIED, "", Placement::kHome),
             "chosen by people like you");
-  EXPECT_EQ(Reason(SOURCE_SIMILAR, DEED_UNSPECIFIED, "Milk", Placement::kProduct),
+  EXPECT_EQ(Reason(SOURCE_SIMILAR, INTERACTION_TYPE_UNSPECIFIED, "Milk", Placement::kProduct),
             "goes with Milk");
-  EXPECT_EQ(Reason(SOURCE_SIMILAR, DEED_UNSPECIFIED, "Milk", Placement::kCart),
+  EXPECT_EQ(Reason(SOURCE_SIMILAR, INTERACTION_TYPE_UNSPECIFIED, "Milk", Placement::kCart),
             "goes with Milk in your cart");
-  EXPECT_EQ(Reason(SOURCE_POPULAR, DEED_UNSPECIFIED, "", Placement::kHome), "popular now");
-  EXPECT_EQ(Reason(SOURCE_UNSPECIFIED, DEED_UNSPECIFIED, "", Placement::kHome), "from our range");
+  EXPECT_EQ(Reason(SOURCE_POPULAR, INTERACTION_TYPE_UNSPECIFIED, "", Placement::kHome),
+            "popular now");
+  EXPECT_EQ(Reason(SOURCE_UNSPECIFIED, INTERACTION_TYPE_UNSPECIFIED, "", Placement::kHome),
+            "from our range");
 }
 
 }  // namespace

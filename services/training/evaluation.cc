@@ -8,7 +8,9 @@ constexpr std::pair<Algorithm, const char*> kAll[] = {{Algorithm::kPopularity, "
                                                       {Algorithm::kEase, "ease"},
                                                       {Algorithm::kAls, "als"},
                                                       {Algorithm::kRepeat, "repeat"},
+                                                      {Algorithm::kBlend, "blend"},
                                                       {Algorithm::kAuto, "auto"}};
+static_assert(std::size(kAll) == static_cast<size_t>(Algorithm::kBlend) + 1, "all of them");
 
 }  // namespace
 
@@ -27,9 +29,10 @@ StatusOr<Evaluation> Evaluate(const Dataset& data, const TrainingConfig& config,
   Evaluation evaluation{.cut = holdout.cut};
   std::vector<std::pair<Algorithm, const char*>> wanted;
   for (const auto& entry : kAll) {
-    if (options.algorithms.empty() ||
-        std::find(options.algorithms.begin(), options.algorithms.end(), entry.first) !=
-            options.algorithms.end()) {
+    // What blend would come to, auto does where it is better.
+    if (options.algorithms.empty() ? entry.first != Algorithm::kBlend
+                                   : std::find(options.algorithms.begin(), options.algorithms.end(),
+                                               entry.first) != options.algorithms.end()) {
       wanted.push_back(entry);
     }
   }

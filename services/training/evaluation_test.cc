@@ -49,7 +49,7 @@ TEST(Evaluation, NothingAfterTheCutReachesAModel) {
   }
   const Dataset other = Load(users);
   const auto evaluation =
-      MeasureAt(other, {.cut = kCut, .algorithms = {Algorithm::kPopularity, Algorithm::kItemKnn}});
+      MeasureAt(other, {.cut = kCut, .algorithms = {Algorithm::kPopularity, Algorithm::kBlend}});
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   ASSERT_EQ(evaluation->models.size(), 2u);
   for (const EvaluatedModel& model : evaluation->models) {
