@@ -43,15 +43,17 @@ class Server:
     def __init__(self, data: pathlib.Path) -> None:
         self.key = subprocess.check_output([STARLING, "keys", "create", "--data", data, "--scope", "admin"], text=True,
                                            stderr=subprocess.DEVNULL).split()[-1]
-        self.process = subprocess.Popen([STARLING, "up", "--data", data, "--port", "0"], stdout=subprocess.PIPE,
-                                        stderr=subprocess.PIPE, text=True)
+        self.log = data.with_suffix(".log")  # a pipe that nobody reads would stop the server once it is full
+        with self.log.open("w") as log:
+            self.process = subprocess.Popen([STARLING, "up", "--data", data, "--port", "0"], stdout=subprocess.PIPE, stderr=log,
+                                            text=True)
         self.port = 0
         for line in self.process.stdout:
             if line.startswith("API"):
                 self.port = int(line.rsplit(":", 1)[1])
             if line == "ready\n":
                 return
-        sys.exit(f"starling does not come back: it ended with {self.process.wait()}:\n{self.process.stderr.read()}")
+        sys.exit(f"starling does not come back: it ended with {self.process.wait()}:\n{self.log.read_text()}")
 
     def ask(self, path: str, body: dict | None = None, patience: float = 30) -> dict:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=patience)
@@ -69,9 +71,9 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def stop(self) -> None:
+    def stop(self) -> int:
         self.process.terminate()
-        expect(self.process.wait(60) == 0, "starling ends well")
+        return self.process.wait(60)
 
 
 def killed(command: list, after: float) -> bool:
@@ -96,6 +98,13 @@ def finish(command: list) -> float:
 def serve(data: pathlib.Path, number: int, draw: random.Random, acknowledged: dict[str, set[str]]) -> None:
     """Serves, writes events while a training runs, and kills it."""
     server = Server(data)
+    try:
+        write(server, number, draw, acknowledged)
+    finally:
+        server.kill()
+
+
+def write(server: Server, number: int, draw: random.Random, acknowledged: dict[str, set[str]]) -> None:
     server.ask("/v1/models/recommender:train", {"algorithm": "item_knn"})
     stop = time.monotonic() + draw.uniform(0.1, 1.2)
     for batch in range(1_000):
@@ -106,7 +115,6 @@ def serve(data: pathlib.Path, number: int, draw: random.Random, acknowledged: di
         server.ask("/v1/events", {"events": events})
         for event in events:
             acknowledged.setdefault(event["user_id"], set()).add(event["event_id"])
-    server.kill()
 
 
 def look(server: Server, purchases: dict[str, int], acknowledged: dict[str, set[str]]) -> None:
@@ -163,8 +171,11 @@ def main() -> int:
             if number % 5 == 4:
                 finish([*bring_in, "--again"])
         server = Server(data)
-        look(server, purchases, acknowledged)
-        server.stop()
+        try:
+            look(server, purchases, acknowledged)
+        finally:
+            ended = server.stop()
+        expect(ended == 0, f"starling ends well, not with {ended}")
     print(f"killed at work: {counted}; {sum(map(len, acknowledged.values()))} events acknowledged while serving, {ROWS} rows imported")
     expect(all(count > 0 for count in counted.values()), f"each was killed at work at least once: {counted}")
     return 0
