@@ -62,6 +62,8 @@ class Server:
         threading.Thread(target=self.process.stdout.read, daemon=True).start()
         self.ask("/v1/users?page_size=1")
         while not self.ask("/v1/inference/models").get("models"):
+            if time.monotonic() - begin > 60:
+                raise RuntimeError(f"no model serves after 60 s; remove {data}, it is made anew")
             time.sleep(0.01)
         self.ready = time.monotonic() - begin
 
@@ -235,7 +237,8 @@ def freshness(report, name: str) -> None:
                 ask("POST", "/v1/events", json.dumps({"events": [event]}))
                 begin = time.monotonic()
                 while any(item["product"]["product_id"] == product for item in ask("GET", path)["items"]):
-                    pass
+                    if time.monotonic() - begin > 30:
+                        raise RuntimeError(f"{event} is acknowledged and not known after 30 s")
                 waits.append((time.monotonic() - begin) * 1e3)
             waits.sort()
             report(f"{'1,000 purchases: from acknowledged to known, ms':<52} {waits[500]:>9.1f} p50 {waits[990]:>7.1f} p99 {waits[-1]:>7.1f} max"

@@ -8,6 +8,8 @@
 //   if (!history->answer().ok()) degraded.push_back("profile");      // failed, or
 //   DEADLINE_EXCEEDED
 //
+// The caller's cancellation reaches the call once it is waited for.
+//
 // The call begins at once on the caller's thread; one that does not wait, as most in process, has
 // ended when StartCall returns, and costs no timer. At the limit (or the context's deadline, when
 // that comes first) Wait ends with DEADLINE_EXCEEDED, the call's cancellation is asked for, and it
