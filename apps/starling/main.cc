@@ -130,7 +130,7 @@ int main(int argc, char** argv) {
       "train", "Train a version of the recommender on what users did, measure it, let it serve");
   train
       ->add_option("--algorithm", training.algorithm,
-                   "auto (the best), popularity, item_knn, ease, als, repeat, blend")
+                   "auto (the best), popularity, item_knn, ease, als, repeat, blend, two_stage")
       ->capture_default_str();
   train->add_option("--promote", training.promote, "always, never, when-not-worse")
       ->capture_default_str();
@@ -144,8 +144,9 @@ int main(int argc, char** argv) {
   evaluate->add_option("--cut", evaluation.cut,
                        "That day, 2010-11-01, in UTC; when absent, the newest part is held out, as "
                        "training.holdout says");
-  evaluate->add_option("--algorithm", evaluation.algorithms,
-                       "Only these: popularity, item_knn, ease, als, repeat, blend, auto");
+  evaluate->add_option(
+      "--algorithm", evaluation.algorithms,
+      "Only these: popularity, item_knn, ease, als, repeat, blend, two_stage, auto");
   evaluate->add_flag("--json", evaluation.json, "Print JSON instead of a table");
   AddCommon(*evaluate, common);
   evaluate->callback([&] { exit_code = starling::Evaluate(common, evaluation); });

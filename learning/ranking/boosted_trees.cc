@@ -297,6 +297,12 @@ void BoostedTrees::Score(const float* columns, size_t count, std::vector<uint32_
                            scratch.data(), scores);
 }
 
+void BoostedTrees::AddToBias(double shift) {
+  bias_ += static_cast<float>(shift);
+  shape_ = Array<double>(
+      std::vector<double>{static_cast<double>(features_), static_cast<double>(depth_), bias_});
+}
+
 void BoostedTrees::AddTo(ArtifactWriter& writer) const {
   writer.Add<double>("trees.shape", shape_);
   writer.Add<uint32_t>("trees.features", asked_, trees(), depth_);

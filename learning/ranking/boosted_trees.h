@@ -63,6 +63,9 @@ class BoostedTrees {
   void Score(const float* columns, size_t count, std::vector<uint32_t>& scratch,
              float* scores) const;
 
+  // After a fit to examples of which the noes were thinned out: log of the share that was kept.
+  void AddToBias(double shift);
+
   size_t features() const { return features_; }
   size_t trees() const { return borders_.size() / std::max<size_t>(1, depth_); }
   // By how much each feature's questions improved the fit, as a share of all; empty when opened.

@@ -7,17 +7,11 @@
 
 #include "learning/math/kernels.h"
 #include "learning/recommender/packed_rows.h"
-#include "learning/recommender/recommender.h"
+#include "learning/recommender/rank_flags.h"
 
 namespace starling::learning {
 namespace {
 
-constexpr uint8_t kHad = 1;        // and is not to be given again
-constexpr uint8_t kUnwanted = 16;  // the query excludes it
-constexpr uint8_t kExcluded = kHad | kUnwanted;
-constexpr uint8_t kCandidate = 2;
-constexpr uint8_t kTaken = 4;
-constexpr uint8_t kOffered = 8;
 // Popular items that are looked at beside those that the history speaks for.
 constexpr size_t kPopularCandidates = 200;
 
@@ -25,10 +19,6 @@ constexpr size_t kRowsAhead = 2;
 constexpr size_t kPerCacheLine = 16;
 
 using Source = RankedItem::Source;
-
-bool Better(const RankedItem& a, const RankedItem& b) {
-  return a.score != b.score ? a.score > b.score : a.item < b.item;
-}
 
 // Keeps the best `limit` as a heap whose front is the worst of them.
 void Keep(const RankedItem& item, size_t limit, std::vector<RankedItem>& best) {
@@ -84,7 +74,11 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
                                                            std::numeric_limits<float>::min())
                                                 : 0;
       scratch.history.push_back(
-          {history_items_[i], history_weights_[i], x > 0 ? x : 0, goals, EventKind::kOther});
+          {history_items_[i], history_weights_[i], x > 0 ? x : 0, goals, EventKind::kOther, {}});
+      if (!history_facts_.empty()) {
+        const float* facts = history_facts_.data() + i * kPairFacts;
+        scratch.history.back().facts = {facts[0], facts[1], facts[2]};
+      }
       scratch.position[history_items_[i]] = static_cast<uint32_t>(scratch.history.size());
     }
   }
@@ -100,7 +94,7 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
     if (!item.has_value()) continue;
     uint32_t& at = scratch.position[*item];
     if (at == 0) {
-      scratch.history.push_back({*item, 0, 0, 0, EventKind::kOther});
+      scratch.history.push_back({*item, 0, 0, 0, EventKind::kOther, {}});
       at = static_cast<uint32_t>(scratch.history.size());
     }
     RankScratch::Known& known = scratch.history[at - 1];
@@ -111,6 +105,10 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
     known.x =
         std::max(known.x, known.weight * static_cast<float>(Decay(settings_.half_life, time, now)));
     if (settings_.goal == Goal::kAnything || signal.kind == EventKind::kPurchase) {
+      const auto days = static_cast<float>(static_cast<double>(settings_.until - time) / kDay);
+      if (known.facts.times == 0) known.facts.first_days = days;
+      known.facts.last_days = known.facts.times == 0 ? days : std::min(known.facts.last_days, days);
+      ++known.facts.times;
       known.goals += std::max(static_cast<float>(Decay(settings_.repeat_half_life, time, now)),
                               std::numeric_limits<float>::min());
     }
@@ -367,18 +365,27 @@ void Recommender::Clear(RankScratch& scratch) {
   scratch.flagged.clear();
 }
 
+void Recommender::MakeRoom(RankScratch& scratch) const {
+  if (scratch.scores.size() >= items()) return;
+  scratch.scores.resize(items(), 0);
+  scratch.position.resize(items(), 0);
+  scratch.flags.resize(items(), 0);
+}
+
 std::span<const RankedItem> Recommender::Rank(const RankQuery& query, RankScratch& scratch) const {
   if (query.limit == 0) return {};
-  if (scratch.scores.size() < items()) {
-    scratch.scores.resize(items(), 0);
-    scratch.position.resize(items(), 0);
-    scratch.flags.resize(items(), 0);
-  }
+  MakeRoom(scratch);
   Collect(query, scratch);
   MarkAllowed(query, scratch);
   const size_t spoken = Spoken(scratch);
   ScoreMain(spoken, scratch);
-  TakeBest(query, scratch);
+  if (trees_.has_value() && !query.user.empty() && !scratch.history.empty()) {
+    TakePool(query, scratch);
+    DescribePool(query, spoken, scratch);
+    TakeBestOfPool(query, scratch);
+  } else {
+    TakeBest(query, scratch);
+  }
   if (scratch.best.size() < query.limit) Fill(query, scratch);
   Explain(spoken, scratch);
   Clear(scratch);

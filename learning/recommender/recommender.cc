@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "learning/ranking/item_facts.h"
 #include "learning/recommender/packed_rows.h"
+#include "learning/recommender/second_stage.h"
 #include "learning/recommender/settings_row.h"
 
 namespace starling::learning {
@@ -77,6 +79,21 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
                               artifact.Get<float>("propensity", opened.ids_.size()));
   }
   STARLING_RETURN_IF_ERROR(opened.OpenHistory(artifact, owner));
+  if (artifact.Has("items.facts")) {
+    STARLING_ASSIGN_OR_RETURN(
+        opened.item_facts_,
+        artifact.Get<float>("items.facts", opened.ids_.size() * kItemFactStride));
+    STARLING_ASSIGN_OR_RETURN(
+        opened.history_facts_,
+        artifact.Get<float>("history.facts", opened.history_items_.size() * kPairFacts));
+  }
+  if (artifact.Has("trees.shape")) {
+    STARLING_ASSIGN_OR_RETURN(opened.trees_, BoostedTrees::Open(artifact));
+    if (opened.item_facts_.empty() || opened.trees_->features() != kRankFeatures) {
+      return DataLoss("the trees ask about {} features and there are {}", opened.trees_->features(),
+                      opened.item_facts_.empty() ? 0 : kRankFeatures);
+    }
+  }
   return opened;
 }
 

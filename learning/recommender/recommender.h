@@ -17,6 +17,8 @@
 //   item to be taken again, when it has them users       u8     an artifact with the users' names
 //   history.offsets u64, .items u32, .weights f32, .x f32, .goals f32   of each user, by descending
 //   x
+//   items.facts   f32  items x 16 (ranking/item_facts.h), and history.facts f32, entries x 3
+//   (PairFacts), when there is a second stage; trees.* (ranking/boosted_trees.h) once it is fitted
 //
 //   score(i) = main(i) / max main + w_p popularity(i) + w_r repeat(i) / max repeat,
 //   main(i)  = sum over the history of x_h W_hi, or user vector . factors of i,
@@ -28,6 +30,11 @@
 // is old as a whole loses nothing to rounding. Only the `history_cap` largest x speak. Items that
 // nothing speaks for follow by popularity. Training measures a model by this same code, so what is
 // measured is what is served.
+//
+// With trees there is a second stage, for who has a history: candidates of all sources (those with
+// the best main, what the user had, what is popular) are described by some thirty numbers
+// (second_stage.h) and ranked by how likely the trees hold the next purchase. What goes with a
+// product, which nobody in particular asks, is ranked by the first stage alone.
 //
 // Immutable and thread-safe. With item-to-item weights Rank allocates nothing once its scratch has
 // grown, and costs min(history, history_cap) x row length, whatever the catalogue
@@ -47,6 +54,7 @@
 #include "learning/id_table.h"
 #include "learning/math/array.h"
 #include "learning/models/als.h"
+#include "learning/ranking/boosted_trees.h"
 #include "platform/base/status.h"
 
 namespace starling::learning {
@@ -94,6 +102,15 @@ struct RankQuery {
   int64_t now = 0;  // unix seconds
 };
 
+// What a user did with an item: goals (purchases), and the days from the first and the last of them
+// to settings.until; after it they are negative.
+struct PairFacts {
+  float times = 0;
+  float first_days = 0;
+  float last_days = 0;
+};
+inline constexpr size_t kPairFacts = 3;
+
 struct RankedItem {
   enum class Source : uint8_t { kSimilar, kFactors, kRepeat, kPopular };
   uint32_t item = 0;
@@ -116,6 +133,11 @@ class RankScratch {
     float x;
     float goals;
     EventKind kind;  // the one that gave `weight`
+    PairFacts facts;
+  };
+  struct Pooled {  // a candidate of the second stage
+    uint32_t item;
+    float main;
   };
   std::vector<float> scores;       // all 0 between calls
   std::vector<uint32_t> position;  // of an item in `history`, from 1; all 0 between calls
@@ -128,6 +150,17 @@ class RankScratch {
   std::vector<float> user;
   std::vector<HistoryItem> folded;
   std::vector<RankedItem> best;
+  std::vector<Pooled> pool;
+  std::vector<float> columns;  // second_stage.h: features x pool
+  std::vector<float> ordered;
+  std::vector<uint32_t> leaf;
+};
+
+// What the second stage sees of one user: feature f of candidate c is columns[f * items.size() +
+// c].
+struct RankExamples {
+  std::vector<uint32_t> items;
+  std::span<const float> columns;
 };
 
 class Recommender {
@@ -140,6 +173,10 @@ class Recommender {
   // Of a known user without signals the ranking is the same at any time, and what is excluded is
   // only left out of it: it may be kept.
   std::span<const RankedItem> Rank(const RankQuery& query, RankScratch& scratch) const;
+
+  // The candidates of the second stage and what it is told of them, also before its trees are
+  // fitted: so a training learns from the very numbers that serving will see. Empty without facts.
+  RankExamples Describe(const RankQuery& query, RankScratch& scratch) const;
 
   const RecommenderSettings& settings() const { return settings_; }
   std::string_view algorithm() const { return algorithm_; }
@@ -161,6 +198,10 @@ class Recommender {
   void ScoreMain(size_t spoken, RankScratch& scratch) const;
   float LargestMain(const RankScratch& scratch) const;
   void TakeBest(const RankQuery& query, RankScratch& scratch) const;
+  void MakeRoom(RankScratch& scratch) const;
+  void TakePool(const RankQuery& query, RankScratch& scratch) const;
+  void DescribePool(const RankQuery& query, size_t spoken, RankScratch& scratch) const;
+  void TakeBestOfPool(const RankQuery& query, RankScratch& scratch) const;
   void Fill(const RankQuery& query, RankScratch& scratch) const;
   void Explain(size_t spoken, RankScratch& scratch) const;
   static void Flag(uint32_t item, uint8_t flag, RankScratch& scratch);
@@ -183,6 +224,9 @@ class Recommender {
   Array<float> history_weights_;
   Array<float> history_x_;
   Array<float> history_goals_;
+  Array<float> history_facts_;  // empty: no second stage
+  Array<float> item_facts_;
+  std::optional<BoostedTrees> trees_;
 };
 
 }  // namespace starling::learning

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <numeric>
 
+#include "learning/ranking/item_facts.h"
 #include "learning/recommender/packed_rows.h"
 #include "learning/recommender/settings_row.h"
 
@@ -104,6 +105,7 @@ UserHistory Sorted(const UserHistory& history) {
     sorted.weights.push_back(history.weights[i]);
     sorted.x.push_back(history.x[i]);
     sorted.goals.push_back(history.goals[i]);
+    if (!history.facts.empty()) sorted.facts.push_back(history.facts[i]);
   }
   return sorted;
 }
@@ -138,6 +140,17 @@ Status CheckSizes(const RecommenderParts& parts) {
   }
   if (items > kMostItems) {
     return InvalidField("items", "has {} names; a recommender takes {}", items, kMostItems);
+  }
+  const bool facts = !parts.item_facts.empty();
+  if (facts && parts.item_facts.size() != items * kItemFactStride) {
+    return InvalidField("item_facts", "has {} values for {} items", parts.item_facts.size(), items);
+  }
+  if (facts && parts.history.facts.size() != parts.history.items.size()) {
+    return InvalidField("history.facts", "has {} values for {} entries", parts.history.facts.size(),
+                        parts.history.items.size());
+  }
+  if (parts.trees != nullptr && !facts) {
+    return InvalidField("trees", "are given without item_facts, which they ask about");
   }
   if (parts.similar != nullptr && parts.factors != nullptr) {
     return InvalidField("factors", "is given beside similar; give one of them");
@@ -191,6 +204,14 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
   writer.Add<float>("history.weights", history.weights);
   writer.Add<float>("history.x", history.x);
   writer.Add<float>("history.goals", history.goals);
+  std::vector<float> facts;
+  if (!parts.item_facts.empty()) {
+    for (const PairFacts& pair : history.facts)
+      facts.insert(facts.end(), {pair.times, pair.first_days, pair.last_days});
+    writer.Add<float>("items.facts", parts.item_facts, parts.items.size(), kItemFactStride);
+    writer.Add<float>("history.facts", facts, history.items.size(), kPairFacts);
+  }
+  if (parts.trees != nullptr) parts.trees->AddTo(writer);
   return std::move(writer).Finish();
 }
 

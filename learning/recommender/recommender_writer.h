@@ -19,9 +19,10 @@ namespace starling::learning {
 struct UserHistory {
   std::vector<uint64_t> offsets;  // users + 1
   std::vector<uint32_t> items;
-  std::vector<float> weights;  // the strength of the strongest event
-  std::vector<float> x;        // the same, aged by settings.half_life until settings.until
-  std::vector<float> goals;    // goals, each aged by settings.repeat_half_life
+  std::vector<float> weights;    // the strength of the strongest event
+  std::vector<float> x;          // the same, aged by settings.half_life until settings.until
+  std::vector<float> goals;      // goals, each aged by settings.repeat_half_life
+  std::vector<PairFacts> facts;  // empty: no second stage
 };
 
 struct RecommenderParts {
@@ -36,6 +37,9 @@ struct RecommenderParts {
   const ItemToItemModel* similar = nullptr;
   const AlsModel* factors = nullptr;
   const RepeatModel* repeat = nullptr;
+  // Both for a second stage: FactsOfItems at settings.until, and trees over kRankFeatures.
+  std::span<const float> item_facts = {};
+  const BoostedTrees* trees = nullptr;
   size_t neighbours = 100;  // of each item's weights, the largest by magnitude are kept
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "learning/ranking/item_facts.h"
 #include "platform/base/clock.h"
 #include "platform/base/hash.h"
 
@@ -142,6 +143,7 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
     float count = 0;
     double aged = 0;
     int64_t last_goal = -1;
+    int64_t first_goal = -1;
     for (; i < data.events.size() && data.events[i].user == first.user &&
            data.events[i].item == first.item;
          ++i) {
@@ -153,12 +155,18 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
         ++count;
         aged += learning::Decay(kRepeatHalfLife, event.time, until);
         last_goal = event.time;
+        if (first_goal < 0) first_goal = event.time;
       }
     }
     if (pair.weight <= 0) continue;
     strengths.push_back(pair);
     // What happened long ago still happened.
     part.aged_goals.push_back(count > 0 ? std::max(static_cast<float>(aged), 1e-30F) : 0);
+    const auto days = [&](int64_t time) {
+      return static_cast<float>(static_cast<double>(until - time) / learning::kDay);
+    };
+    part.facts.push_back(count > 0 ? learning::PairFacts{count, days(first_goal), days(last_goal)}
+                                   : learning::PairFacts());
     if (count > 0) goals.push_back({pair.user, pair.item, count, pair.time});
   }
   STARLING_ASSIGN_OR_RETURN(
@@ -168,9 +176,19 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
   return part;
 }
 
+std::vector<float> ItemFactsOf(const Dataset& data, int64_t until, Goal goal) {
+  std::vector<learning::GoalEvent> goals;
+  for (const Event& event : data.events) {
+    if (event.time <= until && IsGoal(event, goal))
+      goals.push_back({event.user, event.item, event.time});
+  }
+  return learning::FactsOfItems(goals, data.items.size(), until);
+}
+
 learning::UserHistory HistoryOf(const Part& part, double half_life) {
   learning::UserHistory history;
   history.goals = part.aged_goals;
+  history.facts = part.facts;
   history.offsets.push_back(0);
   for (size_t user = 0; user < part.strengths.users(); ++user) {
     const learning::Interactions::Row row = part.strengths.row(user);

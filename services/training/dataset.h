@@ -70,12 +70,16 @@ struct Part {
   learning::Goal goal = learning::Goal::kPurchase;
   learning::Interactions strengths;  // users x items: the strongest event, its last time
   learning::Interactions goals;      // users x items: how often; only where there was one
-  std::vector<float> aged_goals;     // one an entry of `strengths`, in its order
+  // One an entry of `strengths`, in its order.
+  std::vector<float> aged_goals;
+  std::vector<learning::PairFacts> facts;
 };
 inline constexpr double kRepeatHalfLife = 60 * learning::kDay;
 
 bool IsGoal(const Event& event, learning::Goal goal);
 StatusOr<Part> MakePart(const Dataset& data, int64_t until, learning::Goal goal);
+// What is known of each item at `until`: learning::FactsOfItems of the goals.
+std::vector<float> ItemFactsOf(const Dataset& data, int64_t until, learning::Goal goal);
 // What the users did as the recommender keeps it.
 learning::UserHistory HistoryOf(const Part& part, double half_life);
 

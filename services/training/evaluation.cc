@@ -9,8 +9,9 @@ constexpr std::pair<Algorithm, const char*> kAll[] = {{Algorithm::kPopularity, "
                                                       {Algorithm::kAls, "als"},
                                                       {Algorithm::kRepeat, "repeat"},
                                                       {Algorithm::kBlend, "blend"},
+                                                      {Algorithm::kTwoStage, "two_stage"},
                                                       {Algorithm::kAuto, "auto"}};
-static_assert(std::size(kAll) == static_cast<size_t>(Algorithm::kBlend) + 1, "all of them");
+static_assert(std::size(kAll) == static_cast<size_t>(Algorithm::kTwoStage) + 1, "all of them");
 
 }  // namespace
 
@@ -29,8 +30,9 @@ StatusOr<Evaluation> Evaluate(const Dataset& data, const TrainingConfig& config,
   Evaluation evaluation{.cut = holdout.cut};
   std::vector<std::pair<Algorithm, const char*>> wanted;
   for (const auto& entry : kAll) {
-    // What blend would come to, auto does where it is better.
-    if (options.algorithms.empty() ? entry.first != Algorithm::kBlend
+    // What blend and two_stage would come to, auto does where it is better.
+    const bool in_auto = entry.first == Algorithm::kBlend || entry.first == Algorithm::kTwoStage;
+    if (options.algorithms.empty() ? !in_auto
                                    : std::find(options.algorithms.begin(), options.algorithms.end(),
                                                entry.first) != options.algorithms.end()) {
       wanted.push_back(entry);

@@ -17,7 +17,7 @@ namespace starling::training {
 
 struct EvaluationOptions {
   int64_t cut = 0;                    // unix seconds; 0: as a training would cut
-  std::vector<Algorithm> algorithms;  // none: all of them but blend
+  std::vector<Algorithm> algorithms;  // none: all of them but blend and two_stage
 };
 
 struct EvaluatedModel {

@@ -34,7 +34,7 @@ bool Number(const std::map<std::string, std::string>& parameters, const std::str
 
 StatusOr<Algorithm> ParseAlgorithm(std::string_view name) {
   static const std::vector<std::string> kNames = {"auto", "popularity", "item_knn", "ease",
-                                                  "als",  "repeat",     "blend"};
+                                                  "als",  "repeat",     "blend",    "two_stage"};
   if (name.empty()) return Algorithm::kAuto;
   for (size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<Algorithm>(i);
@@ -52,6 +52,7 @@ std::string Recipe::Name() const {
   };
   if (repeat_weight > 0) add("repeat");
   if (popularity_weight > 0 || name.empty()) add("popularity");
+  if (ranked) add("trees");
   return name;
 }
 
@@ -61,7 +62,8 @@ std::map<std::string, std::string> Recipe::ToParameters() const {
       {"half_life_days", Text(half_life_days)},
       {"popularity_half_life_days", Text(popularity_half_life_days)},
       {"popularity_weight", Text(popularity_weight)},
-      {"repeat_weight", Text(repeat_weight)}};
+      {"repeat_weight", Text(repeat_weight)},
+      {"trees", ranked ? "1" : "0"}};
   if (main == Main::kItemKnn) parameters["shrinkage"] = Text(shrinkage);
   if (main == Main::kEase || main == Main::kAls)
     parameters["regularisation"] = Text(regularisation);
@@ -94,6 +96,9 @@ std::optional<Recipe> Recipe::FromParameters(const std::map<std::string, std::st
            Number(parameters, "factors", factors);
     recipe.factors = static_cast<int>(factors);
   }
+  double ranked = 0;
+  good = good && Number(parameters, "trees", ranked);
+  recipe.ranked = ranked > 0;
   if (!good) return std::nullopt;
   return recipe;
 }
@@ -101,7 +106,7 @@ std::optional<Recipe> Recipe::FromParameters(const std::map<std::string, std::st
 std::vector<Recipe> Candidates(Algorithm algorithm, size_t products) {
   using Main = Recipe::Main;
   std::vector<Recipe> recipes;
-  const bool any = algorithm == Algorithm::kAuto;
+  const bool any = algorithm == Algorithm::kAuto || algorithm == Algorithm::kTwoStage;
   const bool mixed = any || algorithm == Algorithm::kBlend;
   if (any || algorithm == Algorithm::kPopularity || algorithm == Algorithm::kRepeat) {
     recipes.push_back({});
@@ -169,7 +174,8 @@ StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const Traini
 }
 
 StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
-                               const Part& part, const TrainingConfig& config) {
+                               const Part& part, const TrainingConfig& config,
+                               const learning::BoostedTrees* trees) {
   const learning::UserHistory history = HistoryOf(part, recipe.half_life_days * kDay);
   STARLING_ASSIGN_OR_RETURN(
       const learning::PopularityModel popularity,
@@ -189,6 +195,8 @@ StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, cons
                                          .repeat_weight = recipe.repeat_weight,
                                          .history_cap = static_cast<size_t>(config.history),
                                          .strength = config.weights.ByKind()};
+  std::vector<float> facts;
+  if (recipe.ranked) facts = ItemFactsOf(data, part.until, part.goal);
   return learning::WriteRecommender({.items = data.items,
                                      .users = data.users,
                                      .history = history,
@@ -198,6 +206,8 @@ StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, cons
                                      .similar = main.similar ? &*main.similar : nullptr,
                                      .factors = main.factors ? &*main.factors : nullptr,
                                      .repeat = repeat ? &*repeat : nullptr,
+                                     .item_facts = facts,
+                                     .trees = trees,
                                      .neighbours = static_cast<size_t>(config.neighbours)});
 }
 

@@ -17,7 +17,7 @@
 
 namespace starling::training {
 
-enum class Algorithm { kAuto, kPopularity, kItemKnn, kEase, kAls, kRepeat, kBlend };
+enum class Algorithm { kAuto, kPopularity, kItemKnn, kEase, kAls, kRepeat, kBlend, kTwoStage };
 // INVALID_ARGUMENT names those there are; "" is auto.
 StatusOr<Algorithm> ParseAlgorithm(std::string_view name);
 
@@ -32,6 +32,7 @@ struct Recipe {
   int factors = 64;                      // als
   double popularity_weight = 0;
   double repeat_weight = 0;  // > 0: with repeat purchases
+  bool ranked = false;       // by trees, as the second stage
 
   bool operator==(const Recipe&) const = default;
   std::string Name() const;  // "ease+repeat+popularity"
@@ -55,8 +56,10 @@ struct MainModel {
 // config.memory.
 StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const TrainingConfig& config,
                             const learning::Progress& progress);
-// Fits what is blended with it, and writes the artefact.
+// Fits what is blended with it, and writes the artefact. Without trees a ranked recipe's artefact
+// ranks by its first stage, and describes candidates for the second.
 StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
-                               const Part& part, const TrainingConfig& config);
+                               const Part& part, const TrainingConfig& config,
+                               const learning::BoostedTrees* trees = nullptr);
 
 }  // namespace starling::training

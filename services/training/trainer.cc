@@ -6,12 +6,16 @@ namespace starling::training {
 namespace {
 
 // Where in a training each step ends.
-constexpr double kChosen = 0.6;
-constexpr double kBlended = 0.7;
+constexpr double kChosen = 0.45;
+constexpr double kBlended = 0.5;
+constexpr double kRanked = 0.7;
 constexpr double kCompared = 0.75;
 
 // How much better one must be that serves more dearly, and how much a blend that says more.
 constexpr double kClearly = 1.01;
+
+// Windows before the held-out one that the trees learn from.
+constexpr int64_t kWindows = 2;
 
 constexpr double kPopularityWeights[] = {0.05, 0.15, 0.4};
 constexpr double kRepeatWeights[] = {0.5, 1, 2, 4, 8, 16};
@@ -59,7 +63,7 @@ StatusOr<std::shared_ptr<const MainModel>> Trainer::Fit(const Part& part, const 
 
 StatusOr<Trainer::Measured> Trainer::Try(const Recipe& recipe,
                                          std::shared_ptr<const MainModel> fitted, double from,
-                                         double to) {
+                                         double to, const learning::BoostedTrees* trees) {
   const std::string stage = "measuring " + recipe.Name();
   const double half = from + 0.8 * (to - from);
   if (fitted == nullptr) {
@@ -67,7 +71,7 @@ StatusOr<Trainer::Measured> Trainer::Try(const Recipe& recipe,
   }
   if (!watch_(half, stage)) return Cancelled("the training was cancelled");
   STARLING_ASSIGN_OR_RETURN(const std::string artifact,
-                            Assemble(recipe, *fitted, data_, older_, config_));
+                            Assemble(recipe, *fitted, data_, older_, config_, trees));
   STARLING_ASSIGN_OR_RETURN(
       const learning::Recommender recommender,
       learning::Recommender::Open(std::as_bytes(std::span(artifact)), nullptr));
@@ -119,7 +123,8 @@ Status Trainer::Blend(Algorithm algorithm, Measured& best) {
     must = false;
     return OkStatus();
   };
-  if ((blends || algorithm == Algorithm::kAuto) && best.recipe.main != Recipe::Main::kNone) {
+  const bool any = algorithm == Algorithm::kAuto || algorithm == Algorithm::kTwoStage;
+  if ((blends || any) && best.recipe.main != Recipe::Main::kNone) {
     bool must = blends;
     Measured mixed = best;
     for (const double weight : kPopularityWeights) {
@@ -129,9 +134,8 @@ Status Trainer::Blend(Algorithm algorithm, Measured& best) {
     }
     best = mixed;
   }
-  if (algorithm == Algorithm::kRepeat || blends ||
-      (algorithm == Algorithm::kAuto && holdout_.Repeats())) {
-    bool must = algorithm != Algorithm::kAuto;
+  if (algorithm == Algorithm::kRepeat || blends || (any && holdout_.Repeats())) {
+    bool must = !any;
     Measured mixed = best;
     for (const double weight : kRepeatWeights) {
       Recipe recipe = best.recipe;
@@ -141,6 +145,77 @@ Status Trainer::Blend(Algorithm algorithm, Measured& best) {
     best = mixed;
   }
   return OkStatus();
+}
+
+StatusOr<RankerExamples> Trainer::ExamplesBeforeCut(const Recipe& recipe, double from, double to) {
+  RankerExamples examples;
+  const int64_t length = data_.newest - holdout_.cut + 1;
+  for (int64_t window = kWindows; window > 0; --window) {
+    const int64_t begin = holdout_.cut - window * length;
+    if (begin <= data_.oldest + length) continue;  // too little came before it
+    const auto done = static_cast<double>(kWindows - window) / kWindows;
+    STARLING_ASSIGN_OR_RETURN(const Part part, MakePart(data_, begin - 1, holdout_.goal));
+    STARLING_ASSIGN_OR_RETURN(const std::shared_ptr<const MainModel> main,
+                              Fit(part, recipe, "looking back", from + done * (to - from),
+                                  from + (done + 1.0 / kWindows) * (to - from)));
+    STARLING_ASSIGN_OR_RETURN(const std::string artifact,
+                              Assemble(recipe, *main, data_, part, config_));
+    STARLING_ASSIGN_OR_RETURN(
+        const learning::Recommender recommender,
+        learning::Recommender::Open(std::as_bytes(std::span(artifact)), nullptr));
+    examples.Add(recommender, data_, holdout_.goal, begin, begin + length);
+  }
+  return examples;
+}
+
+StatusOr<learning::BoostedTrees> Trainer::FitTrees(const RankerExamples& examples,
+                                                   const std::string& stage, double from,
+                                                   double to) {
+  return examples.Fit(config_, [&](double done) {
+    return TimeLeft(1) && watch_(from + done * (to - from), stage);
+  });
+}
+
+StatusOr<learning::BoostedTrees> Trainer::FitLastTrees(const Recipe& recipe, const MainModel& older,
+                                                       RankerExamples examples) {
+  STARLING_ASSIGN_OR_RETURN(const std::string artifact,
+                            Assemble(recipe, older, data_, older_, config_));
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Recommender recommender,
+      learning::Recommender::Open(std::as_bytes(std::span(artifact)), nullptr));
+  examples.Add(recommender, data_, holdout_.goal, holdout_.cut, data_.newest + 1);
+  return FitTrees(examples, "fitting trees", kCompared, 0.8);
+}
+
+Status Trainer::AddSecondStage(Algorithm algorithm, Measured& best) {
+  const bool must = algorithm == Algorithm::kTwoStage;
+  if (!must && algorithm != Algorithm::kAuto) return OkStatus();
+  if (best.recipe.main == Recipe::Main::kNone || !TimeLeft(0.5)) return OkStatus();
+  Recipe recipe = best.recipe;
+  recipe.ranked = true;
+  const double middle = (kBlended + kRanked) / 2;
+  StatusOr<RankerExamples> examples = ExamplesBeforeCut(recipe, kBlended, middle);
+  if (!examples.ok()) return examples.status();
+  if (!examples->Suffice()) return OkStatus();
+  STARLING_ASSIGN_OR_RETURN(const learning::BoostedTrees trees,
+                            FitTrees(*examples, "fitting trees", middle, kRanked));
+  STARLING_ASSIGN_OR_RETURN(const Measured ranked,
+                            Try(recipe, best.main, kRanked, kRanked, &trees));
+  if (must || At(ranked.metrics, kQuality) > At(best.metrics, kQuality) * kClearly) {
+    best = ranked;
+    examples_ = *std::move(examples);
+  }
+  return OkStatus();
+}
+
+StatusOr<Trainer::Measured> Trainer::TryRecipeOfServing(const Recipe& recipe) {
+  if (!recipe.ranked) return Try(recipe, nullptr, kRanked, kCompared);
+  STARLING_ASSIGN_OR_RETURN(const RankerExamples examples,
+                            ExamplesBeforeCut(recipe, kRanked, kCompared));
+  if (!examples.Suffice()) return Try(recipe, nullptr, kRanked, kCompared);
+  STARLING_ASSIGN_OR_RETURN(const learning::BoostedTrees trees,
+                            FitTrees(examples, "comparing", kRanked, kCompared));
+  return Try(recipe, nullptr, kRanked, kCompared, &trees);
 }
 
 // Empty when it cannot be measured.
@@ -154,7 +229,7 @@ StatusOr<Metrics> Trainer::MeasureServing(const Serving& serving) {
       learning::Recommender::Open(std::as_bytes(std::span(serving.artifact)), nullptr);
   if (opened.ok() && opened->settings().until < holdout_.cut) {
     Metrics metrics =
-        Measure(*opened, data_, holdout_, [&] { return watch_(kBlended, "comparing"); });
+        Measure(*opened, data_, holdout_, [&] { return watch_(kRanked, "comparing"); });
     if (metrics.empty()) return Cancelled("the training was cancelled");
     return metrics;
   }
@@ -163,7 +238,7 @@ StatusOr<Metrics> Trainer::MeasureServing(const Serving& serving) {
   for (const Measured& tried : tried_) {
     if (tried.recipe == *recipe) return tried.metrics;
   }
-  const StatusOr<Measured> again = Try(*recipe, nullptr, kBlended, kCompared);
+  const StatusOr<Measured> again = TryRecipeOfServing(*recipe);
   if (again.status().code() == StatusCode::kCancelled) return again.status();
   return again.ok() ? again->metrics : Metrics();
 }
@@ -181,29 +256,34 @@ Status Trainer::Compare(const Serving& serving, Trained& trained) {
 StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Serving>& serving) {
   Trained trained;
   Recipe recipe;
+  std::optional<learning::BoostedTrees> trees;
   if (holdout_.Measures()) {
     STARLING_ASSIGN_OR_RETURN(older_, MakePart(data_, holdout_.cut - 1, holdout_.goal));
     STARLING_ASSIGN_OR_RETURN(Measured best, Choose(algorithm));
     STARLING_RETURN_IF_ERROR(Blend(algorithm, best));
+    STARLING_RETURN_IF_ERROR(AddSecondStage(algorithm, best));
     recipe = best.recipe;
     trained.metrics = best.metrics;
     trained.baseline = baseline_;
     trained.evaluated_after = holdout_.cut - 1;
     trained.not_worse = !serving.has_value();
     if (serving.has_value()) STARLING_RETURN_IF_ERROR(Compare(*serving, trained));
+    if (recipe.ranked) {
+      STARLING_ASSIGN_OR_RETURN(trees, FitLastTrees(recipe, *best.main, std::move(examples_)));
+    }
   } else {
     // Nothing can be measured, so nothing is chosen: similarity is safe with little data.
-    recipe = Candidates(algorithm == Algorithm::kAuto ? Algorithm::kItemKnn : algorithm,
-                        data_.items.size())
-                 .front();
+    const bool any = algorithm == Algorithm::kAuto || algorithm == Algorithm::kTwoStage;
+    recipe = Candidates(any ? Algorithm::kItemKnn : algorithm, data_.items.size()).front();
     if (algorithm == Algorithm::kRepeat) recipe.repeat_weight = 1;
     trained.not_worse = !serving.has_value();
   }
   older_ = Part();
   STARLING_ASSIGN_OR_RETURN(const Part everything, MakePart(data_, data_.newest, holdout_.goal));
   STARLING_ASSIGN_OR_RETURN(const std::shared_ptr<const MainModel> main,
-                            Fit(everything, recipe, "fitting " + recipe.Name(), kCompared, 0.95));
-  STARLING_ASSIGN_OR_RETURN(trained.artifact, Assemble(recipe, *main, data_, everything, config_));
+                            Fit(everything, recipe, "fitting " + recipe.Name(), 0.8, 0.95));
+  STARLING_ASSIGN_OR_RETURN(trained.artifact, Assemble(recipe, *main, data_, everything, config_,
+                                                       trees ? &*trees : nullptr));
   trained.algorithm = recipe.Name();
   trained.parameters = recipe.ToParameters();
   trained.parameters["data"] = Fingerprint();

@@ -9,6 +9,10 @@
 //            by a hundredth
 //   blend    then how much popularity is added, by the same; and where people buy again, how much
 //            their repeats count, by NDCG@10 of the task `all`
+//   rank     then whether trees, as a second stage, rank better what the first one brings: they
+//   learn
+//            from two windows before the cut, each of the held-out length, with main models of what
+//            came before each
 //   compare  with what serves, on the same interactions: its stored metrics when the data is the
 //            same, itself when it never saw what is held out, else its recipe fitted to the same
 //            older part
@@ -22,6 +26,7 @@
 #include <string>
 
 #include "services/training/holdout.h"
+#include "services/training/ranker_examples.h"
 #include "services/training/recipe.h"
 
 namespace starling::training {
@@ -61,10 +66,20 @@ class Trainer {
     std::shared_ptr<const MainModel> main;  // nullptr where it is not needed again
   };
   // `fitted`: the recipe's main model, when there is one already.
+  // trees: of a ranked recipe.
   StatusOr<Measured> Try(const Recipe& recipe, std::shared_ptr<const MainModel> fitted, double from,
-                         double to);
+                         double to, const learning::BoostedTrees* trees = nullptr);
   StatusOr<Measured> Choose(Algorithm algorithm);
   Status Blend(Algorithm algorithm, Measured& best);
+  Status AddSecondStage(Algorithm algorithm, Measured& best);
+  // What the trees of a ranked recipe learn from in the windows before the cut.
+  StatusOr<RankerExamples> ExamplesBeforeCut(const Recipe& recipe, double from, double to);
+  StatusOr<learning::BoostedTrees> FitTrees(const RankerExamples& examples,
+                                            const std::string& stage, double from, double to);
+  // Those of the held-out window too: for what is to serve.
+  StatusOr<learning::BoostedTrees> FitLastTrees(const Recipe& recipe, const MainModel& older,
+                                                RankerExamples examples);
+  StatusOr<Measured> TryRecipeOfServing(const Recipe& recipe);
   StatusOr<Metrics> MeasureServing(const Serving& serving);
   Status Compare(const Serving& serving, Trained& trained);
   StatusOr<std::shared_ptr<const MainModel>> Fit(const Part& part, const Recipe& recipe,
@@ -78,6 +93,7 @@ class Trainer {
   const Instant start_;
   Holdout holdout_;
   Part older_;
+  RankerExamples examples_;  // of the chosen recipe, when it is ranked
   std::vector<Measured> tried_;
   Metrics baseline_;
 };

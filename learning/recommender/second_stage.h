@@ -1,0 +1,55 @@
+// What the second stage of a recommender is told of a candidate.
+//
+// The numbers are of one user at one time, without a trace of what came after it: the trees are
+// fitted on what Recommender::Describe gave for past times (services/training), and asked with what
+// it gives now.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <string_view>
+
+#include "learning/ranking/item_facts.h"
+
+namespace starling::learning {
+
+enum RankFeature : size_t {
+  // The first stage: main(i); to the tenth best of what is new to the user; its place.
+  kMain,
+  kMainToTenth,
+  kMainPlace,
+  // What of the history speaks for it: how many items, their shares of its largest weight added
+  // up, the largest of these with its age.
+  kSpeakers,
+  kSpeakersShare,
+  kLoudestShare,
+  // What the user did with it before: purchases, days since the last and the first, both added up
+  // with age, days between two, days since the last in those, and its share of all purchases.
+  kTimes,
+  kLastDays,
+  kFirstDays,
+  kAgedTimes,
+  kGap,
+  kLastInGaps,
+  kShareOfTimes,
+  // The user: items, days since anything, items and new items of the last 28 days, the history
+  // added up with age, how popular what is bought is.
+  kUserItems,
+  kUserIdle,
+  kUserItems28,
+  kUserNew28,
+  kUserAged,
+  kUserPopularity,
+  kPopularityToUser,
+  // The item, as ItemFact has it.
+  kFirstItemFact,
+  kRankFeatures = kFirstItemFact + kItemFacts
+};
+
+inline constexpr std::array<std::string_view, kFirstItemFact> kRankFeatureNames = {
+    "main",          "main_to_tenth", "main_place",     "speakers",        "speakers_share",
+    "loudest_share", "times",         "last_days",      "first_days",      "aged_times",
+    "gap",           "last_in_gaps",  "share_of_times", "user_items",      "user_idle",
+    "user_items_28", "user_new_28",   "user_aged",      "user_popularity", "popularity_to_user"};
+
+}  // namespace starling::learning

@@ -1,0 +1,40 @@
+// What the second stage of a recommender learns from: what it would have chosen from for each user
+// at past times, and what these users then bought.
+//
+//   RankerExamples examples;
+//   examples.Add(made_before_march, data, Goal::kPurchase, march, april);
+//   StatusOr<BoostedTrees> trees = examples.Fit(config, progress);
+//
+// The recommender must have been made of what came before the window, so that nothing it tells was
+// known only later. Of the candidates that came to nothing a fifth is kept, and the trees' bias
+// says so: what they give stays a probability. 140 bytes an example. Pure.
+#pragma once
+
+#include <vector>
+
+#include "learning/ranking/boosted_trees.h"
+#include "learning/recommender/recommender.h"
+#include "services/training/dataset.h"
+#include "services/training/training_config.h"
+
+namespace starling::training {
+
+class RankerExamples {
+ public:
+  // Of users who did something before `from` and reached a goal in [from, to), at most 10,000.
+  void Add(const learning::Recommender& recommender, const Dataset& data, learning::Goal goal,
+           int64_t from, int64_t to);
+
+  size_t rows() const { return targets_.size(); }
+  // Whether there is enough to learn from.
+  bool Suffice() const;
+  StatusOr<learning::BoostedTrees> Fit(const TrainingConfig& config,
+                                       const learning::Progress& progress) const;
+
+ private:
+  std::vector<float> rows_;  // rows x kRankFeatures
+  std::vector<uint8_t> targets_;
+  size_t positives_ = 0;
+};
+
+}  // namespace starling::training
