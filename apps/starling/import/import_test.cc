@@ -33,12 +33,13 @@ class Import : public testing::Test {
     return (folder_ / name).string();
   }
   // All that the stages give, in order.
-  Batch All(StatusOr<std::unique_ptr<Reader>> reader) {
+  Batch All(StatusOr<std::unique_ptr<Reader>> reader, Telling reading = Telling::kTell) {
     Batch all;
     EXPECT_TRUE(reader.ok()) << reader.status();
     if (!reader.ok()) return all;
     for (const std::string& stage : (*reader)->Stages()) {
-      const Status begun = (*reader)->Begin(stage, "");
+      const Status begun =
+          (*reader)->Begin(stage, "", stage == "reading" ? reading : Telling::kTell);
       EXPECT_TRUE(begun.ok()) << begun;
       for (bool last = !begun.ok(); !last;) {
         auto batch = (*reader)->Next();
@@ -158,6 +159,20 @@ TEST_F(Import, SetsBadRowsAsideWithLineColumnValueAndReason) {
     EXPECT_THAT(rejected, HasSubstr(part));
 }
 
+TEST_F(Import, WhatWasToldBeforeTheCutIsGatheredButNotToldAgain) {
+  const std::string file = Write("r.csv", std::string(kSecondEdition) +
+                                              "1,85048,GLASS BALL,five,2010-01-01T10:00:00,1,7,\n"
+                                              "1,85048,GLASS BALL,0,2010-01-01T10:00:00,1,7,\n"
+                                              "1,POST,POSTAGE,1,2010-01-01T10:00:00,18,7,\n"
+                                              "1,85048,GLASS BALL,5,2010-01-01T10:00:00,1,7,\n"
+                                              "2,85048,GLASS BALL,5,2010-01-01T10:00:00,1,,\n");
+  const Batch all = All(ReadOnlineRetail(file, *rejects_), Telling::kToldBefore);
+  EXPECT_EQ(all.products.size(), 1u);
+  EXPECT_EQ(all.events.size(), 2u);
+  EXPECT_EQ(rejects_->summary().total(), 0);
+  EXPECT_THAT(findings_, ElementsAre(testing::Pair("purchases by nobody known", 1)));
+}
+
 TEST_F(Import, TakesATeamsOwnFilesByAMapping) {
   const std::string products =
       Write("p.jsonl",
@@ -225,6 +240,35 @@ TEST_F(Import, TheLedgerKnowsHowFarItCame) {
   EXPECT_EQ((*ledger)->Find(*key)->position, "0:7");
   EXPECT_FALSE((*ledger)->Find(*key)->done);
   EXPECT_NE(*Ledger::KeyOf("events", Write("e.csv", "longer")), *key);
+}
+
+TEST_F(Import, TheLedgerKnowsWhatWasToldAndWrittenUpToThere) {
+  ASSERT_TRUE(
+      rejects_->Add({"a.csv", 1, 2, "price", 7, "x", tabular::Fault::kValue, "no number"}).ok());
+  ASSERT_TRUE(rejects_->Add({"a.csv", 4, 5, "", 0, "", tabular::Fault::kUtf8, "bytes"}).ok());
+  ASSERT_TRUE(rejects_->Add({"a.csv", 6, 7, "", 0, "", tabular::Fault::kUtf8, "bytes"}).ok());
+  const auto ledger = Ledger::Open(folder_ / "import");
+  ASSERT_TRUE(ledger.ok()) << ledger.status();
+  ASSERT_TRUE((*ledger)
+                  ->Put("key", {.stage = "events",
+                                .told = {rejects_->mark(), {{"cancellations", 3}}},
+                                .written = {.products_updated = 4, .events = 5}})
+                  .ok());
+  const auto entry = (*ledger)->Find("key");
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ(entry->told.rejects.bytes, rejects_->mark().bytes);
+  EXPECT_EQ(entry->told.rejects.rows, 3);
+  EXPECT_EQ(entry->told.rejects.checksum, rejects_->mark().checksum);
+  EXPECT_EQ(entry->told.rejects.summary.total(), 3);
+  EXPECT_EQ(entry->told.rejects.summary.Text(), rejects_->summary().Text());
+  EXPECT_THAT(entry->told.findings, ElementsAre(testing::Pair("cancellations", 3)));
+  EXPECT_EQ(entry->written.products_created, 0);
+  EXPECT_EQ(entry->written.products_updated, 4);
+  EXPECT_EQ(entry->written.events, 5);
+
+  ASSERT_TRUE((*ledger)->Put("key", {.done = true}).ok());
+  EXPECT_EQ((*ledger)->Find("key")->told.rejects.summary.total(), 0);
+  EXPECT_EQ((*ledger)->Find("key")->written.events, 0);
 }
 
 TEST(ImportText, IsMadeFitForPeople) {

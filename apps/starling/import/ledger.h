@@ -5,6 +5,8 @@
 //   STARLING_ASSIGN_OR_RETURN(Ledger::Entry entry, ledger->Find(key));
 //   STARLING_RETURN_IF_ERROR(ledger->Put(key, {.stage = "events", .position = "0:..."}));
 //
+// With a position goes what had been told and written up to there; see Told.
+//
 // A key is the kind of import and the file's name, size and time of change: a file that changed is
 // a new import, whose events count once all the same, by their ids. Blocks; used by one thread.
 #pragma once
@@ -13,6 +15,7 @@
 #include <memory>
 #include <string>
 
+#include "apps/starling/import/records.h"
 #include "platform/storage/sql/sql.h"
 
 namespace starling::import {
@@ -23,6 +26,8 @@ class Ledger {
     std::string stage;     // the one that is not done; "" before the first
     std::string position;  // in that stage
     bool done = false;
+    Told told;
+    Written written;
   };
   static StatusOr<std::unique_ptr<Ledger>> Open(const std::filesystem::path& folder);
 

@@ -91,7 +91,7 @@ class PlainFiles final : public Reader {
 
   std::vector<std::string> Stages() const override { return {kind_}; }
 
-  Status Begin(const std::string&, const std::string& position) override {
+  Status Begin(const std::string&, const std::string& position, Telling) override {
     STARLING_ASSIGN_OR_RETURN(RowReader rows,
                               RowReader::Open(file_, mapping_, position, &rejects_));
     rows_ = std::make_unique<RowReader>(std::move(rows));
