@@ -209,7 +209,14 @@ int Import(const CommonOptions& common, const ImportOptions& options) {
   host::Process::BlockSignals();
   Configuration config;
   if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
-  const auto key = Ledger::KeyOf(options.kind, options.file);
+  if (!options.mapping.empty() &&
+      (options.kind == "online-retail" || options.kind == "completejourney")) {
+    return Fail(InvalidArgument(
+        "--mapping {}: the columns of {} are known; leave it out, or import the file as products, "
+        "users or events",
+        options.mapping, options.kind));
+  }
+  const auto key = Ledger::KeyOf(options.kind, options.file, options.mapping);
   if (!key.ok()) return Fail(key.status());
   auto process = host::Process::Start(
       {.known = Services(),

@@ -227,9 +227,9 @@ TEST_F(Import, GivesEventsIdsThatAreTheSameNextTime) {
 
 TEST_F(Import, TheLedgerKnowsHowFarItCame) {
   const std::string file = Write("e.csv", "x");
-  const auto key = Ledger::KeyOf("events", file);
+  const auto key = Ledger::KeyOf("events", file, "");
   ASSERT_TRUE(key.ok()) << key.status();
-  EXPECT_EQ(Ledger::KeyOf("events", file + "?").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(Ledger::KeyOf("events", file + "?", "").status().code(), StatusCode::kNotFound);
   {
     const auto ledger = Ledger::Open(folder_ / "import");
     ASSERT_TRUE(ledger.ok()) << ledger.status();
@@ -239,7 +239,18 @@ TEST_F(Import, TheLedgerKnowsHowFarItCame) {
   const auto ledger = Ledger::Open(folder_ / "import");
   EXPECT_EQ((*ledger)->Find(*key)->position, "0:7");
   EXPECT_FALSE((*ledger)->Find(*key)->done);
-  EXPECT_NE(*Ledger::KeyOf("events", Write("e.csv", "longer")), *key);
+  EXPECT_NE(*Ledger::KeyOf("events", Write("e.csv", "longer"), ""), *key);
+}
+
+TEST_F(Import, ACorrectedMappingIsANewImport) {
+  const std::string file = Write("e.csv", "x");
+  const std::string mapping = Write("m.yaml", "fields:\n  type: kind\n");
+  const std::string key = *Ledger::KeyOf("events", file, mapping);
+  EXPECT_NE(key, *Ledger::KeyOf("events", file, ""));
+  EXPECT_EQ(key, *Ledger::KeyOf("events", file, Write("same.yaml", "fields:\n  type: kind\n")));
+  Write("m.yaml", "fields:\n  type: sort\n");
+  EXPECT_NE(key, *Ledger::KeyOf("events", file, mapping));
+  EXPECT_EQ(Ledger::KeyOf("events", file, mapping + "?").status().code(), StatusCode::kNotFound);
 }
 
 TEST_F(Import, TheLedgerKnowsWhatWasToldAndWrittenUpToThere) {

@@ -1,6 +1,9 @@
 #include "apps/starling/import/ledger.h"
 
+#include "apps/starling/import/plain_files.h"
 #include "embedded/import_migrations.h"
+#include "platform/base/hash.h"
+#include "platform/config/sources.h"
 
 namespace starling::import {
 namespace {
@@ -109,11 +112,18 @@ Status Ledger::Put(const std::string& key, const Entry& entry) {
   });
 }
 
-StatusOr<std::string> Ledger::KeyOf(const std::string& kind, const std::string& location) {
+StatusOr<std::string> Ledger::KeyOf(const std::string& kind, const std::string& location,
+                                    const std::string& mapping_file) {
   std::error_code error;
   const std::filesystem::path path = std::filesystem::canonical(location, error);
   if (error) return NotFound("{} cannot be read: {}", location, error.message());
   std::string key = kind + " " + path.filename().string();
+  if (!mapping_file.empty()) {
+    // By what it says and not by its time: a mapping that is fetched anew is the same one.
+    STARLING_ASSIGN_OR_RETURN(const std::string mapping,
+                              config::ReadSmallFile(mapping_file, kMaxMappingFile));
+    key += fmt::format(" mapping {}/{:016x}", mapping.size(), Hash64(mapping));
+  }
   const auto add = [&](const std::filesystem::path& file) {
     key += fmt::format(" {}/{}", std::filesystem::file_size(file, error),
                        std::filesystem::last_write_time(file, error).time_since_epoch().count());

@@ -7,8 +7,9 @@
 //
 // With a position goes what had been told and written up to there; see Told.
 //
-// A key is the kind of import and the file's name, size and time of change: a file that changed is
-// a new import, whose events count once all the same, by their ids. Blocks; used by one thread.
+// A key is the kind of import, the file's name, size and time of change, and what the mapping file
+// says: a file or a mapping that changed is a new import, whose events count once all the same, by
+// their ids. Blocks; used by one thread.
 #pragma once
 
 #include <filesystem>
@@ -34,8 +35,9 @@ class Ledger {
   StatusOr<Entry> Find(const std::string& key);
   Status Put(const std::string& key, const Entry& entry);
 
-  // NOT_FOUND when there is no such file or folder.
-  static StatusOr<std::string> KeyOf(const std::string& kind, const std::string& location);
+  // NOT_FOUND when there is no such file or folder, or mapping file; "" is none.
+  static StatusOr<std::string> KeyOf(const std::string& kind, const std::string& location,
+                                     const std::string& mapping_file);
 
  private:
   explicit Ledger(std::unique_ptr<sql::Database> database) : database_(std::move(database)) {}
