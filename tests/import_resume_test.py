@@ -31,7 +31,8 @@ def make_events(path: pathlib.Path) -> None:
         for number in range(ROWS):
             kind = "veiw" if number % 20 == 3 else "view"
             quantity = "-1" if number % 20 == 13 else "1"
-            rows.writerow([f"u{number % 300}", f"p{number % 50}", kind, f"2026-01-02T{number // 6000:02d}:{number // 100 % 60:02d}:00Z", quantity])
+            time_of_day = f"{number // 6000:02d}:{number // 100 % 60:02d}:00"
+            rows.writerow([f"u{number % 300}", f"p{number % 50}", kind, f"2026-01-02T{time_of_day}Z", quantity])
 
 
 def make_retail(path: pathlib.Path) -> None:
@@ -95,8 +96,8 @@ def goes_on(folder: pathlib.Path, kind: str, file: pathlib.Path, when) -> None:
         cut(kind, file, data, rejects, when(rejects))
     said = bring_in(kind, file, data, rejects)
     expect("begins anew" not in said, f"it goes on:\n{said}")
-    expect(rejects.read_bytes() == whole.read_bytes(), f"{kind}: the reject file is that of an import that nothing cut: {rejects.stat().st_size} "
-           f"and {whole.stat().st_size} bytes")
+    expect(rejects.read_bytes() == whole.read_bytes(),
+           f"{kind}: the reject file is that of an import that nothing cut: {rejects.stat().st_size} and {whole.stat().st_size} bytes")
     expect(summary(said) == expected, f"{kind}: so is the summary:\n{summary(said)}\nand\n{expected}")
 
     # What is begun anew has nothing of before in its file, whatever stands there.
