@@ -282,6 +282,54 @@ TEST_F(Import, TheLedgerKnowsWhatWasToldAndWrittenUpToThere) {
   EXPECT_EQ((*ledger)->Find("key")->written.events, 0);
 }
 
+// What a bar says, on a clock that the test sets.
+struct Shown {
+  explicit Shown(ProgressBar::Kind kind) : bar(file.get(), kind, [this] { return now; }) {}
+  std::string Text() const {
+    std::string text(static_cast<size_t>(std::ftell(file.get())), ' ');
+    std::rewind(file.get());
+    EXPECT_EQ(std::fread(text.data(), 1, text.size(), file.get()), text.size());
+    return text;
+  }
+  ProgressBar::Clock::time_point now{std::chrono::hours(1)};
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::tmpfile(), std::fclose};
+  ProgressBar bar;
+};
+
+TEST(ProgressBar, IsALineEveryTenSecondsWhereNoTerminalIs) {
+  Shown shown(ProgressBar::Kind::kLines);
+  for (int tenths = 0; tenths <= 250; ++tenths) {
+    shown.bar.Show(tenths < 150 ? "products" : "events", tenths / 400.0, tenths * 1000);
+    shown.now += std::chrono::milliseconds(100);
+  }
+  shown.bar.Clear();
+  EXPECT_EQ(shown.Text(),
+            "products: 25 %, 100,000 rows, 10,000/s, 0:30 left\n"
+            "events: 50 %, 200,000 rows, 40,000/s, 0:05 left\n");
+}
+
+TEST(ProgressBar, SaysNothingInALogOfWhatTakesLessThanTenSeconds) {
+  Shown shown(ProgressBar::Kind::kLines);
+  for (const char* what : {"reading", "products", "users", "events"}) {
+    shown.bar.Show(what, 1, -1);
+    shown.now += std::chrono::seconds(2);
+  }
+  EXPECT_EQ(shown.Text(), "");
+}
+
+TEST(ProgressBar, IsDrawnTenTimesASecondOnATerminalAndTakenAway) {
+  Shown shown(ProgressBar::Kind::kBar);
+  shown.bar.Show("events", 0.5, 1000);
+  shown.bar.Show("events", 0.51, 1001);  // at once: not drawn
+  shown.now += std::chrono::seconds(2);
+  shown.bar.Show("events", 0.75, 1500);
+  shown.bar.Clear();
+  EXPECT_EQ(shown.Text(),
+            "\r\033[Kevents    [============            ]  50 %        1,000 rows             "
+            "\r\033[Kevents    [==================      ]  75 %        1,500 rows        750/s"
+            "  0:00 left\r\033[K");
+}
+
 TEST(ImportText, IsMadeFitForPeople) {
   EXPECT_EQ(TitleCase(" ICE -  CRUSHED/CUBED "), "Ice - Crushed/Cubed");
   EXPECT_EQ(TitleCase("BREAD:ITALIAN'S 12OZ"), "Bread:Italian's 12oz");
