@@ -52,6 +52,64 @@ TEST(RejectFile, WritesNoMoreThanItsBoundAndCountsTheRest) {
   EXPECT_EQ(ReadAll(OpenRows(rejects->path())).rows.size(), 2u);
 }
 
+BadRow BadPrice(int64_t line) {
+  return {"a.csv", line - 1, line, "price", 0, "x", Fault::kValue, "expected a number"};
+}
+
+TEST(RejectFile, GoesOnWhereAnImportWasCutAndTellsEachRowOnce) {
+  const TestFolder folder;
+  const std::string path = (folder.path() / "r.csv").string();
+  const std::string until_mark =
+      "file,line,column,value,reason\r\n"
+      "a.csv,2,price,x,expected a number\r\n";
+  RejectMark mark;
+  {
+    const auto rejects = RejectFile::Create(path).value();
+    ASSERT_EQ(rejects->Add(BadPrice(2)), OkStatus());
+    mark = rejects->mark();
+    ASSERT_EQ(rejects->Flush(), OkStatus());
+    EXPECT_EQ(ReadFile(path), until_mark);
+    ASSERT_EQ(rejects->Add(BadPrice(3)), OkStatus());  // past the mark: it will be read once more
+  }
+  const auto rejects = RejectFile::Resume(path, mark).value();
+  EXPECT_EQ(ReadFile(path), until_mark);
+  ASSERT_EQ(rejects->Add(BadPrice(3)), OkStatus());
+  ASSERT_EQ(rejects->Add({"a.csv", 4, 5, "", 0, "", Fault::kUtf8, "bytes"}), OkStatus());
+  ASSERT_EQ(rejects->Close(), OkStatus());
+  EXPECT_EQ(ReadFile(path), until_mark +
+                                "a.csv,3,price,x,expected a number\r\n"
+                                "a.csv,5,\"\",\"\",bytes\r\n");
+  EXPECT_EQ(rejects->summary().total(), 3);
+  EXPECT_THAT(rejects->summary().Text(), HasSubstr("2 wrong value, first: a.csv line 2,"));
+}
+
+TEST(RejectFile, ResumedBeforeItsFirstRowItIsANewOne) {
+  const TestFolder folder;
+  const std::string path = folder.Write("r.csv", "told past the mark\r\n");
+  const auto rejects = RejectFile::Resume(path, RejectMark()).value();
+  EXPECT_FALSE(std::filesystem::exists(path));
+  EXPECT_EQ(rejects->summary().total(), 0);
+}
+
+TEST(RejectFile, GoesOnWithNoFileButItsOwn) {
+  const TestFolder folder;
+  const std::string path = (folder.path() / "r.csv").string();
+  const auto rejects = RejectFile::Create(path).value();
+  ASSERT_EQ(rejects->Add(BadPrice(2)), OkStatus());
+  ASSERT_EQ(rejects->Close(), OkStatus());
+  const std::string own = ReadFile(path);
+  for (std::string other : {own.substr(0, own.size() - 1), "F" + own.substr(1) + "more"}) {
+    folder.Write("r.csv", other);
+    const Status status = RejectFile::Resume(path, rejects->mark()).status();
+    EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
+    EXPECT_THAT(std::string(status.message()), HasSubstr("1 rejected rows"));
+    EXPECT_EQ(ReadFile(path), other) << "another's file is left as it is";
+  }
+  std::filesystem::remove(path);
+  EXPECT_EQ(RejectFile::Resume(path, rejects->mark()).status().code(),
+            StatusCode::kFailedPrecondition);
+}
+
 TEST(RejectFile, SaysAtOnceWhenItCannotBeWritten) {
   const TestFolder folder;
   EXPECT_EQ(RejectFile::Create((folder.path() / "none" / "r.csv").string()).status().code(),

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <numeric>
 
+#include "platform/base/hash.h"
 #include "platform/tabular/byte_source.h"
 #include "platform/tabular/csv.h"
 
@@ -19,12 +20,31 @@ Status WriteStatus(const std::string& path) {
   return errno == ENOSPC ? DiskFull(path) : FileStatus(errno, path, "writing");
 }
 
+// Whether the file begins with the bytes that the mark was made of.
+bool BeginsAsMarked(const std::string& path, const RejectMark& mark) {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file(std::fopen(path.c_str(), "re"),
+                                                             std::fclose);
+  if (file == nullptr) return false;
+  std::array<char, 1 << 16> piece{};
+  uint32_t checksum = 0;
+  for (auto left = static_cast<size_t>(mark.bytes); left > 0;) {
+    const size_t got = std::fread(piece.data(), 1, std::min(left, piece.size()), file.get());
+    if (got == 0) return false;
+    checksum = Crc32c({piece.data(), got}, checksum);
+    left -= got;
+  }
+  return checksum == mark.checksum;
+}
+
 }  // namespace
 
-void RejectSummary::Add(const BadRow& row) {
-  const auto fault = static_cast<size_t>(row.fault);
-  if (counts_[fault]++ == 0) first_[fault] = row;
-  ++total_;
+void RejectSummary::Add(const BadRow& row) { Add(row, 1); }
+
+void RejectSummary::Add(const BadRow& first, int64_t count) {
+  const auto fault = static_cast<size_t>(first.fault);
+  if (counts_[fault] == 0) first_[fault] = first;
+  counts_[fault] += count;
+  total_ += count;
 }
 
 std::string RejectSummary::Text() const {
@@ -60,22 +80,43 @@ StatusOr<std::unique_ptr<RejectFile>> RejectFile::Create(std::string path, int64
   return std::unique_ptr<RejectFile>(new RejectFile(std::move(path), max_rows));
 }
 
+StatusOr<std::unique_ptr<RejectFile>> RejectFile::Resume(std::string path, RejectMark mark,
+                                                         int64_t max_rows) {
+  if (mark.bytes == 0) {
+    STARLING_ASSIGN_OR_RETURN(auto made, Create(std::move(path), max_rows));
+    made->mark_ = std::move(mark);
+    return made;
+  }
+  if (!BeginsAsMarked(path, mark)) {
+    return FailedPrecondition(
+        "'{}' does not hold the {} rejected rows that it held when the import was cut; put the "
+        "file of then there, or begin anew",
+        path, mark.rows);
+  }
+  if (::truncate(path.c_str(), mark.bytes) != 0) return FileStatus(errno, path, "cutting");
+  auto resumed = std::unique_ptr<RejectFile>(new RejectFile(std::move(path), max_rows));
+  resumed->mark_ = std::move(mark);
+  return resumed;
+}
+
 RejectFile::~RejectFile() {
   if (file_ != nullptr) std::fclose(file_);
 }
 
 Status RejectFile::Write(const std::string& text) {
-  if (std::fwrite(text.data(), 1, text.size(), file_) == text.size()) return OkStatus();
-  return WriteStatus(path_);
+  if (std::fwrite(text.data(), 1, text.size(), file_) != text.size()) return WriteStatus(path_);
+  mark_.bytes += static_cast<int64_t>(text.size());
+  mark_.checksum = Crc32c(text, mark_.checksum);
+  return OkStatus();
 }
 
 Status RejectFile::Add(const BadRow& row) {
-  summary_.Add(row);
-  if (written_ >= max_rows_) return OkStatus();
+  mark_.summary.Add(row);
+  if (mark_.rows >= max_rows_) return OkStatus();
   if (file_ == nullptr) {
-    file_ = std::fopen(path_.c_str(), written_ == 0 ? "we" : "ae");
+    file_ = std::fopen(path_.c_str(), mark_.rows == 0 ? "we" : "ae");
     if (file_ == nullptr) return WriteStatus(path_);
-    if (written_ == 0) STARLING_RETURN_IF_ERROR(Write("file,line,column,value,reason\r\n"));
+    if (mark_.rows == 0) STARLING_RETURN_IF_ERROR(Write("file,line,column,value,reason\r\n"));
   }
   const std::string line = fmt::format("{}", row.line);
   std::string reason = row.reason;
@@ -83,8 +124,13 @@ Status RejectFile::Add(const BadRow& row) {
   std::string text;
   AppendCsvRow({row.source, line, row.column, row.value, reason}, text);
   STARLING_RETURN_IF_ERROR(Write(text));
-  ++written_;
+  ++mark_.rows;
   return OkStatus();
+}
+
+Status RejectFile::Flush() {
+  if (file_ == nullptr || std::fflush(file_) == 0) return OkStatus();
+  return WriteStatus(path_);
 }
 
 Status RejectFile::Close() {

@@ -10,10 +10,15 @@
 // reason. It is made when the first row comes, so that a clean import leaves none, and holds
 // max_rows at most: further ones are counted only, and the summary says so.
 //
+// An import that was cut goes on with the file of before. It keeps mark() with its position, after
+// a Flush; given to Resume, the file is cut to what it held then, so that a row which is read once
+// more is told once.
+//
 // RESOURCE_EXHAUSTED when the disk is full, else as the file system says. Not thread-safe.
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
 #include <string>
@@ -27,6 +32,10 @@ class RejectSummary {
   void Add(const BadRow& row);
   int64_t total() const { return total_; }
   int64_t count(Fault fault) const { return counts_[static_cast<size_t>(fault)]; }
+  // The first row of that fault; an empty one when there is none.
+  const BadRow& first(Fault fault) const { return first_[static_cast<size_t>(fault)]; }
+  // `count` rows of first.fault, of which no more is known than the first.
+  void Add(const BadRow& first, int64_t count);
 
   // "" for none, else a line a reason, the commonest first:
   //   12 wrong value, first: orders.csv line 7, column 'price', 'abc': expected a number
@@ -38,6 +47,14 @@ class RejectSummary {
   std::array<BadRow, kFaultCount> first_;
 };
 
+// What a reject file held at a moment. Costs a kilobyte at most.
+struct RejectMark {
+  int64_t bytes = 0;
+  int64_t rows = 0;
+  uint32_t checksum = 0;  // CRC-32C of the bytes
+  RejectSummary summary;
+};
+
 class RejectFile {
  public:
   static constexpr int64_t kMaxRows = 100'000;
@@ -45,17 +62,24 @@ class RejectFile {
   // Fails at once when the folder cannot be written.
   static StatusOr<std::unique_ptr<RejectFile>> Create(std::string path,
                                                       int64_t max_rows = kMaxRows);
+  // Goes on with the file as it was at `mark`. FAILED_PRECONDITION, and nothing is touched, when
+  // its first bytes are not those: it was removed, edited, or is another import's by now.
+  static StatusOr<std::unique_ptr<RejectFile>> Resume(std::string path, RejectMark mark,
+                                                      int64_t max_rows = kMaxRows);
   ~RejectFile();
   RejectFile(const RejectFile&) = delete;
   RejectFile& operator=(const RejectFile&) = delete;
 
   Status Add(const BadRow& row);
+  // Hands every row to the system, so that the file survives the end of the process.
+  Status Flush();
   // Everything is in the file when it gives OK. Further rows are a new file's.
   Status Close();
 
-  const RejectSummary& summary() const { return summary_; }
+  const RejectSummary& summary() const { return mark_.summary; }
+  const RejectMark& mark() const { return mark_; }
   // Rows that are in the file; fewer than summary().total() when it is full.
-  int64_t written() const { return written_; }
+  int64_t written() const { return mark_.rows; }
   const std::string& path() const { return path_; }
 
  private:
@@ -65,8 +89,7 @@ class RejectFile {
   const std::string path_;
   const int64_t max_rows_;
   std::FILE* file_ = nullptr;
-  int64_t written_ = 0;
-  RejectSummary summary_;
+  RejectMark mark_;
 };
 
 }  // namespace starling::tabular

@@ -106,9 +106,9 @@ class CompleteJourney final : public Reader {
     return {"reading", "products", "users", "events"};
   }
 
-  Status Begin(const std::string& stage, const std::string& position) override {
+  // Each file's faults are told by the stage that gives its records, not by "reading".
+  Status Begin(const std::string& stage, const std::string& position, Telling) override {
     stage_ = stage;
-    // A stage that goes on in its middle told the faults before it already.
     if (stage == "reading") {
       findings_.clear();
       return Open(transactions_, LineMapping(), "", nullptr);

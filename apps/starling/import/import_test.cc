@@ -33,12 +33,13 @@ class Import : public testing::Test {
     return (folder_ / name).string();
   }
   // All that the stages give, in order.
-  Batch All(StatusOr<std::unique_ptr<Reader>> reader) {
+  Batch All(StatusOr<std::unique_ptr<Reader>> reader, Telling reading = Telling::kTell) {
     Batch all;
     EXPECT_TRUE(reader.ok()) << reader.status();
     if (!reader.ok()) return all;
     for (const std::string& stage : (*reader)->Stages()) {
-      const Status begun = (*reader)->Begin(stage, "");
+      const Status begun =
+          (*reader)->Begin(stage, "", stage == "reading" ? reading : Telling::kTell);
       EXPECT_TRUE(begun.ok()) << begun;
       for (bool last = !begun.ok(); !last;) {
         auto batch = (*reader)->Next();
@@ -158,6 +159,20 @@ TEST_F(Import, SetsBadRowsAsideWithLineColumnValueAndReason) {
     EXPECT_THAT(rejected, HasSubstr(part));
 }
 
+TEST_F(Import, WhatWasToldBeforeTheCutIsGatheredButNotToldAgain) {
+  const std::string file = Write("r.csv", std::string(kSecondEdition) +
+                                              "1,85048,GLASS BALL,five,2010-01-01T10:00:00,1,7,\n"
+                                              "1,85048,GLASS BALL,0,2010-01-01T10:00:00,1,7,\n"
+                                              "1,POST,POSTAGE,1,2010-01-01T10:00:00,18,7,\n"
+                                              "1,85048,GLASS BALL,5,2010-01-01T10:00:00,1,7,\n"
+                                              "2,85048,GLASS BALL,5,2010-01-01T10:00:00,1,,\n");
+  const Batch all = All(ReadOnlineRetail(file, *rejects_), Telling::kToldBefore);
+  EXPECT_EQ(all.products.size(), 1u);
+  EXPECT_EQ(all.events.size(), 2u);
+  EXPECT_EQ(rejects_->summary().total(), 0);
+  EXPECT_THAT(findings_, ElementsAre(testing::Pair("purchases by nobody known", 1)));
+}
+
 TEST_F(Import, TakesATeamsOwnFilesByAMapping) {
   const std::string products =
       Write("p.jsonl",
@@ -212,9 +227,9 @@ TEST_F(Import, GivesEventsIdsThatAreTheSameNextTime) {
 
 TEST_F(Import, TheLedgerKnowsHowFarItCame) {
   const std::string file = Write("e.csv", "x");
-  const auto key = Ledger::KeyOf("events", file);
+  const auto key = Ledger::KeyOf("events", file, "");
   ASSERT_TRUE(key.ok()) << key.status();
-  EXPECT_EQ(Ledger::KeyOf("events", file + "?").status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(Ledger::KeyOf("events", file + "?", "").status().code(), StatusCode::kNotFound);
   {
     const auto ledger = Ledger::Open(folder_ / "import");
     ASSERT_TRUE(ledger.ok()) << ledger.status();
@@ -224,7 +239,95 @@ TEST_F(Import, TheLedgerKnowsHowFarItCame) {
   const auto ledger = Ledger::Open(folder_ / "import");
   EXPECT_EQ((*ledger)->Find(*key)->position, "0:7");
   EXPECT_FALSE((*ledger)->Find(*key)->done);
-  EXPECT_NE(*Ledger::KeyOf("events", Write("e.csv", "longer")), *key);
+  EXPECT_NE(*Ledger::KeyOf("events", Write("e.csv", "longer"), ""), *key);
+}
+
+TEST_F(Import, ACorrectedMappingIsANewImport) {
+  const std::string file = Write("e.csv", "x");
+  const std::string mapping = Write("m.yaml", "fields:\n  type: kind\n");
+  const std::string key = *Ledger::KeyOf("events", file, mapping);
+  EXPECT_NE(key, *Ledger::KeyOf("events", file, ""));
+  EXPECT_EQ(key, *Ledger::KeyOf("events", file, Write("same.yaml", "fields:\n  type: kind\n")));
+  Write("m.yaml", "fields:\n  type: sort\n");
+  EXPECT_NE(key, *Ledger::KeyOf("events", file, mapping));
+  EXPECT_EQ(Ledger::KeyOf("events", file, mapping + "?").status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(Import, TheLedgerKnowsWhatWasToldAndWrittenUpToThere) {
+  ASSERT_TRUE(
+      rejects_->Add({"a.csv", 1, 2, "price", 7, "x", tabular::Fault::kValue, "no number"}).ok());
+  ASSERT_TRUE(rejects_->Add({"a.csv", 4, 5, "", 0, "", tabular::Fault::kUtf8, "bytes"}).ok());
+  ASSERT_TRUE(rejects_->Add({"a.csv", 6, 7, "", 0, "", tabular::Fault::kUtf8, "bytes"}).ok());
+  const auto ledger = Ledger::Open(folder_ / "import");
+  ASSERT_TRUE(ledger.ok()) << ledger.status();
+  ASSERT_TRUE((*ledger)
+                  ->Put("key", {.stage = "events",
+                                .told = {rejects_->mark(), {{"cancellations", 3}}},
+                                .written = {.products_updated = 4, .events = 5}})
+                  .ok());
+  const auto entry = (*ledger)->Find("key");
+  ASSERT_TRUE(entry.ok()) << entry.status();
+  EXPECT_EQ(entry->told.rejects.bytes, rejects_->mark().bytes);
+  EXPECT_EQ(entry->told.rejects.rows, 3);
+  EXPECT_EQ(entry->told.rejects.checksum, rejects_->mark().checksum);
+  EXPECT_EQ(entry->told.rejects.summary.total(), 3);
+  EXPECT_EQ(entry->told.rejects.summary.Text(), rejects_->summary().Text());
+  EXPECT_THAT(entry->told.findings, ElementsAre(testing::Pair("cancellations", 3)));
+  EXPECT_EQ(entry->written.products_created, 0);
+  EXPECT_EQ(entry->written.products_updated, 4);
+  EXPECT_EQ(entry->written.events, 5);
+
+  ASSERT_TRUE((*ledger)->Put("key", {.done = true}).ok());
+  EXPECT_EQ((*ledger)->Find("key")->told.rejects.summary.total(), 0);
+  EXPECT_EQ((*ledger)->Find("key")->written.events, 0);
+}
+
+// What a bar says, on a clock that the test sets.
+struct Shown {
+  explicit Shown(ProgressBar::Kind kind) : bar(file.get(), kind, [this] { return now; }) {}
+  std::string Text() const {
+    std::string text(static_cast<size_t>(std::ftell(file.get())), ' ');
+    std::rewind(file.get());
+    EXPECT_EQ(std::fread(text.data(), 1, text.size(), file.get()), text.size());
+    return text;
+  }
+  ProgressBar::Clock::time_point now{std::chrono::hours(1)};
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> file{std::tmpfile(), std::fclose};
+  ProgressBar bar;
+};
+
+TEST(ProgressBar, IsALineEveryTenSecondsWhereNoTerminalIs) {
+  Shown shown(ProgressBar::Kind::kLines);
+  for (int tenths = 0; tenths <= 250; ++tenths) {
+    shown.bar.Show(tenths < 150 ? "products" : "events", tenths / 400.0, tenths * 1000);
+    shown.now += std::chrono::milliseconds(100);
+  }
+  shown.bar.Clear();
+  EXPECT_EQ(shown.Text(),
+            "products: 25 %, 100,000 rows, 10,000/s, 0:30 left\n"
+            "events: 50 %, 200,000 rows, 40,000/s, 0:05 left\n");
+}
+
+TEST(ProgressBar, SaysNothingInALogOfWhatTakesLessThanTenSeconds) {
+  Shown shown(ProgressBar::Kind::kLines);
+  for (const char* what : {"reading", "products", "users", "events"}) {
+    shown.bar.Show(what, 1, -1);
+    shown.now += std::chrono::seconds(2);
+  }
+  EXPECT_EQ(shown.Text(), "");
+}
+
+TEST(ProgressBar, IsDrawnTenTimesASecondOnATerminalAndTakenAway) {
+  Shown shown(ProgressBar::Kind::kBar);
+  shown.bar.Show("events", 0.5, 1000);
+  shown.bar.Show("events", 0.51, 1001);  // at once: not drawn
+  shown.now += std::chrono::seconds(2);
+  shown.bar.Show("events", 0.75, 1500);
+  shown.bar.Clear();
+  EXPECT_EQ(shown.Text(),
+            "\r\033[Kevents    [============            ]  50 %        1,000 rows             "
+            "\r\033[Kevents    [==================      ]  75 %        1,500 rows        750/s"
+            "  0:00 left\r\033[K");
 }
 
 TEST(ImportText, IsMadeFitForPeople) {

@@ -88,15 +88,16 @@ class OnlineRetail final : public Reader {
   }
 
   // No stage can go on in its middle: what a cancellation still undoes depends on all rows before.
-  Status Begin(const std::string& stage, const std::string&) override {
+  Status Begin(const std::string& stage, const std::string&, Telling telling) override {
     stage_ = stage;
+    telling_ = telling;
     done_ = 0;
     if (stage == "reading") {
       products_.clear();
       customers_.clear();
       cancelled_.clear();
       findings_.clear();
-      return Open(&rejects_);
+      return Open(telling == Telling::kTell ? &rejects_ : nullptr);
     }
     if (stage == "events") return Open(nullptr);
     next_product_ = products_.begin();
@@ -147,6 +148,7 @@ class OnlineRetail final : public Reader {
       STARLING_ASSIGN_OR_RETURN(const tabular::Row* row, rows_->Next());
       if (row == nullptr) {
         rows_.reset();
+        if (telling_ == Telling::kToldBefore) findings_.clear();
         for (auto& [key, list] : cancelled_) {
           std::sort(list.begin(), list.end(),
                     [](const Cancellation& a, const Cancellation& b) { return a.time < b.time; });
@@ -288,6 +290,7 @@ class OnlineRetail final : public Reader {
   const tabular::Mapping mapping_;
   tabular::RejectFile& rejects_;
   std::string stage_;
+  Telling telling_ = Telling::kTell;
   std::unique_ptr<RowReader> rows_;
   std::map<std::string, Product> products_;
   std::map<std::string, std::string> customers_;                          // and their countries

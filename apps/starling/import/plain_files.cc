@@ -18,7 +18,6 @@ using tabular::FieldType;
 using tabular::Presence;
 
 constexpr size_t kBatch = 1'000;
-constexpr size_t kMaxMapping = 1 << 20;
 const std::vector<std::string> kTypes = {"view", "click",      "cart",  "purchase",
                                          "rate", "impression", "custom"};
 
@@ -55,7 +54,7 @@ StatusOr<tabular::Mapping> MakeMapping(const std::string& kind, const std::strin
   std::vector<FieldMapping> fields = FieldsOf(kind);
   if (mapping_file.empty()) return tabular::Mapping::Make(std::move(fields));
   STARLING_ASSIGN_OR_RETURN(const std::string text,
-                            config::ReadSmallFile(mapping_file, kMaxMapping));
+                            config::ReadSmallFile(mapping_file, kMaxMappingFile));
   STARLING_ASSIGN_OR_RETURN(const tabular::Mapping given,
                             tabular::Mapping::FromYaml(text, mapping_file));
   std::vector<std::string> known;
@@ -91,7 +90,7 @@ class PlainFiles final : public Reader {
 
   std::vector<std::string> Stages() const override { return {kind_}; }
 
-  Status Begin(const std::string&, const std::string& position) override {
+  Status Begin(const std::string&, const std::string& position, Telling) override {
     STARLING_ASSIGN_OR_RETURN(RowReader rows,
                               RowReader::Open(file_, mapping_, position, &rejects_));
     rows_ = std::make_unique<RowReader>(std::move(rows));

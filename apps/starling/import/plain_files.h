@@ -20,6 +20,8 @@
 
 namespace starling::import {
 
+constexpr size_t kMaxMappingFile = 1 << 20;  // bytes
+
 // `kind` is "products", "users" or "events"; `mapping_file` a YAML file or "".
 StatusOr<std::unique_ptr<Reader>> ReadPlainFiles(const std::string& kind, const std::string& file,
                                                  const std::string& mapping_file,

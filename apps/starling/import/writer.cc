@@ -26,7 +26,8 @@ Status Writer::Write(Batch batch) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [this] { return in_flight_.size() < kMostInFlight; });
     if (!failure_.ok()) return failure_;
-    place = &in_flight_.emplace_back(InFlight{batch.after});
+    place = &in_flight_.emplace_back(
+        InFlight{.after = std::move(batch.after), .told = std::move(batch.told)});
   }
   Spawn(runtime_.NextExecutor(), Send(std::move(batch), place));
   return OkStatus();
@@ -35,24 +36,20 @@ Status Writer::Write(Batch batch) {
 Status Writer::Flush() {
   std::unique_lock lock(mutex_);
   changed_.wait(lock, [this] { return in_flight_.empty(); });
+  durable_.after.clear();
   return failure_;
 }
 
-std::string Writer::durable() {
+Durable Writer::durable() {
   const std::lock_guard lock(mutex_);
   return durable_;
-}
-
-Written Writer::written() {
-  const std::lock_guard lock(mutex_);
-  return written_;
 }
 
 Task<void> Writer::Send(Batch batch, InFlight* place) {
   Status status;
   const Instant limit = std::chrono::steady_clock::now() + kRefusedLimit;
   while (true) {
-    status = co_await SendBatch(batch);
+    status = co_await SendBatch(batch, &place->written);
     const auto pause = RetryAfter(status);
     if (status.code() != StatusCode::kUnavailable || !pause) break;
     if (std::chrono::steady_clock::now() > limit) break;
@@ -62,24 +59,30 @@ Task<void> Writer::Send(Batch batch, InFlight* place) {
   if (!status.ok() && failure_.ok()) failure_ = status;
   place->done = true;
   while (!in_flight_.empty() && in_flight_.front().done) {
-    if (failure_.ok() && !in_flight_.front().after.empty())
-      durable_ = std::move(in_flight_.front().after);
+    InFlight& first = in_flight_.front();
+    if (failure_.ok()) {
+      durable_.written.Add(first.written);
+      if (!first.after.empty()) {
+        durable_.after = std::move(first.after);
+        durable_.told = std::move(first.told);
+      }
+    }
     in_flight_.pop_front();
   }
   changed_.notify_all();
 }
 
-Task<Status> Writer::SendBatch(const Batch& batch) {
+Task<Status> Writer::SendBatch(const Batch& batch, Written* written) {
+  *written = {};
   if (!batch.products.empty()) {
     catalog::v1::BatchUpsertProductsRequest request;
     for (const auto& product : batch.products) *request.add_products() = product;
     auto context = Call();
     const auto answer = co_await catalog_->BatchUpsertProducts(context, request);
     if (!answer.ok()) co_return answer.status();
-    const std::lock_guard lock(mutex_);
-    written_.products_created += answer->created();
-    written_.products_updated += answer->updated();
-    written_.products_unchanged += answer->unchanged();
+    written->products_created += answer->created();
+    written->products_updated += answer->updated();
+    written->products_unchanged += answer->unchanged();
   }
   // Users have no batch call: those that are sent together share the commit.
   for (size_t from = 0; from < batch.users.size(); from += kUsersAtOnce) {
@@ -116,8 +119,7 @@ Task<Status> Writer::SendBatch(const Batch& batch) {
       }
     });
     if (!shared->failure.ok()) co_return shared->failure;
-    const std::lock_guard lock(mutex_);
-    written_.users += static_cast<int64_t>(to - from);
+    written->users += static_cast<int64_t>(to - from);
   }
   if (!batch.events.empty()) {
     ingestion::v1::WriteEventsRequest request;
@@ -125,8 +127,7 @@ Task<Status> Writer::SendBatch(const Batch& batch) {
     auto context = Call();
     const auto answer = co_await ingestion_->WriteEvents(context, request);
     if (!answer.ok()) co_return answer.status();
-    const std::lock_guard lock(mutex_);
-    written_.events += answer->accepted();
+    written->events += answer->accepted();
   }
   co_return OkStatus();
 }

@@ -3,7 +3,7 @@
 //   Writer writer(process);
 //   STARLING_RETURN_IF_ERROR(writer.Write(std::move(batch)));     // waits while 16 are in flight
 //   STARLING_RETURN_IF_ERROR(writer.Flush());                     // until all are durable
-//   const std::string& position = writer.durable();               // Batch::after of the last one
+//   const Durable durable = writer.durable();                     // how far all is durable
 //
 // A batch that is refused because a consumer lags comes again after the pause it was told, for five
 // minutes at most. The first other error ends the import: every later Write gives it. Used by one
@@ -23,10 +23,11 @@
 
 namespace starling::import {
 
-struct Written {
-  int64_t products_created = 0, products_updated = 0, products_unchanged = 0;
-  int64_t users = 0;
-  int64_t events = 0;
+// All batches up to one, in the order that they were given.
+struct Durable {
+  std::string after;  // of that one; "" when none since the last Flush has a position
+  Told told;          // of that one
+  Written written;    // since the writer was made
 };
 
 class Writer {
@@ -35,17 +36,19 @@ class Writer {
   ~Writer();
 
   Status Write(Batch batch);
+  // A position is one of its stage: none is left behind a Flush.
   Status Flush();
-  std::string durable();
-  Written written();
+  Durable durable();
 
  private:
   struct InFlight {
     std::string after;
+    Told told;
+    Written written;
     bool done = false;
   };
   Task<void> Send(Batch batch, InFlight* place);
-  Task<Status> SendBatch(const Batch& batch);
+  Task<Status> SendBatch(const Batch& batch, Written* written);
 
   Runtime& runtime_;
   std::shared_ptr<catalog::v1::Catalog> catalog_;
@@ -55,9 +58,8 @@ class Writer {
   std::mutex mutex_;
   std::condition_variable changed_;
   std::deque<InFlight> in_flight_;  // in the order they were given; references stay valid
-  std::string durable_;
+  Durable durable_;
   Status failure_;
-  Written written_;
 };
 
 }  // namespace starling::import
