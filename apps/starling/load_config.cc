@@ -21,6 +21,11 @@ Status LoadConfig(const CommonOptions& common, config::Registry& registry) {
   return registry.Load(std::move(sources));
 }
 
+Status LoadConfigForTool(CommonOptions common, config::Registry& registry) {
+  common.set.insert(common.set.end(), {"training.every=0s", "training.after_events=0"});
+  return LoadConfig(common, registry);
+}
+
 int Fail(const Status& status) {
   const auto violations = FieldViolations(status);
   if (violations.empty()) {

@@ -17,6 +17,9 @@ struct Configuration : host::Configuration {
 };
 
 Status LoadConfig(const CommonOptions& common, config::Registry& registry);
+// For a command that runs the services for itself: the same, and no training but one that it asks
+// for.
+Status LoadConfigForTool(CommonOptions common, config::Registry& registry);
 
 // Prints an error as people want to read it: one line a mistake. Gives 1.
 int Fail(const Status& status);

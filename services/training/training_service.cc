@@ -15,6 +15,7 @@ namespace {
 constexpr char kModel[] = "recommender";
 constexpr size_t kChunk = 1 << 20;
 constexpr Duration kLook = std::chrono::seconds(10);  // how often the schedule is looked at
+constexpr Duration kSoon = std::chrono::seconds(1);   // while it cannot be
 
 Status CheckModel(std::string_view model) {
   if (model == kModel) return OkStatus();
@@ -74,7 +75,8 @@ void TrainingService::Stop() {
 void TrainingService::Work() {
   YieldToOthers();
   std::unique_lock lock(mutex_);
-  for (Duration pause{}; !stopping_; pause = kLook) {
+  Duration pause{};
+  while (!stopping_) {
     changed_.wait_for(lock, pause, [&] { return stopping_ || ordered_.has_value(); });
     if (stopping_) break;
     const std::optional<Ordered> order = std::exchange(ordered_, std::nullopt);
@@ -82,7 +84,7 @@ void TrainingService::Work() {
     if (order.has_value()) {
       Run(*order);
     } else {
-      TrainWhenDue();
+      pause = TrainWhenDue() ? kLook : kSoon;
     }
     lock.lock();
   }
@@ -117,22 +119,25 @@ void TrainingService::Run(const Ordered& order) {
   operations_.Finish(order.operation_id, made);
 }
 
-void TrainingService::TrainWhenDue() {
+bool TrainingService::TrainWhenDue() {
   const auto config = config_.Get();
-  if (features_ == nullptr || (config->every == Duration(0) && config->after_events == 0)) return;
+  if (features_ == nullptr || (config->every == Duration(0) && config->after_events == 0))
+    return true;
   const auto versions = registry_->Versions(kModel);
-  if (!versions.ok()) return;
+  if (!versions.ok()) return true;
   std::optional<v1::ModelVersion> newest;
   if (!versions->empty()) newest = versions->front();
   rpc::CallContext context = rpc::CallContext::ForService("training", std::chrono::seconds(10));
   const auto statistics = environment_.runtime().Block(features_->GetStatistics(context, {}));
+  if (statistics.status().code() == StatusCode::kUnavailable) return false;  // it still loads
   if (!statistics.ok()) {
     log::Warning("training", "the schedule waits for features").With(statistics.status());
-    return;
+    return true;
   }
-  if (!TrainingIsDue(*config, newest, *statistics, environment_.clock().Now())) return;
+  if (!TrainingIsDue(*config, newest, *statistics, environment_.clock().Now())) return true;
   const auto begun = Order({.operation_id = {}, .model = kModel});
   if (begun.ok()) log::Info("training", "a scheduled training begins");
+  return true;
 }
 
 Task<StatusOr<v1::ListModelsResponse>> TrainingService::ListModels(CallContext&,

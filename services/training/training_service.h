@@ -62,7 +62,8 @@ class TrainingService final : public v1::Training, public host::HostedService {
   StatusOr<v1::Operation> Order(Ordered order);
   void Work();
   void Run(const Ordered& order);
-  void TrainWhenDue();
+  // False when it could not be told, for now.
+  bool TrainWhenDue();
 
   host::Environment& environment_;
   const config::Handle<TrainingConfig> config_;
