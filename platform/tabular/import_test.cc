@@ -98,7 +98,7 @@ TEST(RejectFile, GoesOnWithNoFileButItsOwn) {
   ASSERT_EQ(rejects->Add(BadPrice(2)), OkStatus());
   ASSERT_EQ(rejects->Close(), OkStatus());
   const std::string own = ReadFile(path);
-  for (std::string other : {own.substr(0, own.size() - 1), "F" + own.substr(1) + "more"}) {
+  for (const std::string& other : {own.substr(0, own.size() - 1), "F" + own.substr(1) + "more"}) {
     folder.Write("r.csv", other);
     const Status status = RejectFile::Resume(path, rejects->mark()).status();
     EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition);
