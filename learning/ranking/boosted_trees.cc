@@ -69,7 +69,8 @@ std::vector<float> QuantileBorders(std::span<const float> column, int bins) {
       borders.push_back(border);
   }
   // The smallest value alone is often "none".
-  if (!sample.empty() && sample.front() < sample.back() && sample.front() < borders.front())
+  if (!sample.empty() && sample.front() < sample.back() &&
+      (borders.empty() || sample.front() < borders.front()))
     borders.insert(borders.begin(), sample.front());
   return borders;
 }

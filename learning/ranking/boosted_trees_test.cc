@@ -162,6 +162,21 @@ TEST(BoostedTrees, OneAnswerOnlyAndFeaturesThatSayNothingAreNoTrouble) {
   EXPECT_LT(score, -4);
 }
 
+TEST(BoostedTrees, HearAValueThatHardlyOccurs) {
+  std::vector<float> column(1'000, 7);  // the largest is also the commonest
+  std::vector<uint8_t> targets(1'000, 0);
+  for (size_t row = 0; row < 5; ++row) {
+    column[row] = -1;
+    targets[row] = 1;
+  }
+  const auto trees = FitBoostedTrees({column, 1'000, targets}, {.row_share = 1});
+  ASSERT_TRUE(trees.ok()) << trees.status();
+  std::vector<float> scores(1'000);
+  std::vector<uint32_t> scratch;
+  trees->Score(column.data(), 1'000, scratch, scores.data());
+  EXPECT_GT(scores[0], scores[999] + 1);
+}
+
 TEST(BoostedTrees, BadOptionsAreNamed) {
   const Crossed data(10);
   EXPECT_EQ(FieldViolations(FitBoostedTrees(data.examples(), {.depth = 9}).status())[0].field,
