@@ -22,6 +22,22 @@ constexpr std::array<Window, 5> kWindows = {{{kBuyers7, 7, 0},
                                              {kBuyersEver, 1e9, 0},
                                              {kBuyersBefore, 56, 28}}};
 
+// The items by narrowest category, and in each by descending kBuyers84.
+std::vector<uint32_t> ByGroup(const ItemAttributes& attributes, std::span<const float> facts) {
+  std::vector<uint32_t> order(attributes.items());
+  for (uint32_t item = 0; item < order.size(); ++item) order[item] = item;
+  const auto group = [&](uint32_t item) {
+    return attributes.groups()[item * ItemAttributes::kKinds + ItemAttributes::kNarrowest];
+  };
+  std::sort(order.begin(), order.end(), [&](uint32_t a, uint32_t b) {
+    if (group(a) != group(b)) return group(a) < group(b);
+    const float x = facts[a * kItemFactStride + kBuyers84];
+    const float y = facts[b * kItemFactStride + kBuyers84];
+    return x != y ? x > y : a < b;
+  });
+  return order;
+}
+
 bool In(const Window& window, double days) { return days < window.from && days >= window.to; }
 
 }  // namespace
@@ -87,6 +103,38 @@ std::vector<float> FactsOfItems(std::span<const GoalEvent> events, size_t items,
     of_item[kFirstBuyers28] *= static_cast<float>(1'000 / std::max(active[1], 1.0));
   }
   return facts;
+}
+
+void AddAttributes(const ItemAttributes& attributes, std::span<float> facts) {
+  uint32_t group = 0;
+  float place = 0;
+  for (const uint32_t item : ByGroup(attributes, facts)) {
+    const uint32_t of_item =
+        attributes.groups()[item * ItemAttributes::kKinds + ItemAttributes::kNarrowest];
+    place = of_item == group ? place + 1 : 0;
+    group = of_item;
+    facts[item * kItemFactStride + kPrice] = attributes.prices()[item];
+    facts[item * kItemFactStride + kPlaceInGroup] = group == 0 ? 0 : place;
+  }
+}
+
+PopularByGroup PopularOfGroups(const ItemAttributes& attributes, std::span<const float> facts,
+                               size_t most) {
+  PopularByGroup popular;
+  popular.offsets.assign(attributes.group_count() + 1, 0);
+  uint32_t group = 0;
+  size_t place = 0;
+  for (const uint32_t item : ByGroup(attributes, facts)) {
+    const uint32_t of_item =
+        attributes.groups()[item * ItemAttributes::kKinds + ItemAttributes::kNarrowest];
+    place = of_item == group ? place + 1 : 0;
+    group = of_item;
+    if (group == 0 || place >= most || !(facts[item * kItemFactStride + kBuyers84] > 0)) continue;
+    popular.items.push_back(item);
+    ++popular.offsets[group + 1];
+  }
+  for (size_t g = 1; g < popular.offsets.size(); ++g) popular.offsets[g] += popular.offsets[g - 1];
+  return popular;
 }
 
 }  // namespace starling::learning

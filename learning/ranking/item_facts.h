@@ -13,6 +13,8 @@
 #include <span>
 #include <vector>
 
+#include "learning/ranking/item_attributes.h"
+
 namespace starling::learning {
 
 enum ItemFact : size_t {
@@ -29,9 +31,11 @@ enum ItemFact : size_t {
   kDaysIdle,       // since the last purchase
   kTimesPerBuyer,  // purchases of one buyer, mean
   kComeBack,       // share of its buyers that bought it more than once
+  kPrice,          // log(1 + price); 0: not known
+  kPlaceInGroup,   // by kBuyers84 among those of its narrowest category, from 0
   kItemFacts
 };
-// A row is one cache line.
+// A row is one cache line. kPrice and kPlaceInGroup are 0 until AddAttributes.
 inline constexpr size_t kItemFactStride = 16;
 
 struct GoalEvent {
@@ -42,5 +46,16 @@ struct GoalEvent {
 
 // events: by user, then item, then time; those after `until` (unix seconds) are ignored.
 std::vector<float> FactsOfItems(std::span<const GoalEvent> events, size_t items, int64_t until);
+
+// Sets what the catalogue says. attributes.items() rows.
+void AddAttributes(const ItemAttributes& attributes, std::span<float> facts);
+// The items of each narrowest category by descending kBuyers84, at most `most` of each that anybody
+// bought; of group g those from offsets[g] to offsets[g + 1].
+struct PopularByGroup {
+  std::vector<uint32_t> offsets;  // attributes.group_count() + 1
+  std::vector<uint32_t> items;
+};
+PopularByGroup PopularOfGroups(const ItemAttributes& attributes, std::span<const float> facts,
+                               size_t most);
 
 }  // namespace starling::learning

@@ -44,6 +44,32 @@ TEST(FactsOfItems, APurchaseToldTwiceIsOne) {
   EXPECT_EQ(FactsOfItems(once, 1, kUntil), FactsOfItems(twice, 1, kUntil));
 }
 
+TEST(FactsOfItems, TheCatalogueAddsPriceAndPlace) {
+  ItemAttributes attributes(4);
+  for (size_t item = 0; item < 3; ++item)
+    attributes.SetGroup(item, ItemAttributes::kNarrowest, "milk");
+  attributes.SetGroup(1, ItemAttributes::kBrand, "milk");  // a brand of that name is another group
+  attributes.SetPrice(1, 2);
+  const std::vector<GoalEvent> events = {
+      {0, 0, kUntil - kDay}, {0, 1, kUntil - kDay}, {1, 1, kUntil - kDay}, {1, 3, kUntil - kDay}};
+  std::vector<float> facts = FactsOfItems(events, 4, kUntil);
+  AddAttributes(attributes, facts);
+  EXPECT_FLOAT_EQ(FactOf(facts, 1, kPrice), std::log(3.0F));
+  EXPECT_FLOAT_EQ(FactOf(facts, 1, kPlaceInGroup), 0);
+  EXPECT_FLOAT_EQ(FactOf(facts, 0, kPlaceInGroup), 1);
+  EXPECT_FLOAT_EQ(FactOf(facts, 2, kPlaceInGroup), 2);
+  EXPECT_FLOAT_EQ(FactOf(facts, 3, kPlaceInGroup), 0) << "belongs to no group";
+  EXPECT_NE(attributes.groups()[ItemAttributes::kKinds + ItemAttributes::kNarrowest],
+            attributes.groups()[ItemAttributes::kKinds + ItemAttributes::kBrand]);
+  const PopularByGroup popular = PopularOfGroups(attributes, facts, 5);
+  const uint32_t milk = attributes.groups()[ItemAttributes::kNarrowest];
+  ASSERT_EQ(popular.offsets.size(), attributes.group_count() + 1);
+  EXPECT_EQ(std::vector<uint32_t>(popular.items.begin() + popular.offsets[milk],
+                                  popular.items.begin() + popular.offsets[milk + 1]),
+            (std::vector<uint32_t>{1, 0}))
+      << "and nothing that nobody bought";
+}
+
 TEST(FactsOfItems, NothingHappenedIsFine) {
   for (const float fact : FactsOfItems({}, 2, kUntil)) EXPECT_TRUE(std::isfinite(fact));
 }

@@ -363,6 +363,8 @@ void Recommender::Clear(RankScratch& scratch) {
   for (const RankScratch::Known& known : scratch.history) scratch.position[known.item] = 0;
   for (const uint32_t item : scratch.flagged) scratch.flags[item] = 0;
   scratch.flagged.clear();
+  for (const uint32_t group : scratch.groups_used) scratch.groups[group] = {};
+  scratch.groups_used.clear();
 }
 
 void Recommender::MakeRoom(RankScratch& scratch) const {
@@ -380,6 +382,7 @@ std::span<const RankedItem> Recommender::Rank(const RankQuery& query, RankScratc
   const size_t spoken = Spoken(scratch);
   ScoreMain(spoken, scratch);
   if (trees_.has_value() && !query.user.empty() && !scratch.history.empty()) {
+    AddUpGroups(scratch);
     TakePool(query, scratch);
     DescribePool(query, spoken, scratch);
     TakeBestOfPool(query, scratch);

@@ -79,21 +79,7 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
                               artifact.Get<float>("propensity", opened.ids_.size()));
   }
   STARLING_RETURN_IF_ERROR(opened.OpenHistory(artifact, owner));
-  if (artifact.Has("items.facts")) {
-    STARLING_ASSIGN_OR_RETURN(
-        opened.item_facts_,
-        artifact.Get<float>("items.facts", opened.ids_.size() * kItemFactStride));
-    STARLING_ASSIGN_OR_RETURN(
-        opened.history_facts_,
-        artifact.Get<float>("history.facts", opened.history_items_.size() * kPairFacts));
-  }
-  if (artifact.Has("trees.shape")) {
-    STARLING_ASSIGN_OR_RETURN(opened.trees_, BoostedTrees::Open(artifact));
-    if (opened.item_facts_.empty() || opened.trees_->features() != kRankFeatures) {
-      return DataLoss("the trees ask about {} features and there are {}", opened.trees_->features(),
-                      opened.item_facts_.empty() ? 0 : kRankFeatures);
-    }
-  }
+  if (artifact.Has("items.facts")) STARLING_RETURN_IF_ERROR(opened.OpenSecondStage(artifact));
   return opened;
 }
 
@@ -124,6 +110,41 @@ Status Recommender::OpenRows(const Artifact& artifact) {
   if (std::any_of(source_entries_.begin(), source_entries_.end(),
                   [&](uint32_t source) { return SourceItem(source) >= ids_.size(); })) {
     return DataLoss("section 'sources.entries' has an item beyond the {} there are", ids_.size());
+  }
+  return OkStatus();
+}
+
+Status Recommender::OpenSecondStage(const Artifact& artifact) {
+  STARLING_ASSIGN_OR_RETURN(item_facts_,
+                            artifact.Get<float>("items.facts", ids_.size() * kItemFactStride));
+  STARLING_ASSIGN_OR_RETURN(
+      history_facts_, artifact.Get<float>("history.facts", history_items_.size() * kPairFacts));
+  if (artifact.Has("items.groups")) {
+    STARLING_ASSIGN_OR_RETURN(
+        item_groups_, artifact.Get<uint32_t>("items.groups", ids_.size() * ItemAttributes::kKinds));
+    STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> offsets,
+                              artifact.Get<uint32_t>("groups.offsets"));
+    STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> popular,
+                              artifact.Get<uint32_t>("groups.popular"));
+    group_offsets_ = offsets.values;
+    group_popular_ = popular.values;
+    STARLING_RETURN_IF_ERROR(CheckIndexes("groups.popular", group_popular_, ids_.size()));
+    if (group_offsets_.size() < 2 || group_offsets_[0] != 0 ||
+        group_offsets_[group_offsets_.size() - 1] != group_popular_.size() ||
+        !std::is_sorted(group_offsets_.begin(), group_offsets_.end())) {
+      return DataLoss("section 'groups.offsets' does not divide {} values", group_popular_.size());
+    }
+    const size_t groups = group_offsets_.size() - 1;
+    if (std::any_of(item_groups_.begin(), item_groups_.end(),
+                    [&](uint32_t group) { return group >= groups; })) {
+      return DataLoss("section 'items.groups' has a group beyond the {} there are", groups);
+    }
+  }
+  if (!artifact.Has("trees.shape")) return OkStatus();
+  STARLING_ASSIGN_OR_RETURN(trees_, BoostedTrees::Open(artifact));
+  if (trees_->features() != kRankFeatures) {
+    return DataLoss("the trees ask about {} features and there are {}", trees_->features(),
+                    static_cast<size_t>(kRankFeatures));
   }
   return OkStatus();
 }

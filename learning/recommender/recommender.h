@@ -18,7 +18,9 @@
 //   history.offsets u64, .items u32, .weights f32, .x f32, .goals f32   of each user, by descending
 //   x
 //   items.facts   f32  items x 16 (ranking/item_facts.h), and history.facts f32, entries x 3
-//   (PairFacts), when there is a second stage; trees.* (ranking/boosted_trees.h) once it is fitted
+//   (PairFacts), when there is a second stage; items.groups u32, items x 4 (item_attributes.h), and
+//   groups.offsets u32, groups.popular u32 (PopularByGroup) when the catalogue was read; trees.*
+//   (ranking/boosted_trees.h) once it is fitted
 //
 //   score(i) = main(i) / max main + w_p popularity(i) + w_r repeat(i) / max repeat,
 //   main(i)  = sum over the history of x_h W_hi, or user vector . factors of i,
@@ -154,6 +156,12 @@ class RankScratch {
   std::vector<float> columns;  // second_stage.h: features x pool
   std::vector<float> ordered;
   std::vector<uint32_t> leaf;
+  struct OfGroup {
+    float x = 0;
+    float items = 0;
+  };
+  std::vector<OfGroup> groups;  // all 0 between calls
+  std::vector<uint32_t> groups_used;
 };
 
 // What the second stage sees of one user: feature f of candidate c is columns[f * items.size() +
@@ -189,6 +197,7 @@ class Recommender {
  private:
   Recommender() = default;
   Status OpenRows(const Artifact& artifact);
+  Status OpenSecondStage(const Artifact& artifact);
   Status OpenHistory(const Artifact& artifact, const std::shared_ptr<const void>& owner);
   int64_t Newest(const RankQuery& query, bool known) const;
   EventKind KindOf(float weight) const;
@@ -201,6 +210,7 @@ class Recommender {
   void MakeRoom(RankScratch& scratch) const;
   void TakePool(const RankQuery& query, RankScratch& scratch) const;
   void DescribePool(const RankQuery& query, size_t spoken, RankScratch& scratch) const;
+  void AddUpGroups(RankScratch& scratch) const;
   void TakeBestOfPool(const RankQuery& query, RankScratch& scratch) const;
   void Fill(const RankQuery& query, RankScratch& scratch) const;
   void Explain(size_t spoken, RankScratch& scratch) const;
@@ -226,6 +236,9 @@ class Recommender {
   Array<float> history_goals_;
   Array<float> history_facts_;  // empty: no second stage
   Array<float> item_facts_;
+  Array<uint32_t> item_groups_;  // empty: the catalogue was not read
+  Array<uint32_t> group_offsets_;
+  Array<uint32_t> group_popular_;
   std::optional<BoostedTrees> trees_;
 };
 

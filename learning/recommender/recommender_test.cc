@@ -5,8 +5,10 @@
 
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
+#include "learning/random.h"
 #include "learning/recommender/packed_rows.h"
 #include "learning/recommender/recommender_writer.h"
+#include "learning/recommender/second_stage.h"
 
 namespace starling::learning {
 namespace {
@@ -25,7 +27,7 @@ constexpr int64_t kUntil = 1'000 * kDaySeconds;
 // "ada" has bread only, "bob" has bread, long ago, and tea; "cat" has tea three times.
 class RecommenderTest : public testing::Test {
  protected:
-  enum class With { kSimilar, kSimilarAndRepeat, kFactors, kPopularityOnly };
+  enum class With { kSimilar, kSimilarAndRepeat, kFactors, kPopularityOnly, kTwoStages };
 
   void Make(With with, double popularity_weight = 0, size_t cap = 100) {
     const std::vector<std::string> items = {"bread", "butter", "tea", "milk", "salt", "dust"};
@@ -57,6 +59,8 @@ class RecommenderTest : public testing::Test {
         history.weights.push_back(1);
         history.x.push_back(static_cast<float>(Decay(60 * kDay, row.times[i], kUntil)));
         history.goals.push_back(user == 2 ? 3 : 1);
+        const auto days = static_cast<float>((kUntil - row.times[i]) / kDaySeconds);
+        history.facts.push_back({user == 2 ? 3.0F : 1.0F, days, days});
       }
       history.offsets.push_back(history.items.size());
     }
@@ -73,7 +77,22 @@ class RecommenderTest : public testing::Test {
     settings.strength = {0, 0.2, 0.3, 0.6, 1, 0.6, 0};
     const IdTable item_table = *IdTable::Make(items);
     const IdTable user_table = *IdTable::Make(users);
-    const bool rows = with == With::kSimilar || with == With::kSimilarAndRepeat;
+    const bool rows = with != With::kFactors && with != With::kPopularityOnly;
+    std::vector<float> facts;
+    std::optional<BoostedTrees> trees;
+    ItemAttributes attributes(items.size());
+    if (with == With::kTwoStages) {
+      std::vector<GoalEvent> goals;
+      for (size_t user = 0; user < data.users(); ++user)
+        for (size_t i = 0; i < data.row(user).size(); ++i)
+          goals.push_back(
+              {static_cast<uint32_t>(user), data.row(user).items[i], data.row(user).times[i]});
+      for (size_t item = 0; item < items.size(); ++item)
+        attributes.SetGroup(item, ItemAttributes::kNarrowest, item < 2 ? "bakery" : "drinks");
+      facts = FactsOfItems(goals, items.size(), kUntil);
+      AddAttributes(attributes, facts);
+      trees = TreesThatAskFor(asked_for);
+    }
     auto bytes = WriteRecommender({.items = item_table,
                                    .users = user_table,
                                    .history = history,
@@ -82,12 +101,29 @@ class RecommenderTest : public testing::Test {
                                    .popularity = popularity,
                                    .similar = rows ? &similar : nullptr,
                                    .factors = with == With::kFactors ? &factors : nullptr,
-                                   .repeat = with == With::kSimilarAndRepeat ? &repeat : nullptr});
+                                   .repeat = with == With::kSimilarAndRepeat ? &repeat : nullptr,
+                                   .item_facts = facts,
+                                   .attributes = trees ? &attributes : nullptr,
+                                   .trees = trees ? &*trees : nullptr});
     ASSERT_TRUE(bytes.ok()) << bytes.status();
     bytes_ = *std::move(bytes);
     auto opened = Recommender::Open(std::as_bytes(std::span(bytes_)), nullptr);
     ASSERT_TRUE(opened.ok()) << opened.status();
     recommender_.emplace(*std::move(opened));
+  }
+
+  // More of that feature is better, and nothing else counts.
+  static BoostedTrees TreesThatAskFor(size_t feature) {
+    constexpr size_t kRows = 4'000;
+    Random random(1);
+    std::vector<float> columns(kRows * kRankFeatures, 0);
+    std::vector<uint8_t> targets;
+    for (size_t row = 0; row < kRows; ++row) {
+      const double value = random.Unit();
+      columns[feature * kRows + row] = static_cast<float>(value * 1'000);
+      targets.push_back(random.Unit() < value ? 1 : 0);
+    }
+    return *FitBoostedTrees({columns, kRows, targets}, {.trees = 30, .feature_share = 1});
   }
 
   std::vector<RankedItem> Rank(RankQuery query) {
@@ -104,6 +140,7 @@ class RecommenderTest : public testing::Test {
     return item.because ? std::string(recommender_->ItemId(*item.because)) : "";
   }
 
+  size_t asked_for = kFirstItemFact + kBuyersEver;  // the only feature that the trees look at
   std::string bytes_;
   std::optional<Recommender> recommender_;
   RankScratch scratch_;
@@ -122,6 +159,74 @@ TEST_F(RecommenderTest, AKnownUserNeedsNoSignals) {
   EXPECT_EQ(ranked[2].source, Source::kPopular);
   EXPECT_GT(ranked[0].score, ranked[1].score);
   EXPECT_GT(ranked[1].score, ranked[2].score);
+}
+
+TEST_F(RecommenderTest, TheSecondStageRanksByWhatItsTreesSay) {
+  Make(With::kTwoStages);
+  EXPECT_THAT(Names({.user = "ada", .limit = 3}), ElementsAre("salt", "tea", "butter"))
+      << "what most people have, where the first stage has butter first";
+  const auto ranked = Rank({.user = "ada", .limit = 3});
+  EXPECT_EQ(ranked[2].source, Source::kSimilar);
+  EXPECT_EQ(Because(ranked[2]), "bread");
+  EXPECT_EQ(ranked[0].source, Source::kPopular) << "nothing of the history speaks for it";
+  EXPECT_GT(ranked[0].score, ranked[1].score);
+  EXPECT_LT(ranked[0].score, 1) << "a probability";
+  EXPECT_THAT(Names({.limit = 1}), ElementsAre("salt")) << "nobody is ranked by popularity";
+  const RankSignal seed[] = {{"bread", EventKind::kOther, 1, 0}};
+  EXPECT_THAT(Names({.signals = seed, .limit = 1}), ElementsAre("butter"))
+      << "what goes with a product is asked of the first stage";
+}
+
+TEST_F(RecommenderTest, TheSecondStageKeepsWhatTheFirstPromises) {
+  Make(With::kTwoStages);
+  const std::string_view excluded[] = {"salt"};
+  EXPECT_THAT(Names({.user = "ada", .excluded = excluded, .limit = 2}),
+              ElementsAre("tea", "butter"));
+  EXPECT_THAT(Names({.user = "cat", .limit = 10}), Not(Contains("tea"))) << "bought";
+  EXPECT_THAT(Names({.user = "cat", .limit = 10, .allow_repeats = true}), Contains("tea"));
+  const std::string_view candidates[] = {"milk", "butter"};
+  EXPECT_THAT(Names({.user = "ada", .candidates = candidates}),
+              UnorderedElementsAre("milk", "butter"));
+  const RankSignal bought[] = {{"salt", EventKind::kPurchase, 0, kUntil + 1}};
+  EXPECT_THAT(Names({.user = "ada", .signals = bought, .limit = 10}), Not(Contains("salt")));
+  // Without news the answer is the same at any time, and the next call finds nothing of this one.
+  const RankQuery query{.user = "cat", .limit = 10, .allow_repeats = true};
+  RankQuery much_later = query;
+  much_later.now = kUntil + 4'000 * kDaySeconds;
+  const auto later = recommender_->Rank(much_later, scratch_);
+  const std::vector<RankedItem> then(later.begin(), later.end());
+  const auto now = Rank(query);
+  ASSERT_EQ(now.size(), then.size());
+  for (size_t i = 0; i < now.size(); ++i) EXPECT_EQ(now[i].score, then[i].score);
+}
+
+TEST_F(RecommenderTest, TheSecondStageIsToldWhatTheUserDid) {
+  Make(With::kTwoStages);
+  const RankSignal news[] = {{"tea", EventKind::kPurchase, 0, kUntil + 2 * kDaySeconds}};
+  const RankExamples seen = recommender_->Describe(
+      {.user = "bob", .signals = news, .allow_repeats = true, .now = kUntil + 3 * kDaySeconds},
+      scratch_);
+  const auto of = [&](const std::string& name, size_t feature) {
+    for (size_t c = 0; c < seen.items.size(); ++c) {
+      if (recommender_->ItemId(seen.items[c]) == name)
+        return seen.columns[feature * seen.items.size() + c];
+    }
+    ADD_FAILURE() << name << " is no candidate";
+    return 0.0F;
+  };
+  EXPECT_FLOAT_EQ(of("tea", kTimes), 2);
+  EXPECT_FLOAT_EQ(of("tea", kLastDays), 0) << "counted from the newest thing that is known";
+  EXPECT_FLOAT_EQ(of("tea", kFirstDays), 2);
+  EXPECT_FLOAT_EQ(of("tea", kGap), 2);
+  EXPECT_FLOAT_EQ(of("bread", kTimes), 1);
+  EXPECT_FLOAT_EQ(of("bread", kLastDays), 302);
+  EXPECT_FLOAT_EQ(of("milk", kTimes), 0);
+  EXPECT_FLOAT_EQ(of("milk", kUserItems), 2);
+  EXPECT_FLOAT_EQ(of("milk", kSpeakers), 1) << "tea";
+  EXPECT_GT(of("milk", kShareOfNarrowest), 0.9) << "drinks";
+  EXPECT_LT(of("butter", kShareOfNarrowest), 0.1) << "bakery, long ago";
+  EXPECT_FLOAT_EQ(of("milk", kItemsOfNarrowest), 1);
+  EXPECT_FLOAT_EQ(of("milk", kMainPlace), 0);
 }
 
 TEST_F(RecommenderTest, AnUnknownUserIsGivenWhatSells) {

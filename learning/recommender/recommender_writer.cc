@@ -12,6 +12,7 @@ namespace starling::learning {
 namespace {
 
 constexpr size_t kMaxPopular = 5'000;
+constexpr size_t kPopularOfGroup = 20;
 
 // Both directions of the same weights.
 struct Rows {
@@ -149,6 +150,10 @@ Status CheckSizes(const RecommenderParts& parts) {
     return InvalidField("history.facts", "has {} values for {} entries", parts.history.facts.size(),
                         parts.history.items.size());
   }
+  if (parts.attributes != nullptr && parts.attributes->items() != items) {
+    return InvalidField("attributes", "has {} items and there are {} names",
+                        parts.attributes->items(), items);
+  }
   if (parts.trees != nullptr && !facts) {
     return InvalidField("trees", "are given without item_facts, which they ask about");
   }
@@ -210,6 +215,14 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
       facts.insert(facts.end(), {pair.times, pair.first_days, pair.last_days});
     writer.Add<float>("items.facts", parts.item_facts, parts.items.size(), kItemFactStride);
     writer.Add<float>("history.facts", facts, history.items.size(), kPairFacts);
+  }
+  PopularByGroup by_group;
+  if (!parts.item_facts.empty() && parts.attributes != nullptr) {
+    by_group = PopularOfGroups(*parts.attributes, parts.item_facts, kPopularOfGroup);
+    writer.Add<uint32_t>("items.groups", parts.attributes->groups(), parts.items.size(),
+                         ItemAttributes::kKinds);
+    writer.Add<uint32_t>("groups.offsets", by_group.offsets);
+    writer.Add<uint32_t>("groups.popular", by_group.items);
   }
   if (parts.trees != nullptr) parts.trees->AddTo(writer);
   return std::move(writer).Finish();

@@ -11,6 +11,7 @@
 #include "learning/models/item_to_item.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
+#include "learning/ranking/item_facts.h"
 #include "learning/recommender/recommender.h"
 
 namespace starling::learning {
@@ -37,8 +38,10 @@ struct RecommenderParts {
   const ItemToItemModel* similar = nullptr;
   const AlsModel* factors = nullptr;
   const RepeatModel* repeat = nullptr;
-  // Both for a second stage: FactsOfItems at settings.until, and trees over kRankFeatures.
+  // For a second stage: FactsOfItems at settings.until, what the catalogue says when that is known,
+  // and trees over kRankFeatures.
   std::span<const float> item_facts = {};
+  const ItemAttributes* attributes = nullptr;
   const BoostedTrees* trees = nullptr;
   size_t neighbours = 100;  // of each item's weights, the largest by magnitude are kept
 };

@@ -14,7 +14,10 @@ namespace {
 // How many candidates each source brings.
 constexpr size_t kPoolMain = 200;
 constexpr size_t kPoolHad = 150;
-constexpr size_t kPoolPopular = 100;
+constexpr size_t kPoolPopular = 60;
+// The user's dearest narrowest categories, and of each what is most popular.
+constexpr size_t kPoolGroups = 10;
+constexpr size_t kPoolOfGroup = 12;
 // What speaks for an item comes by descending weight; the rest says little.
 constexpr size_t kSpeakersRead = 48;
 constexpr float kLately = 28;  // days
@@ -23,6 +26,23 @@ constexpr double kLongestAbsence = 28;  // days
 constexpr float kNeverDays = 9'999;
 
 }  // namespace
+
+// What of the history is of which group.
+void Recommender::AddUpGroups(RankScratch& scratch) const {
+  if (item_groups_.empty()) return;
+  const size_t count = group_offsets_.size() - 1;
+  if (scratch.groups.size() < count) scratch.groups.resize(count);
+  for (const RankScratch::Known& known : scratch.history) {
+    for (size_t kind = 0; kind < ItemAttributes::kKinds; ++kind) {
+      const uint32_t group = item_groups_[known.item * ItemAttributes::kKinds + kind];
+      if (group == 0) continue;
+      RankScratch::OfGroup& of_group = scratch.groups[group];
+      if (of_group.items == 0) scratch.groups_used.push_back(group);
+      of_group.x += known.x;
+      ++of_group.items;
+    }
+  }
+}
 
 // Each candidate once, whatever the query excludes, and leaves scratch.scores all 0.
 void Recommender::TakePool(const RankQuery& query, RankScratch& scratch) const {
@@ -49,6 +69,24 @@ void Recommender::TakePool(const RankQuery& query, RankScratch& scratch) const {
     }
     const size_t popular = std::min(popular_.size(), kPoolPopular);
     for (size_t i = 0; i < popular; ++i) take(popular_[i]);
+    // Only narrowest categories have popular items of their own.
+    auto& groups = scratch.groups_used;
+    const size_t dearest = std::min(kPoolGroups, groups.size());
+    const auto has_popular = std::partition(groups.begin(), groups.end(), [&](uint32_t group) {
+      return group_offsets_[group] < group_offsets_[group + 1];
+    });
+    const auto end_of_dearest =
+        groups.begin() + std::min(static_cast<ptrdiff_t>(dearest), has_popular - groups.begin());
+    std::partial_sort(groups.begin(), end_of_dearest, has_popular, [&](uint32_t a, uint32_t b) {
+      const float x = scratch.groups[a].x;
+      const float y = scratch.groups[b].x;
+      return x != y ? x > y : a < b;
+    });
+    for (auto group = groups.begin(); group != end_of_dearest; ++group) {
+      const uint32_t end =
+          std::min<uint32_t>(group_offsets_[*group + 1], group_offsets_[*group] + kPoolOfGroup);
+      for (uint32_t i = group_offsets_[*group]; i < end; ++i) take(group_popular_[i]);
+    }
     // The best by main; a buffer of twice as many is halved whenever it is full.
     const size_t first = pool.size();
     const size_t wanted = std::max(kPoolMain, query.limit);
@@ -101,9 +139,13 @@ void Recommender::DescribePool(const RankQuery& query, size_t spoken, RankScratc
   };
 
   float items = 0, items28 = 0, new28 = 0, aged = 0, times = 0, popularity = 0;
+  float prices = 0, priced = 0;
   float idle = kNeverDays;
   for (const RankScratch::Known& known : scratch.history) {
     aged += known.x;
+    const float price = item_facts_[known.item * kItemFactStride + kPrice];
+    prices += price * known.x;
+    priced += price > 0 ? known.x : 0;
     if (!(known.goals > 0)) continue;
     ++items;
     times += known.facts.times;
@@ -173,6 +215,15 @@ void Recommender::DescribePool(const RankQuery& query, size_t spoken, RankScratc
     set(kUserPopularity, popularity);
     set(kPopularityToUser, std::log1p(lately(item)) - popularity);
     const float* of_item = item_facts_.data() + item * kItemFactStride;
+    for (size_t kind = 0; kind < ItemAttributes::kKinds; ++kind) {
+      const uint32_t group =
+          item_groups_.empty() ? 0 : item_groups_[item * ItemAttributes::kKinds + kind];
+      const RankScratch::OfGroup of_group =
+          group == 0 ? RankScratch::OfGroup() : scratch.groups[group];
+      set(kShareOfWidest + kind, aged > 0 ? of_group.x / aged : 0);
+      if (kind == ItemAttributes::kNarrowest) set(kItemsOfNarrowest, of_group.items);
+    }
+    set(kPriceToUser, priced > 0 && of_item[kPrice] > 0 ? of_item[kPrice] - prices / priced : 0);
     for (size_t fact = 0; fact < kItemFacts; ++fact) set(kFirstItemFact + fact, of_item[fact]);
   }
 }
@@ -211,6 +262,7 @@ RankExamples Recommender::Describe(const RankQuery& query, RankScratch& scratch)
   MarkAllowed(query, scratch);
   const size_t spoken = Spoken(scratch);
   ScoreMain(spoken, scratch);
+  AddUpGroups(scratch);
   TakePool(query, scratch);
   DescribePool(query, spoken, scratch);
   for (const RankScratch::Pooled& each : scratch.pool) examples.items.push_back(each.item);

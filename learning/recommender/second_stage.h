@@ -41,15 +41,46 @@ enum RankFeature : size_t {
   kUserAged,
   kUserPopularity,
   kPopularityToUser,
+  // What the catalogue says, and the user's history does: the share of it, with its age, that is of
+  // the candidate's widest, next and narrowest category and of its brand; how many items of its
+  // narrowest category the user had; its price to the mean of what the user buys.
+  kShareOfWidest,
+  kShareOfNext,
+  kShareOfNarrowest,
+  kShareOfBrand,
+  kItemsOfNarrowest,
+  kPriceToUser,
   // The item, as ItemFact has it.
   kFirstItemFact,
   kRankFeatures = kFirstItemFact + kItemFacts
 };
 
 inline constexpr std::array<std::string_view, kFirstItemFact> kRankFeatureNames = {
-    "main",          "main_to_tenth", "main_place",     "speakers",        "speakers_share",
-    "loudest_share", "times",         "last_days",      "first_days",      "aged_times",
-    "gap",           "last_in_gaps",  "share_of_times", "user_items",      "user_idle",
-    "user_items_28", "user_new_28",   "user_aged",      "user_popularity", "popularity_to_user"};
+    "main",
+    "main_to_tenth",
+    "main_place",
+    "speakers",
+    "speakers_share",
+    "loudest_share",
+    "times",
+    "last_days",
+    "first_days",
+    "aged_times",
+    "gap",
+    "last_in_gaps",
+    "share_of_times",
+    "user_items",
+    "user_idle",
+    "user_items_28",
+    "user_new_28",
+    "user_aged",
+    "user_popularity",
+    "popularity_to_user",
+    "share_of_widest",
+    "share_of_next",
+    "share_of_narrowest",
+    "share_of_brand",
+    "items_of_narrowest",
+    "price_to_user"};
 
 }  // namespace starling::learning

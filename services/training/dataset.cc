@@ -113,7 +113,8 @@ StatusOr<Dataset> DatasetBuilder::Finish() && {
 }
 
 StatusOr<Dataset> Before(const Dataset& data, int64_t cut) {
-  Dataset before{.events = {}, .users = data.users, .items = data.items};
+  Dataset before{
+      .events = {}, .users = data.users, .items = data.items, .attributes = data.attributes};
   std::copy_if(data.events.begin(), data.events.end(), std::back_inserter(before.events),
                [&](const Event& event) { return event.time < cut; });
   if (before.events.empty()) {
@@ -182,7 +183,9 @@ std::vector<float> ItemFactsOf(const Dataset& data, int64_t until, Goal goal) {
     if (event.time <= until && IsGoal(event, goal))
       goals.push_back({event.user, event.item, event.time});
   }
-  return learning::FactsOfItems(goals, data.items.size(), until);
+  std::vector<float> facts = learning::FactsOfItems(goals, data.items.size(), until);
+  if (!data.attributes.empty()) learning::AddAttributes(data.attributes, facts);
+  return facts;
 }
 
 learning::UserHistory HistoryOf(const Part& part, double half_life) {

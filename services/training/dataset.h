@@ -17,6 +17,7 @@
 
 #include "contracts/features/v1/features.pb.h"
 #include "learning/interactions.h"
+#include "learning/ranking/item_attributes.h"
 #include "learning/recommender/recommender_writer.h"
 
 namespace starling::training {
@@ -35,7 +36,8 @@ struct Dataset {
   learning::IdTable items;
   int64_t oldest = 0;
   int64_t newest = 0;
-  uint64_t fingerprint = 0;  // the same interactions and weights have the same
+  learning::ItemAttributes attributes;  // empty when the catalogue was not asked
+  uint64_t fingerprint = 0;             // the same interactions and weights have the same
 };
 
 class DatasetBuilder {

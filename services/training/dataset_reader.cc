@@ -2,59 +2,115 @@
 
 #include <thread>
 
-#include "services/training/interaction_stream.h"
+#include "platform/telemetry/log.h"
+#include "services/training/message_stream.h"
 
 namespace starling::training {
 namespace {
 
 constexpr size_t kWaitingMessages = 256;
+const features::v1::ExportInteractionsRequest kEverything;
+const catalog::v1::ExportProductsRequest kEveryProduct;
 constexpr Duration kLongestWait = std::chrono::minutes(5);
 
-Task<void> Export(features::v1::Features& features, rpc::CallContext& context,
-                  InteractionStream& stream) {
-  // Bound first: the stream may be gone once End was called.
-  Status status = co_await features.ExportInteractions(context, {}, stream);
-  stream.End(std::move(status));
-}
-
-StatusOr<Dataset> ReadOnce(Runtime& runtime, features::v1::Features& features,
-                           const TrainingConfig& config, const ReadWatch& watch) {
-  DatasetBuilder builder(config.weights.ByKind(), config.memory.count());
+// Gives each message of a streaming call to `take`, on this thread, until it or the call fails.
+// `call` begins the call into the stream that it is given.
+template <typename T, typename Call, typename Take>
+Status ReadAll(Runtime& runtime, const TrainingConfig& config, const Call& call, const Take& take) {
   CancellationSource cancel;
   rpc::CallContext context = rpc::CallContext::ForService("training", config.time_limit);
   context.cancellation = cancel.token();
-  InteractionStream stream(kWaitingMessages);
-  Spawn(runtime.NextExecutor(), Export(features, context, stream));
+  MessageStream<T> stream(kWaitingMessages);
+  const auto receive = [&]() -> Task<void> {
+    // Bound first: the stream may be gone once End was called.
+    Status status = co_await call(context, stream);
+    stream.End(std::move(status));
+  };
+  Spawn(runtime.NextExecutor(), receive());
   Status failed;
-  size_t users = 0;
   while (!stream.ended()) {
-    const auto user = stream.Next(std::chrono::milliseconds(100));
+    const std::optional<T> message = stream.Next(std::chrono::milliseconds(100));
     if (!failed.ok()) continue;  // until the sender has noticed
-    // How much will come is not known: the bar nears the end of this step and never reaches it.
-    if (user.has_value()) ++users;
-    const double done = static_cast<double>(users) / (static_cast<double>(users) + 5'000);
-    if (!watch(done, "reading")) {
-      failed = Cancelled("the training was cancelled");
-    } else if (user.has_value()) {
-      failed = builder.Add(*user);
-    }
+    failed = take(message);
     if (!failed.ok()) {
       stream.Stop();
       cancel.Cancel();
     }
   }
   STARLING_RETURN_IF_ERROR(failed);
-  STARLING_RETURN_IF_ERROR(Annotate(stream.status(), "the interactions cannot be read"));
+  return stream.status();
+}
+
+StatusOr<Dataset> ReadInteractions(Runtime& runtime, features::v1::Features& features,
+                                   const TrainingConfig& config, const ReadWatch& watch) {
+  DatasetBuilder builder(config.weights.ByKind(), config.memory.count());
+  size_t users = 0;
+  const Status read = ReadAll<features::v1::UserInteractions>(
+      runtime, config,
+      [&](rpc::CallContext& context, rpc::Stream<features::v1::UserInteractions>& stream) {
+        return features.ExportInteractions(context, kEverything, stream);
+      },
+      [&](const std::optional<features::v1::UserInteractions>& user) -> Status {
+        // How much will come is not known: the bar nears the end of this step and never reaches it.
+        if (user.has_value()) ++users;
+        const double done = static_cast<double>(users) / (static_cast<double>(users) + 5'000);
+        if (!watch(done, "reading")) return Cancelled("the training was cancelled");
+        return user.has_value() ? builder.Add(*user) : OkStatus();
+      });
+  STARLING_RETURN_IF_ERROR(Annotate(read, "the interactions cannot be read"));
   return std::move(builder).Finish();
+}
+
+StatusOr<learning::ItemAttributes> ReadAttributes(Runtime& runtime, catalog::v1::Catalog& catalog,
+                                                  const learning::IdTable& items,
+                                                  const TrainingConfig& config,
+                                                  const ReadWatch& watch) {
+  using learning::ItemAttributes;
+  ItemAttributes attributes(items.size());
+  const Status read = ReadAll<catalog::v1::Product>(
+      runtime, config,
+      [&](rpc::CallContext& context, rpc::Stream<catalog::v1::Product>& stream) {
+        return catalog.ExportProducts(context, kEveryProduct, stream);
+      },
+      [&](const std::optional<catalog::v1::Product>& product) -> Status {
+        if (!watch(1, "reading products")) return Cancelled("the training was cancelled");
+        if (!product.has_value()) return OkStatus();
+        const std::optional<uint32_t> item = items.Find(product->product_id());
+        if (!item.has_value()) return OkStatus();  // nobody did anything with it
+        const auto& categories = product->categories();
+        if (!categories.empty()) {
+          attributes.SetGroup(*item, ItemAttributes::kWidest, categories.Get(0));
+          attributes.SetGroup(*item, ItemAttributes::kNext,
+                              categories.Get(std::min(1, categories.size() - 1)));
+          attributes.SetGroup(*item, ItemAttributes::kNarrowest,
+                              categories.Get(categories.size() - 1));
+        }
+        attributes.SetGroup(*item, ItemAttributes::kBrand, product->brand());
+        attributes.SetPrice(
+            *item, static_cast<double>(product->price().units()) + product->price().nanos() * 1e-9);
+        return OkStatus();
+      });
+  STARLING_RETURN_IF_ERROR(read);
+  return attributes;
 }
 
 }  // namespace
 
 StatusOr<Dataset> ReadDataset(Runtime& runtime, features::v1::Features& features,
-                              const TrainingConfig& config, const ReadWatch& watch) {
+                              catalog::v1::Catalog* catalog, const TrainingConfig& config,
+                              const ReadWatch& watch) {
   const Instant start = std::chrono::steady_clock::now();
   while (true) {
-    StatusOr<Dataset> data = ReadOnce(runtime, features, config, watch);
+    StatusOr<Dataset> data = ReadInteractions(runtime, features, config, watch);
+    if (data.ok() && catalog != nullptr) {
+      auto attributes = ReadAttributes(runtime, *catalog, data->items, config, watch);
+      if (attributes.status().code() == StatusCode::kCancelled) return attributes.status();
+      if (attributes.ok()) {
+        data->attributes = *std::move(attributes);
+      } else {
+        log::Warning("training", "goes on without prices and categories").With(attributes.status());
+      }
+    }
     if (data.status().code() != StatusCode::kUnavailable ||
         std::chrono::steady_clock::now() - start > kLongestWait) {
       return data;

@@ -1,6 +1,9 @@
-// Every interaction that the features service has, as a training sees it.
+// Every interaction that the features service has, as a training sees it, and what the catalogue
+// says of the products.
 //
-//   StatusOr<Dataset> data = ReadDataset(runtime, *features, config, watch);
+//   StatusOr<Dataset> data = ReadDataset(runtime, *features, catalog, config, watch);
+//
+// Without a catalogue, or when it fails, a training goes on without prices and categories.
 //
 // Blocks: never on an io thread. A features service that has just begun to load, or that is away
 // for a moment, is waited for, five minutes at most.
@@ -8,6 +11,7 @@
 
 #include <functional>
 
+#include "contracts/catalog/v1/catalog.service.h"
 #include "contracts/features/v1/features.service.h"
 #include "platform/async/runtime.h"
 #include "services/training/dataset.h"
@@ -19,6 +23,7 @@ namespace starling::training {
 using ReadWatch = std::function<bool(double done, const char* stage)>;
 
 StatusOr<Dataset> ReadDataset(Runtime& runtime, features::v1::Features& features,
-                              const TrainingConfig& config, const ReadWatch& watch);
+                              catalog::v1::Catalog* catalog, const TrainingConfig& config,
+                              const ReadWatch& watch);
 
 }  // namespace starling::training

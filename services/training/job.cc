@@ -54,7 +54,7 @@ StatusOr<v1::ModelVersion> RunJob(const Job& job, const Trainer::Watch& watch) {
   STARLING_ASSIGN_OR_RETURN(const auto serves, job.registry->Serving(job.model));
   STARLING_ASSIGN_OR_RETURN(
       const Dataset data,
-      ReadDataset(*job.runtime, *job.features, *job.config,
+      ReadDataset(*job.runtime, *job.features, job.catalog, *job.config,
                   [&](double done, const char* stage) { return watch(done * kRead, stage); }));
   std::optional<Serving> serving;
   if (serves.has_value()) serving = ServingOf(job, *serves);

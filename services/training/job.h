@@ -5,6 +5,7 @@
 // Blocks: on the training thread.
 #pragma once
 
+#include "contracts/catalog/v1/catalog.service.h"
 #include "contracts/features/v1/features.service.h"
 #include "platform/async/runtime.h"
 #include "services/training/trainer.h"
@@ -17,6 +18,7 @@ struct Job {
   Algorithm algorithm = Algorithm::kAuto;
   v1::Promotion promotion = v1::PROMOTION_UNSPECIFIED;
   features::v1::Features* features = nullptr;
+  catalog::v1::Catalog* catalog = nullptr;  // may be absent
   VersionRegistry* registry = nullptr;
   Runtime* runtime = nullptr;
   const Clock* clock = nullptr;

@@ -197,18 +197,20 @@ StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, cons
                                          .strength = config.weights.ByKind()};
   std::vector<float> facts;
   if (recipe.ranked) facts = ItemFactsOf(data, part.until, part.goal);
-  return learning::WriteRecommender({.items = data.items,
-                                     .users = data.users,
-                                     .history = history,
-                                     .settings = settings,
-                                     .algorithm = recipe.Name(),
-                                     .popularity = popularity,
-                                     .similar = main.similar ? &*main.similar : nullptr,
-                                     .factors = main.factors ? &*main.factors : nullptr,
-                                     .repeat = repeat ? &*repeat : nullptr,
-                                     .item_facts = facts,
-                                     .trees = trees,
-                                     .neighbours = static_cast<size_t>(config.neighbours)});
+  return learning::WriteRecommender(
+      {.items = data.items,
+       .users = data.users,
+       .history = history,
+       .settings = settings,
+       .algorithm = recipe.Name(),
+       .popularity = popularity,
+       .similar = main.similar ? &*main.similar : nullptr,
+       .factors = main.factors ? &*main.factors : nullptr,
+       .repeat = repeat ? &*repeat : nullptr,
+       .item_facts = facts,
+       .attributes = data.attributes.empty() ? nullptr : &data.attributes,
+       .trees = trees,
+       .neighbours = static_cast<size_t>(config.neighbours)});
 }
 
 }  // namespace starling::training

@@ -15,7 +15,7 @@ constexpr double kCompared = 0.75;
 constexpr double kClearly = 1.01;
 
 // Windows before the held-out one that the trees learn from.
-constexpr int64_t kWindows = 2;
+constexpr int64_t kWindows = 3;
 
 constexpr double kPopularityWeights[] = {0.05, 0.15, 0.4};
 constexpr double kRepeatWeights[] = {0.5, 1, 2, 4, 8, 16};
@@ -190,7 +190,7 @@ StatusOr<learning::BoostedTrees> Trainer::FitLastTrees(const Recipe& recipe, con
 Status Trainer::AddSecondStage(Algorithm algorithm, Measured& best) {
   const bool must = algorithm == Algorithm::kTwoStage;
   if (!must && algorithm != Algorithm::kAuto) return OkStatus();
-  if (best.recipe.main == Recipe::Main::kNone || !TimeLeft(0.5)) return OkStatus();
+  if (!TimeLeft(0.5)) return OkStatus();
   Recipe recipe = best.recipe;
   recipe.ranked = true;
   const double middle = (kBlended + kRanked) / 2;

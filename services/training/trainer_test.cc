@@ -66,6 +66,42 @@ TEST(Trainer, EveryAlgorithmGivesAnArtifactThatSaysWhatItHolds) {
   EXPECT_THAT(blend->algorithm, HasSubstr("+repeat+popularity"));
 }
 
+// Everyone buys one product of ten every week and another of ten once, in turn: what is due is seen
+// by nothing but the time since the last purchase.
+std::vector<features::v1::UserInteractions> MakeRhythms() {
+  std::vector<features::v1::UserInteractions> users;
+  for (int u = 0; u < 300; ++u) {
+    features::v1::UserInteractions& user = users.emplace_back();
+    user.set_user_id(fmt::format("u-{:05}", u));
+    for (int week = 0; week < 52; ++week) {
+      for (const std::string& product :
+           {fmt::format("weekly-{}", u % 10), fmt::format("turn-{}-{}", u % 10, week % 26)}) {
+        user.add_product_ids(product);
+        user.add_types(features::v1::INTERACTION_TYPE_PURCHASE);
+        user.add_occurred_at(kMadeEnd - (52 - week) * 7 * 86'400);
+        user.add_quantities(1);
+        user.add_prices(1);
+      }
+    }
+  }
+  return users;
+}
+
+TEST(Trainer, TreesSeeWhatIsDue) {
+  const Dataset data = Load(MakeRhythms());
+  const auto one_stage = Train(data, Algorithm::kBlend);
+  const auto two_stages = Train(data, Algorithm::kTwoStage);
+  ASSERT_TRUE(one_stage.ok()) << one_stage.status();
+  ASSERT_TRUE(two_stages.ok()) << two_stages.status();
+  EXPECT_THAT(two_stages->algorithm, HasSubstr("+trees"));
+  EXPECT_GT(two_stages->metrics.at(kAllNdcg), 1.2 * one_stage->metrics.at(kAllNdcg));
+  EXPECT_THAT(Train(data)->algorithm, HasSubstr("+trees")) << "auto finds it";
+  // It is compared by its recipe like any other.
+  const auto again = Train(data, Algorithm::kTwoStage, AsServing(*two_stages, ""));
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_NEAR(again->compared.at(kQuality), two_stages->metrics.at(kQuality), 1e-9);
+}
+
 TEST(Trainer, WherePeopleComeBackForTheSameRepeatsAreAdded) {
   const Dataset data = Load(MakeInteractions({.repeats = 0.7}));
   const auto trained = Train(data);
@@ -189,6 +225,7 @@ TEST(Recipe, ComesBackFromItsParameters) {
     for (Recipe recipe : Candidates(algorithm, 1'000)) {
       recipe.popularity_weight = 0.15;
       recipe.repeat_weight = 2;
+      recipe.ranked = algorithm == Algorithm::kEase;
       const auto back = Recipe::FromParameters(recipe.ToParameters());
       ASSERT_TRUE(back.has_value()) << recipe.Name();
       EXPECT_EQ(back->Name(), recipe.Name());

@@ -39,7 +39,7 @@ struct TrainingConfig {
   Duration holdout_limit = std::chrono::hours(24 * 28);
   double tolerance = 0.01;
   int keep = 5;
-  int neighbours = 20;
+  int neighbours = 50;
   int history = 1'000;
   Duration every = std::chrono::hours(24);
   int64_t after_events = 0;

@@ -56,6 +56,7 @@ TrainingService::TrainingService(std::unique_ptr<sql::Database> database,
 
 Status TrainingService::Start() {
   features_ = environment_.Find<features::v1::Features>();
+  catalog_ = environment_.Find<catalog::v1::Catalog>();
   outbox_->Start();
   thread_ = std::thread([this] { Work(); });
   return OkStatus();
@@ -108,6 +109,7 @@ void TrainingService::Run(const Ordered& order) {
                 .algorithm = order.algorithm,
                 .promotion = order.promotion,
                 .features = features_.get(),
+                .catalog = catalog_.get(),
                 .registry = registry_.get(),
                 .runtime = &environment_.runtime(),
                 .clock = &environment_.clock(),

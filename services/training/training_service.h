@@ -13,6 +13,7 @@
 #include <optional>
 #include <thread>
 
+#include "contracts/catalog/v1/catalog.service.h"
 #include "contracts/features/v1/features.service.h"
 #include "contracts/training/v1/training.service.h"
 #include "platform/host/hosted_service.h"
@@ -71,6 +72,7 @@ class TrainingService final : public v1::Training, public host::HostedService {
   std::unique_ptr<messaging::Outbox> outbox_;
   std::unique_ptr<VersionRegistry> registry_;
   std::shared_ptr<features::v1::Features> features_;
+  std::shared_ptr<catalog::v1::Catalog> catalog_;  // nullptr: trained without what it knows
   Operations operations_;
 
   std::mutex mutex_;

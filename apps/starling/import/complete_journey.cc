@@ -179,6 +179,7 @@ class CompleteJourney final : public Reader {
     product.set_title(title);
     if (!department.empty()) product.add_categories(department);
     if (!category.empty() && category != department) product.add_categories(category);
+    if (!type.empty() && type != category && type != department) product.add_categories(type);
     product.set_brand(std::string(TextOf(row[kBrand])));
     if (!row[kManufacturer].is_null())
       (*product.mutable_attributes())["manufacturer_id"] = std::string(row[kManufacturer].text());

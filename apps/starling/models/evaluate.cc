@@ -107,13 +107,14 @@ StatusOr<Evaluation> Run(host::Process& process, const training::TrainingConfig&
     return FailedPrecondition(
         "features runs elsewhere, as peers.services.features says; evaluate where its data is");
   }
+  const auto catalog = process.services().Get<catalog::v1::Catalog>();
   ProgressBar bar;
-  STARLING_ASSIGN_OR_RETURN(
-      const training::Dataset data,
-      training::ReadDataset(process.runtime(), *features, config, [&](double done, const char*) {
-        bar.Show("reading", done, -1);
-        return !Interrupted();
-      }));
+  STARLING_ASSIGN_OR_RETURN(const training::Dataset data,
+                            training::ReadDataset(process.runtime(), *features, catalog.get(),
+                                                  config, [&](double done, const char* stage) {
+                                                    bar.Show(stage, done, -1);
+                                                    return !Interrupted();
+                                                  }));
   return training::Evaluate(data, config, options, [&](double done, const std::string& stage) {
     bar.Show(stage, done, -1);
     return !Interrupted();

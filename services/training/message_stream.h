@@ -1,6 +1,6 @@
-// The stream of interactions between the io thread that receives it and the thread that trains.
+// A stream of messages between the io thread that receives it and the thread that trains.
 //
-//   InteractionStream stream(64);
+//   MessageStream<UserInteractions> stream(64);
 //   Spawn(executor, [&]() -> Task<void> {
 //     stream.End(co_await features->ExportInteractions(context, {}, stream));
 //   });
@@ -18,19 +18,19 @@
 #include <mutex>
 #include <optional>
 
-#include "contracts/features/v1/features.pb.h"
 #include "platform/rpc/service.h"
 
 namespace starling::training {
 
-class InteractionStream final : public rpc::Stream<features::v1::UserInteractions> {
+template <typename T>
+class MessageStream final : public rpc::Stream<T> {
  public:
-  explicit InteractionStream(size_t capacity) : capacity_(capacity) {}
+  explicit MessageStream(size_t capacity) : capacity_(capacity) {}
 
-  Task<Status> Write(const features::v1::UserInteractions& user) override {
+  Task<Status> Write(const T& message) override {
     Status status = co_await Suspend<Status>([&](Completion<Status> completion) {
       std::unique_lock lock(mutex_);
-      if (!stopped_ && users_.size() >= capacity_) {
+      if (!stopped_ && messages_.size() >= capacity_) {
         waiting_ = std::move(completion);
         return;
       }
@@ -41,7 +41,7 @@ class InteractionStream final : public rpc::Stream<features::v1::UserInteraction
     if (!status.ok()) co_return status;
     {
       const std::lock_guard lock(mutex_);
-      users_.push_back(user);
+      messages_.push_back(message);
     }
     changed_.notify_one();
     co_return OkStatus();
@@ -58,19 +58,19 @@ class InteractionStream final : public rpc::Stream<features::v1::UserInteraction
   // Whether the sender is done and everything was taken.
   bool ended() {
     const std::lock_guard lock(mutex_);
-    return ended_ && users_.empty();
+    return ended_ && messages_.empty();
   }
 
-  std::optional<features::v1::UserInteractions> Next(Duration limit) {
+  std::optional<T> Next(Duration limit) {
     std::unique_lock lock(mutex_);
-    changed_.wait_for(lock, limit, [&] { return ended_ || !users_.empty(); });
-    if (users_.empty()) return std::nullopt;
-    features::v1::UserInteractions user = std::move(users_.front());
-    users_.pop_front();
+    changed_.wait_for(lock, limit, [&] { return ended_ || !messages_.empty(); });
+    if (messages_.empty()) return std::nullopt;
+    T message = std::move(messages_.front());
+    messages_.pop_front();
     Completion<Status> waiter = std::move(waiting_);
     lock.unlock();
     if (waiter) waiter(OkStatus());
-    return user;
+    return message;
   }
 
   void Stop() {
@@ -87,7 +87,7 @@ class InteractionStream final : public rpc::Stream<features::v1::UserInteraction
   const size_t capacity_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::deque<features::v1::UserInteractions> users_;
+  std::deque<T> messages_;
   Completion<Status> waiting_;
   bool stopped_ = false;
   bool ended_ = false;
