@@ -73,7 +73,7 @@ export async function homeOnce(page, wanted) {
   for (let i = 0; i < 40; i += 1) {
     await goHome(page);
     shown = await recommendedCards(page);
-    if (wanted(shown)) return shown;
+    if (await wanted(shown)) return shown;
     await page.waitForTimeout(500);
   }
   throw new Error(`the recommendations of the home page are not as wanted: ${JSON.stringify(shown, null, 1)}`);

@@ -43,6 +43,10 @@ async function areWhole(page, within) {
   return all;
 }
 
+// The home page once it is as wanted. On a busy machine an answer may come from a fallback, in time, and says so: it is asked again.
+const home = (page, wanted) => homeOnce(page, async (found) => wanted(found)
+  && await page.locator(".recommended .degraded").count() === 0);
+
 const because = (title) => `because you bought ${title}`;
 const naming = (shown, title) => shown.filter((one) => one.reason === because(title)).map((one) => one.product);
 
@@ -62,7 +66,7 @@ try {
   });
 
   await step("the home page shows ten recommendations of a trained model, each with title, price, picture and reason", async () => {
-    before = await homeOnce(page, (found) => found.length > 0);
+    before = await home(page, (found) => found.length > 0);
     assert.equal(before.length, 10);
     assert.equal(new Set(before.map((one) => one.product)).size, 10, "ten different products");
     await areWhole(page, ".recommended");
@@ -101,7 +105,7 @@ try {
   });
 
   await step("what is only in the cart counts as not bought", async () => {
-    const shown = await homeOnce(page, (found) => found.length === 10);
+    const shown = await home(page, (found) => found.length === 10);
     assert.deepEqual(naming(shown, wanted.title), []);
     await page.getByRole("link", { name: "Cart" }).click();
   });
@@ -116,7 +120,7 @@ try {
   await step(`the home page has changed because of it: what goes with it is offered${REPEATS ? "" : ", and itself no more"}`, async () => {
     await page.getByRole("link", { name: "See what has changed for you" }).click();
     const offered = (found) => found.some((one) => one.product === wanted.product);
-    const after = await homeOnce(page, (found) => found.length === 10 && naming(found, wanted.title).length > 0
+    const after = await home(page, (found) => found.length === 10 && naming(found, wanted.title).length > 0
       && (REPEATS || !offered(found)));
     console.log(`    ${because(wanted.title)}: ${after.filter((one) => one.reason === because(wanted.title)).map((one) => one.title).join("; ")}`);
     await areWhole(page, ".recommended");
