@@ -82,6 +82,35 @@ struct Ops {
     return i;
   }
 
+  // A tree at a time over all rows: its questions stay in registers, the rows in the first cache.
+  static STARLING_INLINE void SumLeaves(const TreePass& pass, uint32_t* leaf, float* scores) {
+    typedef int32_t Mask __attribute__((vector_size(kBytes)));
+    for (size_t tree = 0; tree < pass.trees; ++tree) {
+      const uint32_t* asked = pass.asked + tree * pass.depth;
+      const float* borders = pass.borders + tree * pass.depth;
+      const float* leaves = pass.leaves + (tree << pass.depth);
+      size_t row = 0;
+      for (; row + kLanes <= pass.count; row += kLanes) {
+        Mask index = {};
+        for (size_t level = 0; level < pass.depth; ++level) {
+          Vec x;
+          Load(pass.columns + asked[level] * pass.count + row, x);
+          index |= (x > borders[level]) & (1 << level);
+        }
+        std::memcpy(leaf + row, &index, sizeof(Mask));
+      }
+      for (; row < pass.count; ++row) {
+        uint32_t index = 0;
+        for (size_t level = 0; level < pass.depth; ++level) {
+          const bool yes = pass.columns[asked[level] * pass.count + row] > borders[level];
+          index |= (yes ? 1U : 0U) << level;
+        }
+        leaf[row] = index;
+      }
+      for (row = 0; row < pass.count; ++row) scores[row] += leaves[leaf[row]];
+    }
+  }
+
   static STARLING_INLINE float Dot(const float* a, const float* b, size_t size) {
     Vec sum0 = {};
     Vec sum1 = {};
@@ -369,6 +398,9 @@ struct Ops {
   attribute size_t FindAtLeast##Level(const float* values, size_t begin, size_t size, float bar) { \
     return Ops<bytes>::FindAtLeast(values, begin, size, bar);                                      \
   }                                                                                                \
+  attribute void SumLeaves##Level(const TreePass& pass, uint32_t* leaf, float* scores) {           \
+    Ops<bytes>::SumLeaves(pass, leaf, scores);                                                     \
+  }                                                                                                \
   attribute void SolveExactly##Level(const RowProblem& problem, float* scratch, float* w) {        \
     Ops<bytes>::SolveExactly(problem, scratch, w);                                                 \
   }                                                                                                \
@@ -383,16 +415,10 @@ struct Ops {
   attribute void SolveFactored##Level(const float* a, size_t size, float* x) {                     \
     Ops<bytes>::SolveFactored(a, size, x);                                                         \
   }                                                                                                \
-  constexpr Kernels k##Level = {#Level,                                                            \
-                                Dot##Level,                                                        \
-                                Axpy##Level,                                                       \
-                                ScoreRows##Level,                                                  \
-                                Largest##Level,                                                    \
-                                FindAtLeast##Level,                                                \
-                                SolveExactly##Level,                                               \
-                                SolveByCg##Level,                                                  \
-                                FactorMatrix##Level,                                               \
-                                SolveFactored##Level};
+  constexpr Kernels k##Level = {                                                                   \
+      #Level,           Dot##Level,          Axpy##Level,         ScoreRows##Level,                \
+      Largest##Level,   FindAtLeast##Level,  SumLeaves##Level,    SolveExactly##Level,             \
+      SolveByCg##Level, FactorMatrix##Level, SolveFactored##Level};
 
 STARLING_KERNELS(Baseline, 16, )
 #if defined(__x86_64__)

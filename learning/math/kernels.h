@@ -27,6 +27,17 @@ struct RowProblem {
   size_t dimension = 0;
 };
 
+// Rows that go through oblivious trees (ranking/boosted_trees.h has the formula).
+struct TreePass {
+  const float* columns = nullptr;   // of each feature, `count` values
+  size_t count = 0;                 // rows
+  const uint32_t* asked = nullptr;  // trees x depth features
+  const float* borders = nullptr;   // trees x depth
+  const float* leaves = nullptr;    // trees x 2^depth
+  size_t trees = 0;
+  size_t depth = 0;
+};
+
 struct Kernels {
   std::string_view name;
   // sum_i a[i] b[i]
@@ -41,6 +52,8 @@ struct Kernels {
   float (*largest)(const float* values, size_t size);
   // The first index from `begin` on whose value is `bar` or more; `size` when there is none.
   size_t (*find_at_least)(const float* values, size_t begin, size_t size, float bar);
+  // scores[r] += the leaves that row r comes to; `leaf` is scratch for `count` values.
+  void (*sum_leaves)(const TreePass& pass, uint32_t* leaf, float* scores);
   // The exact minimiser by Cholesky, of the count x count system when that is clearly the smaller,
   // else of the dimension x dimension one. `scratch` needs RowScratch(problem) floats.
   void (*solve_exactly)(const RowProblem& problem, float* scratch, float* w);

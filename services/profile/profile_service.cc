@@ -271,7 +271,7 @@ StatusOr<v1::GetHistoryResponse> ProfileService::ReadHistory(sql::Connection& co
   v1::GetHistoryResponse response;
   STARLING_RETURN_IF_ERROR(connection.Query(
       "SELECT event_id, type, product_id, occurred_at, quantity FROM history WHERE user_id = ?1 "
-      "ORDER BY occurred_at DESC, sequence DESC LIMIT ?2",
+      "ORDER BY occurred_at DESC, event_id DESC LIMIT ?2",
       [&](const sql::Row& row) {
         v1::Interaction& interaction = *response.add_interactions();
         interaction.set_event_id(std::string(row.Text(0)));
@@ -406,7 +406,7 @@ Task<Status> ProfileService::Consume(std::span<const messaging::Delivered> event
     for (const auto& [user_id, when] : forgotten) {
       STARLING_RETURN_IF_ERROR(transaction.Execute(
           "DELETE FROM history WHERE sequence IN (SELECT sequence FROM history WHERE user_id = ?1 "
-          "ORDER BY occurred_at DESC, sequence DESC LIMIT -1 OFFSET ?2)",
+          "ORDER BY occurred_at DESC, event_id DESC LIMIT -1 OFFSET ?2)",
           user_id, kHistory));
     }
     transaction.OnCommit([this, added = std::move(added)] {

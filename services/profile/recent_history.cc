@@ -80,9 +80,11 @@ void RecentHistory::Add(std::string_view user_id, const v1::Interaction& interac
   const auto at = shard.at.find(user_id);
   if (at == shard.at.end()) return;
   auto& newest = at->second->newest;
-  // Of two at one time the later committed is the newer, as the database orders them.
+  // Of one time in the order of the ids, as the database has them.
   const auto place = std::find_if(newest.begin(), newest.end(), [&](const v1::Interaction& other) {
-    return !IsNewer(other.occurred_at(), &interaction.occurred_at());
+    return !IsNewer(other.occurred_at(), &interaction.occurred_at()) &&
+           (IsNewer(interaction.occurred_at(), &other.occurred_at()) ||
+            other.event_id() < interaction.event_id());
   });
   newest.insert(place, interaction);
   if (newest.size() > static_cast<size_t>(per_user_)) newest.pop_back();

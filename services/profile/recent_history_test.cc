@@ -37,7 +37,9 @@ TEST(RecentHistory, KeepsTheNewestInOrder) {
   recent.Add("u", At(4, "d"));
   EXPECT_EQ(Ids(recent.Find("u", 3)), "e d c ");
   recent.Add("u", At(5, "f"));
-  EXPECT_EQ(Ids(recent.Find("u", 3)), "f e d ") << "of one time, the one that came later is newer";
+  EXPECT_EQ(Ids(recent.Find("u", 3)), "f e d ") << "of one time, in the order of the ids";
+  recent.Add("u", At(5, "a"));
+  EXPECT_EQ(Ids(recent.Find("u", 3)), "f e a ") << "whenever they came";
   recent.Add("u", At(1, "a"));
   EXPECT_EQ(Ids(recent.Find("u", 2)), "f e ");
   EXPECT_EQ(Ids(recent.Find("u", 4)), "not held") << "more than it keeps";

@@ -4,6 +4,7 @@
 
 #include <absl/container/flat_hash_set.h>
 
+#include <algorithm>
 #include <deque>
 
 #include "services/recommendation/recommendation_service.h"
@@ -20,6 +21,12 @@ struct RecommendationService::Ask {
   std::vector<std::string> seeds;  // the product looked at, or what is in the cart
   std::shared_ptr<const RecommendationConfig> config;
 
+  bool repeats() const {
+    return std::find(config->repeats_in.begin(), config->repeats_in.end(), Name(placement)) !=
+           config->repeats_in.end();
+  }
+  // Whether the user is one of those who are shown the experiment's version.
+  bool in_experiment() const;
   // So that an answer is full whatever the rules leave out.
   size_t wanted() const { return limit + limit / 2; }
 };

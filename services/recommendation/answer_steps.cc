@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "platform/base/hash.h"
 #include "platform/base/id.h"
 #include "platform/rpc/pending_call.h"
 #include "services/recommendation/answer.h"
@@ -11,7 +12,7 @@
 namespace starling::recommendation {
 namespace {
 
-constexpr int kHistory = 50;
+constexpr int kHistory = 500;  // all that profile has: what was bought is not offered again
 constexpr int kPopular = 200;
 constexpr Duration kPopularAge = std::chrono::seconds(10);
 constexpr Duration kLastGoodAge = std::chrono::seconds(1);
@@ -42,6 +43,14 @@ void Degrade(std::vector<std::string>& degraded, std::string_view part) {
 
 }  // namespace
 
+bool RecommendationService::Ask::in_experiment() const {
+  const Experiment& experiment = config->experiment;
+  if (experiment.version.empty() || user_id.empty()) return false;
+  constexpr double kAll = 1'000'000;
+  const uint64_t drawn = Hash64(user_id, Hash64(experiment.name)) % static_cast<uint64_t>(kAll);
+  return static_cast<double>(drawn) < experiment.share * kAll;
+}
+
 Task<void> RecommendationService::ReadHistory(CallContext& context, const Ask& ask,
                                               Answer& answer) {
   answer.excluded.clear();
@@ -49,7 +58,7 @@ Task<void> RecommendationService::ReadHistory(CallContext& context, const Ask& a
   answer.excluded.insert(ask.seeds.begin(), ask.seeds.end());
   if (ask.user_id.empty()) co_return;
   // Elsewhere the history only says what was bought.
-  if (ask.placement == Placement::kHome || !ask.config->allow_repeats) {
+  if (ask.placement == Placement::kHome || !ask.repeats()) {
     profile::v1::GetHistoryRequest request;
     request.set_user_id(ask.user_id);
     request.set_limit(kHistory);
@@ -64,7 +73,7 @@ Task<void> RecommendationService::ReadHistory(CallContext& context, const Ask& a
       Degrade(answer.degraded, "profile");
     }
   }
-  if (!ask.config->allow_repeats) {
+  if (!ask.repeats()) {
     for (const auto& interaction : answer.history.interactions()) {
       if (interaction.type() == "purchase") answer.excluded.insert(interaction.product_id());
     }
@@ -88,12 +97,23 @@ Task<void> RecommendationService::Rank(CallContext& context, const Ask& ask, Ans
     }
   }
   request.set_limit(static_cast<int>(ask.limit * 2));
-  request.set_allow_repeats(ask.config->allow_repeats);
+  request.set_allow_repeats(ask.repeats());
   for (const std::string_view id : answer.excluded) request.add_excluded_ids(std::string(id));
   const Executor here = co_await CurrentExecutor();
-  const auto call = rpc::StartCall(here, inference_, &inference::v1::Inference::Recommend, context,
-                                   std::move(request), ask.config->inference_timeout);
+  const auto start = [&](inference::v1::RecommendRequest question) {
+    return rpc::StartCall(here, inference_, &inference::v1::Inference::Recommend, context,
+                          std::move(question), ask.config->inference_timeout);
+  };
+  const bool in_experiment = ask.in_experiment();
+  if (in_experiment) request.set_version(ask.config->experiment.version);
+  auto call = in_experiment ? start(request) : start(std::move(request));
   co_await call->Wait();
+  if (in_experiment && !call->answer().ok()) {  // as everybody else, then
+    Degrade(answer.degraded, "experiment");
+    request.clear_version();
+    call = start(std::move(request));
+    co_await call->Wait();
+  }
   // Only the home page has a last good answer: what goes with a product is asked anew.
   const bool keeps = ask.placement == Placement::kHome && !ask.user_id.empty();
   answer.model_ranked = call->answer().ok();
@@ -225,7 +245,7 @@ Task<void> RecommendationService::ChooseItems(CallContext& context, const Ask& a
   size_t looked_at = ids.size();
   if (ask.placement == Placement::kHome) {
     for (const std::string& id : ask.config->pinned) {
-      if (!answer.excluded.contains(id) && !Contains(ids, id)) ids.push_back(id);
+      if (!Contains(ask.config->blocked, id) && !Contains(ids, id)) ids.push_back(id);
     }
   }
   const std::vector<std::string_view> pinned(ids.begin() + static_cast<ptrdiff_t>(looked_at),
@@ -312,6 +332,11 @@ v1::RecommendResponse RecommendationService::Write(const Ask& ask, Answer& answe
   if (answer.model_ranked) {
     response.mutable_model()->set_name(answer.ranked.model());
     response.mutable_model()->set_version(answer.ranked.version());
+  }
+  if (!ask.config->experiment.version.empty() && !ask.user_id.empty()) {
+    response.mutable_experiment()->set_name(ask.config->experiment.name);
+    response.mutable_experiment()->set_variant(
+        ask.in_experiment() && !Contains(answer.degraded, "experiment") ? "treatment" : "control");
   }
   for (std::string& part : answer.degraded) response.add_degraded(std::move(part));
   return response;

@@ -40,7 +40,8 @@ class FakeProfile final : public profile::v1::Profile {
     asked_after.push_back(request.has_after() ? request.after().seconds() : -1);
     profile::v1::GetHistoryResponse newest;
     for (const auto& interaction : histories[request.user_id()].interactions()) {
-      if (interaction.occurred_at().seconds() > asked_after.back())
+      if (interaction.occurred_at().seconds() > asked_after.back() &&
+          newest.interactions_size() < request.limit())
         *newest.add_interactions() = interaction;
     }
     return mood.Answer(std::move(newest));
@@ -123,12 +124,15 @@ class FakeInference final : public inference::v1::Inference {
   Task<StatusOr<inference::v1::RecommendResponse>> Recommend(
       CallContext&, const inference::v1::RecommendRequest& request) override {
     asked = request;
-    return mood.Answer(ranked);
+    if (!missing_version.empty() && request.version() == missing_version)
+      co_return NotFound("there is no version '{}'", missing_version);
+    co_return co_await mood.Answer(ranked);
   }
   STARLING_NOT_ASKED(inference::v1::ListLoadedModelsResponse, ListLoadedModels,
                      inference::v1::ListLoadedModelsRequest)
   inference::v1::RecommendResponse ranked;
   inference::v1::RecommendRequest asked;
+  std::string missing_version;
   Mood mood;
 };
 #undef STARLING_NOT_ASKED

@@ -1,12 +1,32 @@
 // The section "recommendation" of the configuration.
 #pragma once
 
+#include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "platform/config/fields.h"
 
 namespace starling::recommendation {
+
+// Users who are shown another version of the model than the one that serves.
+struct Experiment {
+  std::string name, version;
+  double share = 0;
+
+  static void Describe(config::Fields<Experiment>& fields) {
+    fields.Add("name", &Experiment::name,
+               "what answers and events call it; another name draws other users");
+    fields.Add("version", &Experiment::version,
+               "version of the model that a share of the users is shown; empty: no experiment");
+    fields.Add("share", &Experiment::share, "share of the users, always the same ones").Range(0, 1);
+    fields.Check([](const Experiment& experiment) {
+      return experiment.version.empty() || !experiment.name.empty() ? ""
+                                                                    : "a name for the experiment";
+    });
+  }
+};
 
 struct RecommendationConfig {
   static constexpr char kSection[] = "recommendation";
@@ -17,10 +37,11 @@ struct RecommendationConfig {
   double cart_weight = 0.6;
   double rate_weight = 0.6;
   double purchase_weight = 1;
-  bool allow_repeats = false;
+  std::vector<std::string> repeats_in;
   int max_impressions = 20;
   double max_category_share = 0.5;
   std::vector<std::string> pinned, blocked;
+  Experiment experiment;
   Duration product_age = std::chrono::seconds(1);
   Duration profile_timeout = std::chrono::milliseconds(50);
   Duration inference_timeout = std::chrono::milliseconds(100);
@@ -41,8 +62,17 @@ struct RecommendationConfig {
         .Range(0, 1);
     fields.Add("purchase_weight", &RecommendationConfig::purchase_weight, "the same of a purchase")
         .Range(0, 1);
-    fields.Add("allow_repeats", &RecommendationConfig::allow_repeats,
-               "whether what a user has bought is recommended again, as for groceries");
+    fields
+        .Add("repeats_in", &RecommendationConfig::repeats_in,
+             "contexts (home, product, cart) in which a user is also recommended what was bought "
+             "before, as for groceries")
+        .Check([](const std::vector<std::string>& contexts) -> std::string {
+          const std::set<std::string_view> known = {"home", "product", "cart"};
+          for (const std::string& context : contexts) {
+            if (!known.contains(context)) return "home, product and cart only";
+          }
+          return "";
+        });
     fields
         .Add("max_impressions", &RecommendationConfig::max_impressions,
              "a product that was seen so often without a click is left out; 0: never")
@@ -52,8 +82,10 @@ struct RecommendationConfig {
              "products of one category among those recommended, at most, as a share")
         .Range(0, 1);
     fields.Add("pinned", &RecommendationConfig::pinned,
-               "product ids that the home page always begins with");
+               "product ids that the home page always begins with, as long as they can be bought");
     fields.Add("blocked", &RecommendationConfig::blocked, "product ids that are never recommended");
+    fields.Add("experiment", &RecommendationConfig::experiment,
+               "an experiment with another version of the model");
     fields
         .Add("product_age", &RecommendationConfig::product_age,
              "how long a product that catalog gave is taken as it was; 0ms: it is asked each time")

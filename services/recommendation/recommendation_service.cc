@@ -144,6 +144,7 @@ void RecommendationService::Tell(CallContext& context, const Ask& ask,
   for (const v1::RecommendedItem& item : response.items())
     served.add_product_ids(item.product().product_id());
   if (response.has_model()) *served.mutable_model() = response.model();
+  if (response.has_experiment()) *served.mutable_experiment() = response.experiment();
   *served.mutable_degraded() = response.degraded();
   const int64_t now = environment_.clock().Now().time_since_epoch().count();
   served.mutable_served_at()->set_seconds(now / 1'000'000'000);

@@ -137,7 +137,7 @@ TEST_F(RecommendationServiceTest, AsksOnlyForWhatTheModelDoesNotKnow) {
   inference_->ranked.mutable_products(0)->set_because_type(features::v1::INTERACTION_TYPE_CART);
   Did("ada", "view", "x", 200 * kDay);
   Did("ada", "purchase", "y", 50 * kDay);
-  Begin({{"recommendation.allow_repeats", "true"}});
+  Begin({{"recommendation.repeats_in", "[home]"}});
   ASSERT_TRUE(Ask("ada", 2).ok());
   EXPECT_EQ(inference_->asked.signals_size(), 2) << "of the first answer, nothing is known";
   const auto answer = Ask("ada", 2);
@@ -205,11 +205,52 @@ TEST_F(RecommendationServiceTest, TakesProductsAsTheyWereForAsLongAsItMay) {
 }
 
 TEST_F(RecommendationServiceTest, RepeatsWhatWasBoughtWhereTheShopWantsIt) {
-  Begin({{"recommendation.allow_repeats", "true"}});
+  Begin({{"recommendation.repeats_in", "[home]"}});
   Did("ada", "purchase", "a");
   EXPECT_THAT(Ids(Ask("ada")), ElementsAre("a", "b", "c"));
   EXPECT_THAT(inference_->asked.excluded_ids(), IsEmpty());
   EXPECT_TRUE(inference_->asked.allow_repeats());
+  EXPECT_THAT(Ids(Ask("ada", 3, "product", "m")), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(inference_->asked.excluded_ids(), testing::UnorderedElementsAre("m", "a"));
+  EXPECT_FALSE(inference_->asked.allow_repeats()) << "there it was not asked for";
+}
+
+TEST_F(RecommendationServiceTest, WhatWasBoughtStaysBoughtHoweverMuchIsLookedAtSince) {
+  Begin();
+  for (int i = 0; i < 200; ++i) Did("ada", "view", "m", 1'000 - i);
+  Did("ada", "purchase", "a", 10);
+  ASSERT_TRUE(Ask("ada").ok());
+  EXPECT_THAT(inference_->asked.excluded_ids(), ElementsAre("a"));
+}
+
+TEST_F(RecommendationServiceTest, ShowsAShareOfTheUsersTheVersionOfAnExperiment) {
+  Begin({{"recommendation.experiment.name", "fresh"},
+         {"recommendation.experiment.version", "8"},
+         {"recommendation.experiment.share", "0.25"}});
+  int treated = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    const std::string user = "user-" + std::to_string(i);
+    const auto response = Ask(user, 1);
+    const bool treatment = response->experiment().variant() == "treatment";
+    EXPECT_EQ(response->experiment().name(), "fresh");
+    EXPECT_EQ(inference_->asked.version(), treatment ? "8" : "");
+    EXPECT_EQ(Ask(user, 1)->experiment().variant(), response->experiment().variant());
+    treated += treatment ? 1 : 0;
+  }
+  EXPECT_NEAR(treated, 250, 50);
+  EXPECT_FALSE(Ask("", 1)->has_experiment()) << "nobody's answers are not counted";
+}
+
+TEST_F(RecommendationServiceTest, AVersionThatCannotAnswerSpoilsNoAnswer) {
+  Begin({{"recommendation.experiment.name", "fresh"},
+         {"recommendation.experiment.version", "8"},
+         {"recommendation.experiment.share", "1"}});
+  inference_->missing_version = "8";
+  const auto response = Ask("ada");
+  EXPECT_THAT(Ids(response), ElementsAre("a", "b", "c"));
+  EXPECT_THAT(Degraded(response), ElementsAre("experiment"));
+  EXPECT_EQ(response->experiment().variant(), "control");
+  EXPECT_EQ(response->model().version(), "7");
 }
 
 TEST_F(RecommendationServiceTest, FillsUpWithWhatIsPopular) {
@@ -245,6 +286,8 @@ TEST_F(RecommendationServiceTest, BeginsTheHomePageWithPinnedProducts) {
   EXPECT_THAT(Ids(response), ElementsAre("e", "c", "a"));
   EXPECT_EQ(response->items(0).reason(), "chosen by the shop");
   EXPECT_THAT(Ids(Ask("ada", 2, "product", "m")), ElementsAre("a", "b"));
+  Did("bob", "purchase", "e");
+  EXPECT_THAT(Ids(Ask("bob")), ElementsAre("e", "c", "a")) << "also for who has it";
 }
 
 TEST_F(RecommendationServiceTest, AsksWhatGoesWithAProductOrACart) {
@@ -258,6 +301,20 @@ TEST_F(RecommendationServiceTest, AsksWhatGoesWithAProductOrACart) {
   EXPECT_EQ(Ask("ada", 2, "product", "gone").status().code(), StatusCode::kNotFound);
   EXPECT_EQ(FieldViolations(Ask("ada", 2, "product").status())[0].field, "product_id");
   EXPECT_EQ(FieldViolations(Ask("ada", 101).status())[0].field, "limit");
+  v1::RecommendForUserRequest cart;
+  cart.set_user_id("ada");
+  cart.set_context("cart");
+  cart.set_limit(2);
+  cart.add_product_ids("m");
+  cart.add_product_ids("a");
+  EXPECT_THAT(Ids(Block(service_->RecommendForUser(context_, cart))), ElementsAre("a", "b"));
+  ASSERT_EQ(inference_->asked.signals_size(), 2);
+  EXPECT_EQ(inference_->asked.signals(1).product_id(), "a");
+  EXPECT_THAT(inference_->asked.excluded_ids(), testing::UnorderedElementsAre("m", "a", "b"));
+  cart.clear_product_ids();
+  EXPECT_THAT(Ids(Block(service_->RecommendForUser(context_, cart))), ElementsAre("a", "b"))
+      << "an empty cart";
+  EXPECT_EQ(inference_->asked.signals_size(), 0);
   v1::ListSimilarProductsRequest similar;
   similar.set_product_id("m");
   EXPECT_THAT(Ids(Block(service_->ListSimilarProducts(context_, similar))),

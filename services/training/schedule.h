@@ -10,9 +10,12 @@
 
 namespace starling::training {
 
-// newest: the newest version there is. Without one a training is due as soon as there are
-// interactions (after_events of them). Nothing is due while both settings are off, or when nothing
-// has happened since the newest version.
+// Fewer say too little for a first version.
+inline constexpr int64_t kFirstInteractions = 1'000;
+
+// newest: the newest version there is. Without one a training is due at after_events interactions,
+// or at kFirstInteractions. Nothing is due while both settings are off, or when nothing has
+// happened since the newest version.
 inline bool TrainingIsDue(const TrainingConfig& config,
                           const std::optional<v1::ModelVersion>& newest,
                           const features::v1::Statistics& statistics, TimePoint now) {
@@ -22,7 +25,7 @@ inline bool TrainingIsDue(const TrainingConfig& config,
   if (added <= 0) return false;
   if (config.after_events > 0 && added >= config.after_events) return true;
   if (config.every == Duration(0)) return false;
-  if (!newest.has_value()) return true;
+  if (!newest.has_value()) return added >= kFirstInteractions;
   const Duration age =
       now.time_since_epoch() - std::chrono::seconds(newest->create_time().seconds());
   return age >= config.every;

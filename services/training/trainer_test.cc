@@ -217,7 +217,11 @@ TEST(Schedule, IsDueByAgeOrByEventsAndNeverWithoutNews) {
   features::v1::Statistics statistics;
   statistics.set_interactions(1'500);
   TrainingConfig config;
-  EXPECT_FALSE(TrainingIsDue(config, newest, statistics, now)) << "off by default";
+  EXPECT_FALSE(TrainingIsDue(config, newest, statistics, now));
+  EXPECT_TRUE(TrainingIsDue(config, newest, statistics, now + std::chrono::hours(24)))
+      << "daily when nothing is said";
+  config.every = Duration(0);
+  EXPECT_FALSE(TrainingIsDue(config, newest, statistics, now + std::chrono::hours(9'999)));
   config.every = std::chrono::hours(2);
   EXPECT_FALSE(TrainingIsDue(config, newest, statistics, now));
   EXPECT_TRUE(TrainingIsDue(config, newest, statistics, now + std::chrono::hours(1)));
@@ -226,6 +230,8 @@ TEST(Schedule, IsDueByAgeOrByEventsAndNeverWithoutNews) {
   EXPECT_TRUE(TrainingIsDue(config, newest, statistics, now));
   statistics.set_interactions(1'000);
   EXPECT_FALSE(TrainingIsDue(config, newest, statistics, now + std::chrono::hours(9)));
+  statistics.set_interactions(400);
+  EXPECT_FALSE(TrainingIsDue(config, std::nullopt, statistics, now)) << "says too little";
 }
 
 }  // namespace

@@ -41,7 +41,7 @@ struct TrainingConfig {
   int keep = 5;
   int neighbours = 20;
   int history = 1'000;
-  Duration every = Duration(0);
+  Duration every = std::chrono::hours(24);
   int64_t after_events = 0;
   EventWeights weights;
 
@@ -82,7 +82,7 @@ struct TrainingConfig {
              "products of a user's history that speak at most; fewer serve faster")
         .Range(1, 10'000);
     fields.Add("every", &TrainingConfig::every,
-               "trains when the newest version is this old; 0: never");
+               "trains when the newest version is this old and something happened since; 0: never");
     fields
         .Add("after_events", &TrainingConfig::after_events,
              "trains when there are this many interactions more than the newest version saw; 0: "

@@ -74,8 +74,8 @@ void TrainingService::Stop() {
 void TrainingService::Work() {
   YieldToOthers();
   std::unique_lock lock(mutex_);
-  while (!stopping_) {
-    changed_.wait_for(lock, kLook, [&] { return stopping_ || ordered_.has_value(); });
+  for (Duration pause{}; !stopping_; pause = kLook) {
+    changed_.wait_for(lock, pause, [&] { return stopping_ || ordered_.has_value(); });
     if (stopping_) break;
     const std::optional<Ordered> order = std::exchange(ordered_, std::nullopt);
     lock.unlock();

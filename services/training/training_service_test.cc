@@ -18,7 +18,10 @@ class TrainingServiceTest : public host::ServiceTest<TrainingService> {
     features_ = std::make_shared<MadeFeatures>(MakeInteractions({}));
     environment_.registry().AddLocal<features::v1::Features>(features_, environment_.telemetry(),
                                                              nullptr, {});
-    ASSERT_TRUE(environment_.Configure<TrainingConfig>({{"training.keep", "2"}}).ok());
+    // No training but those that the tests ask for.
+    ASSERT_TRUE(
+        environment_.Configure<TrainingConfig>({{"training.keep", "2"}, {"training.every", "0s"}})
+            .ok());
     ServiceTest::SetUp();
   }
 
@@ -149,6 +152,14 @@ TEST_F(TrainingServiceTest, BadRequestsNameWhatIsWrong) {
   v1::GetOperationRequest get;
   get.set_operation_id("none");
   EXPECT_EQ(Block(service_->GetOperation(context_, get)).status().code(), StatusCode::kNotFound);
+}
+
+TEST_F(TrainingServiceTest, TrainsByItselfWhenEnoughHasHappened) {
+  Close();
+  ASSERT_TRUE(environment_.Configure<TrainingConfig>({{"training.after_events", "500"}}).ok());
+  Open();
+  while (Serving().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  EXPECT_EQ(Serving(), "1");
 }
 
 TEST_F(TrainingServiceTest, TheServingVersionSurvivesARestart) {

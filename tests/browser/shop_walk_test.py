@@ -29,7 +29,7 @@ def main() -> int:
         given = os.environ.get("WALK_DATA")
         if given:
             shutil.copytree(given, data)
-            return chromium.walk("shop_walk.mjs", data, "recommendation.allow_repeats=true", REPEATS="1")
+            return chromium.walk("shop_walk.mjs", data, "recommendation.repeats_in=[home, cart]", REPEATS="1")
         for kind, file in made_shop.write(pathlib.Path(folder)):
             starling("import", kind, str(file), "--data", data, "--rejects", folder + "/rejects.csv")
         starling("train", "--data", data)
