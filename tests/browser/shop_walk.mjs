@@ -55,6 +55,7 @@ try {
   let name;
   let before;
   let wanted;
+  let named = []; // cards that name it before it is bought: other products may have its title
 
   await step("a shopper signs in", async () => {
     await page.goto(`${SHOP}/`);
@@ -106,7 +107,8 @@ try {
 
   await step("what is only in the cart counts as not bought", async () => {
     const shown = await home(page, (found) => found.length === 10);
-    assert.deepEqual(naming(shown, wanted.title), []);
+    named = naming(shown, wanted.title);
+    if (!REPEATS) assert.deepEqual(named, []);
     await page.getByRole("link", { name: "Cart" }).click();
   });
 
@@ -120,7 +122,8 @@ try {
   await step(`the home page has changed because of it: what goes with it is offered${REPEATS ? "" : ", and itself no more"}`, async () => {
     await page.getByRole("link", { name: "See what has changed for you" }).click();
     const offered = (found) => found.some((one) => one.product === wanted.product);
-    const after = await home(page, (found) => found.length === 10 && naming(found, wanted.title).length > 0
+    const after = await home(page, (found) => found.length === 10
+      && naming(found, wanted.title).some((one) => !named.includes(one))
       && (REPEATS || !offered(found)));
     console.log(`    ${because(wanted.title)}: ${after.filter((one) => one.reason === because(wanted.title)).map((one) => one.title).join("; ")}`);
     await areWhole(page, ".recommended");
