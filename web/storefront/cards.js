@@ -1,6 +1,6 @@
 // A product in a list, its price, and how it gets into the cart.
 import * as cart from "./cart.js";
-import { el, toast } from "./dom.js";
+import { el, title, toast } from "./dom.js";
 import { tell } from "./events.js";
 import { picture } from "./picture.js";
 
@@ -52,10 +52,10 @@ export function card(product, { note, recommendationId } = {}) {
       onauxclick: (event) => event.button === 1 && clicked() },
       picture(product),
       product.brand ? el("span", { class: "brand-name" }, product.brand) : null,
-      el("span", { class: "title" }, product.title)),
+      el("span", { class: "title" }, title(product.title))),
     note ? el("p", { class: recommendationId ? "reason" : "reason done" }, note) : null,
     el("div", { class: "buy-line" },
-      el("span", { class: "price" }, why || priceText(product)),
+      el("span", { class: why ? "price none" : "price" }, why || priceText(product)),
       why ? null : el("button", { type: "button", class: "add", "aria-label": `Add ${product.title} to the cart`,
         onclick: () => addToCart(product, 1, recommendationId) }, "Add")));
 }

@@ -2,7 +2,7 @@
 import { get, query } from "./api.js";
 import * as cart from "./cart.js";
 import { amount, money, priceText, productLink, unavailable } from "./cards.js";
-import { el, later, notice, problem, skeleton, toast } from "./dom.js";
+import { el, hush, later, notice, problem, skeleton, title, toast } from "./dom.js";
 import { tellNow } from "./events.js";
 import { picture } from "./picture.js";
 import { recommended } from "./recommendations.js";
@@ -27,7 +27,7 @@ function row(line, changed) {
   return el("li", { class: "line", "data-product": product.product_id },
     picture(product),
     el("div", { class: "what" },
-      el("a", { href: productLink(product, line.recommendation_id) }, product.title),
+      el("a", { href: productLink(product, line.recommendation_id) }, title(product.title)),
       el("span", { class: "quiet-text" }, why ? `${why}: take it out to buy the rest` : priceText(product))),
     el("label", { class: "number" }, el("span", { class: "hidden-text" }, `Quantity of ${product.title}`),
       el("input", { type: "number", min: 1, max: 99, value: quantity, inputmode: "numeric",
@@ -51,6 +51,7 @@ async function buy(said) {
     return;
   }
   cart.empty();
+  hush(); // it may still say that something is in the cart
   location.hash = `#/thanks${query({ lines: lines.length })}`;
 }
 

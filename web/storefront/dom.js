@@ -59,12 +59,22 @@ export function problem(error, again) {
     error.traceId ? el("p", { class: "small" }, "Trace ", el("code", {}, error.traceId)) : null);
 }
 
+// A product's title, which may go to the next line after a slash: those of catalogues often have no space there.
+export function title(text) {
+  const parts = text.split(/(?<=\/)/);
+  return parts.map((part, i) => (i === 0 ? part : [el("wbr"), part]));
+}
+
 let hiding;
-// A short word at the bottom of the page, read aloud too.
+// A short word at the bottom of the page, read aloud too; it goes by itself, or by hush().
 export function toast(text) {
   const place = document.getElementById("toast");
   place.textContent = text;
   place.classList.add("shown");
   clearTimeout(hiding);
-  hiding = setTimeout(() => place.classList.remove("shown"), 3500);
+  hiding = setTimeout(hush, 3500);
+}
+
+export function hush() {
+  document.getElementById("toast").classList.remove("shown");
 }

@@ -12,7 +12,7 @@ const WEIGHT = { purchase: 3, cart: 2, rate: 2, click: 1, view: 1 };
 function ago(time) {
   const seconds = Math.round((new Date(time) - Date.now()) / 1000);
   const format = new Intl.RelativeTimeFormat(navigator.language, { numeric: "auto" });
-  for (const [unit, size] of [["day", 86400], ["hour", 3600], ["minute", 60]]) {
+  for (const [unit, size] of [["year", 31557600], ["month", 2629800], ["day", 86400], ["hour", 3600], ["minute", 60]]) {
     if (Math.abs(seconds) >= size) return format.format(Math.trunc(seconds / size), unit);
   }
   return "just now";

@@ -1,4 +1,4 @@
-// A product's picture: its own, or one drawn for it. The drawing depends on nothing but the product: the colour is its
+// A product's picture: its own, or one drawn for it. The drawing depends on nothing but the product: the colour is about its
 // widest category's, the shape its narrowest's (but fruit looks like fruit), the pattern and the letters its title's.
 import { el, svg } from "./dom.js";
 
@@ -9,9 +9,10 @@ export function hash(text) {
   return value >>> 0;
 }
 
-// "Whole milk 3.5%" gives "WM".
+// "Whole milk 3.5%" gives "WM"; what stands behind a comma is a size, and a number only speaks where there is no word.
 export function initials(text) {
-  const words = String(text ?? "").match(/[\p{L}\p{N}]+/gu) ?? [];
+  const all = String(text ?? "").split(",")[0];
+  const words = all.match(/\p{L}[\p{L}\p{N}]*/gu) ?? all.match(/\p{N}+/gu) ?? [];
   const letters = words.slice(0, 2).map((word) => [...word][0]);
   return (letters.join("") || "?").toUpperCase();
 }
@@ -98,7 +99,7 @@ function drawing(product) {
     state ^= state << 5;
     return (state >>> 0) % below;
   };
-  const hue = (hash(widest) * 137.508) % 360 + next(41) - 20;
+  const hue = (hash(widest) * 137.508) % 360 + hash(narrowest) % 121 - 60 + next(41) - 20;
   const id = `drawing-${drawn += 1}`;
   const paint = {
     body: `url(#${id}-body)`,

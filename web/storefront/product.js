@@ -2,14 +2,14 @@
 import { get, path } from "./api.js";
 import { categoryLink } from "./browse.js";
 import { addToCart, priceText, unavailable } from "./cards.js";
-import { el, notice } from "./dom.js";
+import { el, notice, title } from "./dom.js";
 import { tell } from "./events.js";
 import { picture } from "./picture.js";
 import { recommended } from "./recommendations.js";
 
 function purchase(product, recommendationId) {
   const why = unavailable(product);
-  if (why) return el("p", { class: "price" }, why);
+  if (why) return el("p", { class: "price none" }, why);
   const quantity = el("input", { id: "quantity", type: "number", min: 1, max: 99, value: 1, inputmode: "numeric" });
   const put = () => addToCart(product, Math.min(99, Math.max(1, Math.floor(quantity.valueAsNumber) || 1)), recommendationId);
   return [
@@ -24,6 +24,12 @@ function purchase(product, recommendationId) {
   ];
 }
 
+// "manufacturer_id" is "Manufacturer id" to people.
+function words(name) {
+  const spaced = name.replaceAll("_", " ").trim();
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+}
+
 function details(product, recommendationId) {
   const attributes = Object.entries(product.attributes ?? {});
   return el("article", { class: "product", "data-product": product.product_id },
@@ -34,11 +40,11 @@ function details(product, recommendationId) {
           product.categories.map((name) => el("li", {}, el("a", { href: categoryLink(name) }, name)))))
         : null,
       product.brand ? el("p", { class: "brand-name" }, product.brand) : null,
-      el("h1", { tabindex: "-1" }, product.title),
+      el("h1", { tabindex: "-1" }, title(product.title)),
       purchase(product, recommendationId),
       product.description ? el("p", { class: "description" }, product.description) : null,
       attributes.length
-        ? el("dl", { class: "attributes" }, attributes.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]))
+        ? el("dl", { class: "attributes" }, attributes.map(([name, value]) => [el("dt", {}, words(name)), el("dd", {}, value)]))
         : null,
       recommendationId
         ? el("p", { class: "provenance" }, "You came here by recommendation ", el("code", {}, recommendationId))

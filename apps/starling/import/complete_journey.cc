@@ -85,7 +85,9 @@ StatusOr<Mapping> LineMapping() {
 }
 
 void SetPrice(double price, catalog::v1::Product& product) {
-  const auto cents = std::llround(price * 100);
+  // Fuel is counted in thousandths of a gallon, which cost less than a cent: its price is a
+  // gallon's.
+  const auto cents = std::llround((price < 0.01 ? price * 1000 : price) * 100);
   if (cents <= 0) return;
   catalog::v1::Money& money = *product.mutable_price();
   money.set_currency_code("USD");
@@ -162,9 +164,10 @@ class CompleteJourney final : public Reader {
   void Gather(const tabular::Row& row) {
     households_.try_emplace(std::string(row[kHousehold].text()));
     const int64_t quantity = row[kQuantity].integer();
-    if (quantity > 0)
-      prices_[std::string(row[kBought].text())] =
-          (row[kSales].real() + row[kRetailDiscount].real()) / static_cast<double>(quantity);
+    const double value = row[kSales].real() + row[kRetailDiscount].real();
+    // What was given away once still has the price it had.
+    if (quantity > 0 && value > 0)
+      prices_[std::string(row[kBought].text())] = value / static_cast<double>(quantity);
   }
 
   void AddProduct(const tabular::Row& row, Batch& batch) {

@@ -5,8 +5,8 @@
 // demographics.parquet   what is known of 801 households, as attributes of users
 // transactions.parquet   purchases; lines of quantity 0 (coupons, fuel points) are counted only
 //
-// A product's price is what it last cost before discounts of coupons. An event's id is its basket
-// and product, which are unique.
+// A product's price is what it last cost before discounts of coupons; fuel's is a gallon's. An
+// event's id is its basket and product, which are unique.
 #pragma once
 
 #include <memory>
