@@ -111,9 +111,11 @@ void RateLimiter::GiveBack(uint64_t caller) {
 }
 
 RateLimiter::Decision RateLimiter::Allowed(int64_t full_at, int64_t now) const {
+  const int64_t left = now + depth_ - full_at;
   return {.allowed = true,
-          .remaining = (now + depth_ - full_at) / interval_,
-          .until_full = Duration(full_at - now)};
+          .remaining = left / interval_,
+          .until_full = Duration(full_at - now),
+          .retry_after = Duration(std::max<int64_t>(0, interval_ - left))};
 }
 
 RateLimiter::Decision RateLimiter::Refused(int64_t full_at, int64_t now) const {

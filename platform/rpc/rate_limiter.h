@@ -48,7 +48,7 @@ class RateLimiter {
     bool crowded = false;     // no bucket of its own was free: it shares another caller's
     int64_t remaining = 0;    // tokens left
     Duration until_full{0};   // when the bucket is full again, if nothing else is taken
-    Duration retry_after{0};  // when there is a token again; 0 when allowed
+    Duration retry_after{0};  // when there is a token; 0 when one is left
   };
   static constexpr size_t kCapacity = 65'536;
 
