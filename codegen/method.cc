@@ -139,6 +139,11 @@ bool ReadMethod(const MethodDescriptor& descriptor, Method* method, std::string*
     return Fail(descriptor, "cache_for needs idempotency_level = NO_SIDE_EFFECTS", error);
   }
   method->max_in_flight = call.max_in_flight();
+  method->tries_password = call.tries_password();
+  if (method->tries_password && !method->anyone) {
+    return Fail(descriptor, "tries_password needs access `anyone`: who signs in is nobody yet",
+                error);
+  }
   method->returns_empty = descriptor.output_type()->full_name() == "google.protobuf.Empty";
   method->http_status = call.http_status() != 0 ? call.http_status()
                         : method->returns_empty ? 204

@@ -27,6 +27,7 @@ struct Method {
   int64_t cache_for_ns = 0;
   int http_status = 200;
   int max_in_flight = 0;
+  bool tries_password = false;
   std::vector<HttpBinding> http;
   bool returns_empty = false;
 };

@@ -252,6 +252,7 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service,
     vars["cache_for"] = std::to_string(method.cache_for_ns);
     vars["http_status"] = std::to_string(method.http_status);
     vars["max_in_flight"] = std::to_string(method.max_in_flight);
+    vars["tries_password"] = method.tries_password ? "true" : "false";
     switch (method.descriptor->options().idempotency_level()) {
       case google::protobuf::MethodOptions::NO_SIDE_EFFECTS:
         vars["idempotency"] = "kNoSideEffects";
@@ -271,7 +272,8 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service,
                   "     .deadline = Duration($deadline$),\n"
                   "     .cache_for = Duration($cache_for$),\n"
                   "     .http_status = $http_status$,\n"
-                  "     .max_in_flight = $max_in_flight$,\n");
+                  "     .max_in_flight = $max_in_flight$,\n"
+                  "     .tries_password = $tries_password$,\n");
     const bool streaming = method.descriptor->server_streaming();
     vars["streaming"] = streaming ? "true" : "false";
     vars["entry"] = streaming ? "StreamEntry" : "UnaryEntry";

@@ -54,6 +54,7 @@ ROWS = [
     ("(GetProductRequest) returns", "(stream GetProductRequest) returns", "client streaming is not known here"),
     (ACCESS, ACCESS + "    option (starling.options.v1.call) = {http_status: 404};\n", "http_status 404 is no success"),
     (ACCESS, ACCESS + "    option (starling.options.v1.call) = {deadline: {seconds: -1}};\n", "its deadline must be above 0"),
+    (ACCESS, ACCESS + "    option (starling.options.v1.call) = {tries_password: true};\n", "tries_password needs access `anyone`"),
     ("idempotency_level = NO_SIDE_EFFECTS", "(starling.options.v1.call) = {cache_for: {seconds: 5}}", "cache_for needs"),
     ("// A shop.\nservice", "service", "service Shop has no comment"),
 ]

@@ -7,6 +7,7 @@
 
 #include "platform/config/fields.h"
 #include "platform/config/registry.h"
+#include "platform/host/gateway_config.h"
 
 namespace starling::host {
 
@@ -188,6 +189,7 @@ struct ProcessConfig {
         runtime(registry.Section<RuntimeConfig>("runtime", "threads")),
         jwt(registry.Section<JwtConfig>("jwt", "users whom another issuer has signed in")),
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
+        gateway(registry.Section<GatewayConfig>("gateway", "how often callers may call over HTTP")),
         messaging(registry.Section<MessagingConfig>("messaging", "the embedded event log")) {}
   config::Handle<HttpConfig> http;
   config::Handle<GrpcConfig> grpc;
@@ -197,6 +199,7 @@ struct ProcessConfig {
   config::Handle<RuntimeConfig> runtime;
   config::Handle<JwtConfig> jwt;
   config::Handle<MethodsConfig> methods;
+  config::Handle<GatewayConfig> gateway;
   config::Handle<MessagingConfig> messaging;
 };
 

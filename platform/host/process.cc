@@ -236,8 +236,10 @@ class Process::Core final : private Readiness {
 
   Status StartHttp() {
     const auto config = config_.http.Get();
-    edge_ = std::make_unique<rpc::HttpEdge>(
-        rpc::HttpEdge::Options{.authenticator = authenticator_.get(), .telemetry = &telemetry_});
+    limits_ = std::make_unique<rpc::GatewayLimits>(LimitsOf(*config_.gateway.Get()),
+                                                   telemetry_.metrics());
+    edge_ = std::make_unique<rpc::HttpEdge>(rpc::HttpEdge::Options{
+        .authenticator = authenticator_.get(), .telemetry = &telemetry_, .limits = limits_.get()});
     auto router = std::make_shared<http::Router>();
     STARLING_RETURN_IF_ERROR(edge_->AddRoutes(services_, *router));
     STARLING_RETURN_IF_ERROR(AddPublicRoutes(*router, *this, services_, options_.version));
@@ -299,6 +301,9 @@ class Process::Core final : private Readiness {
         jwt_->SetKeys(*std::move(keys));
       }
     }));
+    changes_.push_back(config_.gateway.OnChange([this](const GatewayConfig& now) {
+      if (limits_ != nullptr) limits_->Set(LimitsOf(now));
+    }));
     changes_.push_back(config_.methods.OnChange([this](const MethodsConfig& now) {
       if (const Status status = ApplyDeadlines(now); !status.ok())
         log::Warning("config", "not applied").With(status);
@@ -339,6 +344,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<security::AuthenticatorChain> authenticator_;
   std::unique_ptr<http::Client> client_;
   telemetry::OtlpExporter* exporter_ = nullptr;
+  std::unique_ptr<rpc::GatewayLimits> limits_;
   std::unique_ptr<rpc::HttpEdge> edge_;
   std::unique_ptr<http::Server> http_;
   std::unique_ptr<http::Server> admin_;

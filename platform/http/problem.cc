@@ -56,6 +56,7 @@ struct Problem {
   std::string_view instance;
   std::string_view trace_id;
   std::string_view reason;
+  std::string_view violated_policy;
   std::vector<FieldViolation> violations;
 };
 
@@ -63,14 +64,24 @@ Response Write(const Problem& problem) {
   Response response;
   response.status = problem.http_status;
   std::string& body = response.body;
-  body = R"({"type":"about:blank","title":)";
-  AppendJsonString(ReasonPhrase(problem.http_status), body);
+  if (problem.reason == reason::kQuotaExceeded) {
+    body = R"({"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":)"
+           R"("Request cannot be satisfied as assigned quota has been exceeded")";
+  } else {
+    body = R"({"type":"about:blank","title":)";
+    AppendJsonString(ReasonPhrase(problem.http_status), body);
+  }
   body += ",\"status\":" + std::to_string(problem.http_status);
   AppendMember("detail", problem.detail, body);
   AppendMember("code", problem.code, body);
   AppendMember("instance", problem.instance, body);
   AppendMember("trace_id", problem.trace_id, body);
   AppendMember("reason", problem.reason, body);
+  if (!problem.violated_policy.empty()) {
+    body += R"(,"violated-policies":[)";
+    AppendJsonString(problem.violated_policy, body);
+    body += ']';
+  }
   if (!problem.violations.empty()) {
     body += ",\"violations\":[";
     for (size_t i = 0; i < problem.violations.size(); ++i) {
@@ -203,7 +214,7 @@ StatusCode CodeOfHttpStatus(int http_status) {
 }
 
 Response ProblemResponse(const Status& inside, std::string_view instance,
-                         std::string_view trace_id_hex) {
+                         std::string_view trace_id_hex, std::string_view violated_policy) {
   const Status status = ForOutsiders(inside);
   const std::string code = absl::StatusCodeToString(status.code());
   const std::string reason = Reason(status);
@@ -213,6 +224,7 @@ Response ProblemResponse(const Status& inside, std::string_view instance,
                              .instance = instance,
                              .trace_id = trace_id_hex,
                              .reason = reason,
+                             .violated_policy = violated_policy,
                              .violations = FieldViolations(status)});
   if (const auto delay = RetryAfter(status)) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*delay).count();

@@ -18,7 +18,8 @@
 //    "violations":[{"field":"limit","description":"-1 is below 0"}]}
 //
 // where what is empty is left out. `code` and `reason` are extension members that make the way back
-// exact.
+// exact. Of reason QUOTA_EXCEEDED the type is the registered one, and `violated-policies` names the
+// limit (draft-ietf-httpapi-ratelimit-headers, 5.1).
 #pragma once
 
 #include <string>
@@ -37,7 +38,7 @@ StatusCode CodeOfHttpStatus(int http_status);
 // to retry, and `WWW-Authenticate: Bearer` to 401. The details of INTERNAL, UNKNOWN and DATA_LOSS
 // are for the log, not for the world: the document says "internal error" and the trace id.
 Response ProblemResponse(const Status& status, std::string_view instance = {},
-                         std::string_view trace_id_hex = {});
+                         std::string_view trace_id_hex = {}, std::string_view violated_policy = {});
 
 // For what has no code: 405, 408, 414, 431, 505.
 Response ProblemResponse(int http_status, std::string_view detail, std::string_view instance = {},

@@ -53,6 +53,21 @@ TEST(Problem, TellsACallerNothingOfTheServersFiles) {
   EXPECT_NE(full.body.find("storage is full, busy or failing"), std::string::npos) << full.body;
 }
 
+TEST(Problem, OfAQuotaHasTheRegisteredTypeAndNamesThePolicy) {
+  const Status status = WithRetryAfter(
+      WithReason(ResourceExhausted("too many"), reason::kQuotaExceeded), milliseconds(1'200));
+  const Response response = ProblemResponse(status, "/v1/x", "00ff", "requests");
+  EXPECT_EQ(response.status, 429);
+  EXPECT_EQ(response.headers.Find("retry-after"), "2");
+  EXPECT_EQ(response.body,
+            R"({"type":"https://iana.org/assignments/http-problem-types#quota-exceeded",)"
+            R"("title":"Request cannot be satisfied as assigned quota has been exceeded",)"
+            R"("status":429,"detail":"too many","code":"RESOURCE_EXHAUSTED","instance":"/v1/x",)"
+            R"("trace_id":"00ff","reason":"QUOTA_EXCEEDED","violated-policies":["requests"]})");
+  EXPECT_EQ(StatusFromHttp(429, response.headers, response.body),
+            WithRetryAfter(status, std::chrono::seconds(2)));
+}
+
 TEST(Problem, IsTheDocumentOfRfc9457) {
   Status status = InvalidFields({{"limit", "-1 is below 0"}, {"name", "\"\n\x01"}});
   const Response response = ProblemResponse(WithReason(status, "BAD"), "/v1/x", "00ff");

@@ -90,7 +90,8 @@ struct MethodDescriptor {
   Duration deadline;
   Duration cache_for{0};
   int http_status = 200;
-  int max_in_flight = 0;  // 0: the process' default
+  int max_in_flight = 0;        // 0: the process' default
+  bool tries_password = false;  // UNAUTHENTICATED means that a password was wrong
   bool server_streaming = false;
   std::span<const HttpRule> http;
   std::span<const std::string_view> openapi;  // one operation object a rule of `http`, as JSON

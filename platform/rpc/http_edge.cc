@@ -178,9 +178,15 @@ class LineSink final : public ByteSink {
   const CallContext& context_;
 };
 
-Task<Status> Prepare(const Route& route, http::Exchange& exchange, PendingCall& call) {
+// Also says in `verdict` how the caller stands with its limit.
+Task<Status> Prepare(const Route& route, http::Exchange& exchange, PendingCall& call,
+                     GatewayLimits::Verdict& verdict) {
   http::Request& request = exchange.request;
   StatusOr<std::shared_ptr<const security::Identity>> caller = co_await CallerOf(route, request);
+  if (route.options.limits != nullptr) {
+    verdict = route.options.limits->Admit(request, caller);
+    if (!verdict.allowed()) co_return verdict.status();
+  }
   if (!caller.ok()) co_return caller.status();
   call.context.caller = *std::move(caller);
   CO_ASSIGN_OR_RETURN(call.context.deadline, DeadlineOf(request));
@@ -234,6 +240,29 @@ Task<Status> CallUnary(const Route& route, http::Exchange& exchange,
   co_return call->status;
 }
 
+// Whether a password may have been tried in vain. A call that was given up may have been.
+bool MayBeWrongPassword(const Status& status) {
+  return absl::IsUnauthenticated(status) || absl::IsDeadlineExceeded(status) ||
+         absl::IsCancelled(status);
+}
+
+// A failure is counted before the password is looked at, so that many tries at once are no more
+// than one after the other, and given back when there was none.
+Task<Status> CallWithPassword(const Route& route, http::Exchange& exchange,
+                              const std::shared_ptr<PendingCall>& call,
+                              GatewayLimits::Verdict& verdict) {
+  GatewayLimits& limits = *route.options.limits;
+  const GatewayLimits::Verdict attempt =
+      limits.TryPassword(exchange.request, *call->context.caller);
+  if (!attempt.allowed()) {
+    verdict = attempt;
+    co_return attempt.status();
+  }
+  const Status status = co_await CallUnary(route, exchange, call);
+  if (!MayBeWrongPassword(status)) limits.GiveBack(attempt);
+  co_return status;
+}
+
 Task<void> Handle(const Route& route, http::Exchange& exchange) {
   const http::Request& request = exchange.request;
   telemetry::TraceContext parent;
@@ -244,16 +273,22 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
       route.options.telemetry->tracer().Start(route.rule->path, telemetry::Span::kServer, parent);
   const auto call = std::make_shared<PendingCall>(security::Anonymous(), Instant::max());
   call->context.trace = span.context();
-  Status status = co_await Prepare(route, exchange, *call);
+  GatewayLimits::Verdict verdict;
+  Status status = co_await Prepare(route, exchange, *call, verdict);
   if (status.ok()) {
+    verdict.Announce(exchange.response.headers);
     if (route.method->server_streaming) {
       status = co_await Stream(route, exchange, *call);
+    } else if (route.method->tries_password && route.options.limits != nullptr) {
+      status = co_await CallWithPassword(route, exchange, call, verdict);
     } else {
       status = co_await CallUnary(route, exchange, call);
     }
   }
   if (!status.ok() && !exchange.streaming()) {
-    exchange.response = http::ProblemResponse(status, request.path, span.context().TraceIdHex());
+    exchange.response = http::ProblemResponse(status, request.path, span.context().TraceIdHex(),
+                                              verdict.allowed() ? "" : verdict.policy());
+    verdict.Announce(exchange.response.headers);
   }
   if (IsInternalFailure(status)) {
     log::Error(route.method->full_name, "call failed").With(status).In(span.context());

@@ -7,12 +7,14 @@
 // For each request: trace (W3C traceparent, or a new one), caller (Authorization: Bearer), deadline
 // (the method's, or a shorter one in `X-Request-Timeout: 250ms`), idempotency key, If-Match; then
 // the call; then the answer as JSON with an ETag, 304 when If-None-Match names it, or a problem
-// document. A call that is not done at its deadline is answered with 504 and cancelled; it ends in
-// the background. A stream is NDJSON, cut when it fails midway. Handlers are thread-safe; the edge,
-// the registry and what the options name must outlive the router. About 2 us a call.
+// document. With limits, whose turn it is is asked once the caller is known, and each answer says
+// what is left. A call that is not done at its deadline is answered with 504 and cancelled; it ends
+// in the background. A stream is NDJSON, cut when it fails midway. Handlers are thread-safe; the
+// edge, the registry and what the options name must outlive the router. About 2 us a call.
 #pragma once
 
 #include "platform/http/router.h"
+#include "platform/rpc/gateway_limits.h"
 #include "platform/rpc/registry.h"
 #include "platform/security/authenticator.h"
 #include "platform/telemetry/telemetry.h"
@@ -24,6 +26,7 @@ class HttpEdge {
   struct Options {
     security::Authenticator* authenticator = nullptr;  // nullptr: nobody has credentials
     telemetry::Telemetry* telemetry = nullptr;
+    GatewayLimits* limits = nullptr;  // nullptr: whoever calls is served
   };
   explicit HttpEdge(Options options) : options_(options) {}
   // ALREADY_EXISTS names two methods with one route.

@@ -1,0 +1,81 @@
+// The section "gateway" of the configuration, and what it means to the HTTP edge.
+#pragma once
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "platform/config/fields.h"
+#include "platform/rpc/gateway_limits.h"
+
+namespace starling::host {
+
+struct RequestLimitConfig {
+  double requests_per_second = 0;
+  int burst = 0;
+  static void Describe(config::Fields<RequestLimitConfig>& fields) {
+    fields
+        .Add("requests_per_second", &RequestLimitConfig::requests_per_second,
+             "requests that an API key, a user, or an address without either may make a second; "
+             "more are answered 429; 0: any number")
+        .Range(0.0, 100'000.0);
+    fields
+        .Add("burst", &RequestLimitConfig::burst,
+             "how many of them may come at once; 0: those of two seconds")
+        .Range(0, 1'000'000);
+  }
+};
+
+struct FailedCredentialsConfig {
+  double per_minute = 12;
+  int burst = 20;
+  static void Describe(config::Fields<FailedCredentialsConfig>& fields) {
+    fields
+        .Add("per_minute", &FailedCredentialsConfig::per_minute,
+             "wrong passwords, and apart from them bad tokens, that an address may send a minute; "
+             "0: any number")
+        .Range(0.0, 100'000.0);
+    fields.Add("burst", &FailedCredentialsConfig::burst, "how many of them may come at once")
+        .Range(1, 1'000'000);
+  }
+};
+
+struct GatewayConfig {
+  RequestLimitConfig rate_limit;
+  FailedCredentialsConfig failed_credentials;
+  std::vector<std::string> trusted_proxies;
+  static void Describe(config::Fields<GatewayConfig>& fields) {
+    fields.Add("rate_limit", &GatewayConfig::rate_limit, "requests of one caller");
+    fields.Add("failed_credentials", &GatewayConfig::failed_credentials,
+               "failures of one address to say who it is");
+    fields
+        .Add("trusted_proxies", &GatewayConfig::trusted_proxies,
+             "IP addresses of proxies whose X-Forwarded-For says which address a request is of: "
+             "[127.0.0.1, '::1']")
+        .Check([](const std::vector<std::string>& proxies) -> std::string {
+          for (const std::string& proxy : proxies) {
+            if (!rpc::IsAddress(proxy))
+              return "a list of IP addresses, one of which is not '" + proxy + "'";
+          }
+          return "";
+        });
+  }
+};
+
+inline rpc::GatewayLimits::Options LimitsOf(const GatewayConfig& config) {
+  rpc::GatewayLimits::Options options{.trusted_proxies = config.trusted_proxies};
+  if (const double rate = config.rate_limit.requests_per_second; rate > 0) {
+    const int64_t two_seconds = std::max<int64_t>(1, static_cast<int64_t>(2 * rate));
+    options.requests = rpc::RateLimiter::Limit{
+        .per_second = rate,
+        .burst = config.rate_limit.burst > 0 ? config.rate_limit.burst : two_seconds};
+  }
+  if (config.failed_credentials.per_minute > 0) {
+    options.failed_credentials =
+        rpc::RateLimiter::Limit{.per_second = config.failed_credentials.per_minute / 60,
+                                .burst = config.failed_credentials.burst};
+  }
+  return options;
+}
+
+}  // namespace starling::host

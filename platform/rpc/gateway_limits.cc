@@ -1,0 +1,220 @@
+#include "platform/rpc/gateway_limits.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "platform/base/hash.h"
+
+namespace starling::rpc {
+namespace {
+
+using security::Identity;
+
+constexpr size_t kFailingAddresses = 16'384;
+
+// What a bucket is of: part of the seed, so that a user and a key of the same name have two.
+enum Kind : uint64_t { kKey = 1, kUser, kAddress, kToken, kPassword };
+
+uint64_t RandomSeed() {
+  std::random_device random;
+  return uint64_t{random()} << 32 | random();
+}
+
+int64_t Seconds(Duration duration) {
+  return std::chrono::ceil<std::chrono::seconds>(duration).count();
+}
+
+// The bytes of an address, 4 or 16; "" for what is none. IPv4 inside IPv6 is IPv4.
+std::string Bytes(std::string_view address) {
+  const std::string text(address);
+  char bytes[16];
+  if (inet_pton(AF_INET, text.c_str(), bytes) == 1) return {bytes, 4};
+  if (inet_pton(AF_INET6, text.c_str(), bytes) != 1) return "";
+  in6_addr v6{};
+  std::copy(bytes, bytes + 16, v6.s6_addr);
+  if (IN6_IS_ADDR_V4MAPPED(&v6)) return {bytes + 12, 4};
+  return {bytes, 16};
+}
+
+}  // namespace
+
+struct GatewayLimits::Policy {
+  Policy(std::string policy_name, RateLimiter::Limit its_limit, size_t capacity, const Clock& clock)
+      : name(std::move(policy_name)),
+        limit(its_limit),
+        limiter(its_limit, capacity, clock),
+        // The time in which a whole bucket comes back.
+        field(fmt::format(
+            "\"{}\";q={};w={}", name, limit.burst,
+            std::max(1.0, std::ceil(static_cast<double>(limit.burst) / limit.per_second)))) {}
+  const std::string name;
+  const RateLimiter::Limit limit;
+  RateLimiter limiter;
+  const std::string field;  // RateLimit-Policy
+};
+
+struct GatewayLimits::State {
+  std::shared_ptr<Policy> callers, addresses, failures;  // nullptr: off
+  std::vector<std::string> trusted_proxies;              // bytes
+
+  // Whose request it is, when no credential says so.
+  std::string AddressOf(const http::Request& request) const {
+    if (!Trusts(request.remote_address)) return request.remote_address;
+    // Each proxy adds at the end whom it heard; what is before the last stranger is hearsay.
+    const std::string forwarded = request.headers.Joined("x-forwarded-for");
+    std::string_view rest = forwarded, address = request.remote_address;
+    while (!rest.empty() && Trusts(address)) {
+      const size_t comma = rest.rfind(',');
+      std::string_view last = comma == std::string_view::npos ? rest : rest.substr(comma + 1);
+      rest = comma == std::string_view::npos ? std::string_view() : rest.substr(0, comma);
+      while (!last.empty() && last.front() == ' ') last.remove_prefix(1);
+      while (!last.empty() && last.back() == ' ') last.remove_suffix(1);
+      if (!last.empty()) address = last;
+    }
+    return std::string(address);
+  }
+
+ private:
+  bool Trusts(std::string_view address) const {
+    return !trusted_proxies.empty() && std::find(trusted_proxies.begin(), trusted_proxies.end(),
+                                                 Bytes(address)) != trusted_proxies.end();
+  }
+};
+
+Status GatewayLimits::Verdict::status() const {
+  if (allowed()) return OkStatus();
+  const std::string rate = policy_->limit.per_second < 1
+                               ? fmt::format("{:.4g} a minute", policy_->limit.per_second * 60)
+                               : fmt::format("{:.4g} a second", policy_->limit.per_second);
+  return WithRetryAfter(
+      WithReason(
+          ResourceExhausted("{} are above the limit of {}, {} at once; try again in {} s", whose_,
+                            rate, policy_->limit.burst, Seconds(decision_.retry_after)),
+          reason::kQuotaExceeded),
+      std::chrono::ceil<std::chrono::milliseconds>(decision_.retry_after));
+}
+
+std::string_view GatewayLimits::Verdict::policy() const {
+  return policy_ == nullptr ? std::string_view() : policy_->name;
+}
+
+void GatewayLimits::Verdict::Announce(http::Headers& headers) const {
+  if (policy_ == nullptr) return;
+  const Duration until = decision_.remaining == 0 ? decision_.retry_after : decision_.until_full;
+  char now[96];  // a name of ours and two numbers
+  const auto written = fmt::format_to_n(now, sizeof(now), "\"{}\";r={};t={}", policy_->name,
+                                        decision_.remaining, Seconds(until));
+  headers.Set("RateLimit-Policy", policy_->field);
+  headers.Set("RateLimit", {now, written.size});
+}
+
+GatewayLimits::GatewayLimits(Options options, telemetry::Metrics& metrics, const Clock& clock)
+    : clock_(clock),
+      seed_(RandomSeed()),
+#define STARLING_REFUSED(kind)                                                                  \
+  metrics.AddCounter("starling_gateway_refused_total", "Requests answered 429, by whose limit", \
+                     {{"kind", kind}})
+      refused_key_(STARLING_REFUSED("key")),
+      refused_user_(STARLING_REFUSED("user")),
+      refused_address_(STARLING_REFUSED("address")),
+      refused_token_(STARLING_REFUSED("failed_token")),
+      refused_password_(STARLING_REFUSED("failed_password")),
+#undef STARLING_REFUSED
+      crowded_(metrics.AddCounter("starling_gateway_crowded_total",
+                                  "Requests limited together with another caller's, since every "
+                                  "bucket was in use")),
+      state_(MakeState(options, nullptr)) {
+}
+
+std::shared_ptr<const GatewayLimits::State> GatewayLimits::MakeState(const Options& options,
+                                                                     const State* before) const {
+  const auto make = [&](std::string name, const std::optional<RateLimiter::Limit>& limit,
+                        size_t capacity, std::shared_ptr<Policy> State::*old) {
+    if (!limit) return std::shared_ptr<Policy>();
+    if (before != nullptr && before->*old != nullptr && (before->*old)->limit == *limit)
+      return before->*old;
+    return std::make_shared<Policy>(std::move(name), *limit, capacity, clock_);
+  };
+  auto state = std::make_shared<State>();
+  // Two tables, so that a flood of addresses does not crowd those who have a key.
+  state->callers = make("requests", options.requests, RateLimiter::kCapacity, &State::callers);
+  state->addresses = make("requests", options.requests, RateLimiter::kCapacity, &State::addresses);
+  state->failures =
+      make("failed-credentials", options.failed_credentials, kFailingAddresses, &State::failures);
+  for (const std::string& proxy : options.trusted_proxies) {
+    if (std::string bytes = Bytes(proxy); !bytes.empty())
+      state->trusted_proxies.push_back(std::move(bytes));
+  }
+  return state;
+}
+
+void GatewayLimits::Set(const Options& options) {
+  state_.store(MakeState(options, state_.load().get()));
+}
+
+GatewayLimits::Verdict GatewayLimits::Take(const std::shared_ptr<Policy>& policy, uint64_t bucket,
+                                           std::string_view whose, telemetry::Counter& refused) {
+  Verdict verdict;
+  verdict.policy_ = policy;
+  verdict.bucket_ = bucket;
+  verdict.whose_ = whose;
+  verdict.decision_ = policy->limiter.Take(bucket);
+  if (!verdict.allowed()) refused.Add();
+  if (verdict.decision_.crowded) crowded_.Add();
+  return verdict;
+}
+
+GatewayLimits::Verdict GatewayLimits::Admit(
+    const http::Request& request, const StatusOr<std::shared_ptr<const Identity>>& caller) {
+  const auto state = state_.load();
+  Verdict verdict;
+  const Identity::Kind kind = caller.ok() ? (*caller)->kind : Identity::kAnonymous;
+  if (kind != Identity::kAnonymous) {
+    if (state->callers == nullptr) return verdict;
+    const bool is_key = kind == Identity::kKey;
+    return Take(state->callers, Hash64((*caller)->subject, seed_ + (is_key ? kKey : kUser)),
+                is_key ? "the requests of this API key" : "this user's requests",
+                is_key ? refused_key_ : refused_user_);
+  }
+  const bool failed = absl::IsUnauthenticated(caller.status()) && state->failures != nullptr;
+  if (state->addresses == nullptr && !failed) return verdict;
+  const std::string customer = CustomerOf(state->AddressOf(request));
+  if (state->addresses != nullptr) {
+    verdict = Take(state->addresses, Hash64(customer, seed_ + kAddress),
+                   "requests without a good credential from this address", refused_address_);
+  }
+  if (!failed || !verdict.allowed()) return verdict;
+  Verdict failure =
+      Take(state->failures, Hash64(customer, seed_ + kToken),
+           "requests from this address with a token that is not good", refused_token_);
+  return failure.allowed() ? verdict : failure;
+}
+
+GatewayLimits::Verdict GatewayLimits::TryPassword(const http::Request& request,
+                                                  const Identity& caller) {
+  const auto state = state_.load();
+  if (state->failures == nullptr ||
+      (caller.kind == Identity::kKey && caller.on_behalf_of.empty())) {
+    return {};
+  }
+  return Take(state->failures, Hash64(CustomerOf(state->AddressOf(request)), seed_ + kPassword),
+              "sign-ins from this address with a wrong password", refused_password_);
+}
+
+void GatewayLimits::GiveBack(const Verdict& verdict) {
+  if (verdict.policy_ != nullptr && verdict.allowed())
+    verdict.policy_->limiter.GiveBack(verdict.bucket_);
+}
+
+bool IsAddress(std::string_view text) { return !Bytes(text).empty(); }
+
+std::string CustomerOf(std::string_view address) {
+  const std::string bytes = Bytes(address);
+  return bytes.empty() ? std::string(address) : bytes.substr(0, 8);
+}
+
+}  // namespace starling::rpc
