@@ -22,7 +22,8 @@ Status LoadConfig(const CommonOptions& common, config::Registry& registry) {
 }
 
 Status LoadConfigForTool(CommonOptions common, config::Registry& registry) {
-  common.set.insert(common.set.end(), {"training.every=0s", "training.after_events=0"});
+  common.set.insert(common.set.end(), {"training.every=0s", "training.after_events=0",
+                                       "training.low_priority=false"});
   return LoadConfig(common, registry);
 }
 

@@ -77,7 +77,7 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
           {history_items_[i], history_weights_[i], x > 0 ? x : 0, goals, EventKind::kOther, {}});
       if (!history_facts_.empty()) {
         const float* facts = history_facts_.data() + i * kPairFacts;
-        scratch.history.back().facts = {facts[0], facts[1], facts[2]};
+        scratch.history.back().facts = {facts[0], facts[1], facts[2], facts[3]};
       }
       scratch.position[history_items_[i]] = static_cast<uint32_t>(scratch.history.size());
     }
@@ -109,6 +109,7 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
       if (known.facts.times == 0) known.facts.first_days = days;
       known.facts.last_days = known.facts.times == 0 ? days : std::min(known.facts.last_days, days);
       ++known.facts.times;
+      known.facts.lately += 1;  // it is later than what the others are aged to
       known.goals += std::max(static_cast<float>(Decay(settings_.repeat_half_life, time, now)),
                               std::numeric_limits<float>::min());
     }

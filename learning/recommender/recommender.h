@@ -17,7 +17,7 @@
 //   item to be taken again, when it has them users       u8     an artifact with the users' names
 //   history.offsets u64, .items u32, .weights f32, .x f32, .goals f32   of each user, by descending
 //   x
-//   items.facts   f32  items x 16 (ranking/item_facts.h), and history.facts f32, entries x 3
+//   items.facts   f32  items x 16 (ranking/item_facts.h), and history.facts f32, entries x 4
 //   (PairFacts), when there is a second stage; items.groups u32, items x 4 (item_attributes.h), and
 //   groups.offsets u32, groups.popular u32 (PopularByGroup) when the catalogue was read; trees.*
 //   (ranking/boosted_trees.h) once it is fitted
@@ -110,8 +110,10 @@ struct PairFacts {
   float times = 0;
   float first_days = 0;
   float last_days = 0;
+  float lately = 0;  // goals, each halved every kLatelyHalfLife until settings.until
 };
-inline constexpr size_t kPairFacts = 3;
+inline constexpr size_t kPairFacts = 4;
+inline constexpr double kLatelyHalfLife = 14 * kDay;
 
 struct RankedItem {
   enum class Source : uint8_t { kSimilar, kFactors, kRepeat, kPopular };

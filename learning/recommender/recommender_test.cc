@@ -60,7 +60,7 @@ class RecommenderTest : public testing::Test {
         history.x.push_back(static_cast<float>(Decay(60 * kDay, row.times[i], kUntil)));
         history.goals.push_back(user == 2 ? 3 : 1);
         const auto days = static_cast<float>((kUntil - row.times[i]) / kDaySeconds);
-        history.facts.push_back({user == 2 ? 3.0F : 1.0F, days, days});
+        history.facts.push_back({user == 2 ? 3.0F : 1.0F, days, days, 0});
       }
       history.offsets.push_back(history.items.size());
     }

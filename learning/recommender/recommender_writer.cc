@@ -212,7 +212,7 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
   std::vector<float> facts;
   if (!parts.item_facts.empty()) {
     for (const PairFacts& pair : history.facts)
-      facts.insert(facts.end(), {pair.times, pair.first_days, pair.last_days});
+      facts.insert(facts.end(), {pair.times, pair.first_days, pair.last_days, pair.lately});
     writer.Add<float>("items.facts", parts.item_facts, parts.items.size(), kItemFactStride);
     writer.Add<float>("history.facts", facts, history.items.size(), kPairFacts);
   }

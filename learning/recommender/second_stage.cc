@@ -12,12 +12,12 @@ namespace starling::learning {
 namespace {
 
 // How many candidates each source brings.
-constexpr size_t kPoolMain = 200;
-constexpr size_t kPoolHad = 150;
-constexpr size_t kPoolPopular = 60;
+constexpr size_t kPoolMain = 160;
+constexpr size_t kPoolHad = 220;
+constexpr size_t kPoolPopular = 40;
 // The user's dearest narrowest categories, and of each what is most popular.
-constexpr size_t kPoolGroups = 10;
-constexpr size_t kPoolOfGroup = 12;
+constexpr size_t kPoolGroups = 8;
+constexpr size_t kPoolOfGroup = 10;
 // What speaks for an item comes by descending weight; the rest says little.
 constexpr size_t kSpeakersRead = 48;
 constexpr float kLately = 28;  // days
@@ -206,6 +206,8 @@ void Recommender::DescribePool(const RankQuery& query, size_t spoken, RankScratc
     set(kGap, gap);
     set(kLastInGaps, had ? last / std::max(gap, 1.0F) : kNeverDays);
     set(kShareOfTimes, facts.times / std::max(times, 1.0F));
+
+    set(kTimesLately, facts.lately);
 
     set(kUserItems, items);
     set(kUserIdle, idle);

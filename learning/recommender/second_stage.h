@@ -24,7 +24,8 @@ enum RankFeature : size_t {
   kSpeakersShare,
   kLoudestShare,
   // What the user did with it before: purchases, days since the last and the first, both added up
-  // with age, days between two, days since the last in those, and its share of all purchases.
+  // with age, days between two, days since the last in those, its share of all purchases, and those
+  // of the last weeks added up with age.
   kTimes,
   kLastDays,
   kFirstDays,
@@ -32,6 +33,7 @@ enum RankFeature : size_t {
   kGap,
   kLastInGaps,
   kShareOfTimes,
+  kTimesLately,
   // The user: items, days since anything, items and new items of the last 28 days, the history
   // added up with age, how popular what is bought is.
   kUserItems,
@@ -69,6 +71,7 @@ inline constexpr std::array<std::string_view, kFirstItemFact> kRankFeatureNames 
     "gap",
     "last_in_gaps",
     "share_of_times",
+    "lately",
     "user_items",
     "user_idle",
     "user_items_28",

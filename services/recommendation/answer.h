@@ -37,6 +37,7 @@ struct RecommendationService::Answer {
   std::optional<int64_t> after;
   profile::v1::GetHistoryResponse history;
   std::vector<std::string> seen_too_often;
+  bool shows_seen = false;                         // these too, behind the rest
   absl::flat_hash_set<std::string_view> excluded;  // of config, ask, history and seen_too_often
   Ranked ranked;
   std::deque<ScoredProduct> popular;             // behind those

@@ -80,7 +80,8 @@ Task<void> RecommendationService::ReadHistory(CallContext& context, const Ask& a
   }
   if (ask.config->max_impressions > 0 && ask.placement == Placement::kHome) {
     answer.seen_too_often = impressions_.SeenTooOften(ask.user_id, ask.config->max_impressions);
-    answer.excluded.insert(answer.seen_too_often.begin(), answer.seen_too_often.end());
+    if (!answer.shows_seen)
+      answer.excluded.insert(answer.seen_too_often.begin(), answer.seen_too_often.end());
   }
 }
 
@@ -282,6 +283,11 @@ Task<void> RecommendationService::ChooseItems(CallContext& context, const Ask& a
     asked.clear();
     looked_at = 0;
     end = answer.candidates.size();
+  }
+  if (answer.shows_seen) {
+    std::stable_partition(answer.items.begin(), answer.items.end(), [&](const Answer::Item& item) {
+      return !Contains(answer.seen_too_often, item.card->product_id());
+    });
   }
   // Titles, for the reasons: they hardly change.
   ids.assign(answer.items.size(), {});

@@ -2,6 +2,7 @@
 // test.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <string>
 #include <vector>
@@ -126,7 +127,16 @@ class FakeInference final : public inference::v1::Inference {
     asked = request;
     if (!missing_version.empty() && request.version() == missing_version)
       co_return NotFound("there is no version '{}'", missing_version);
-    co_return co_await mood.Answer(ranked);
+    inference::v1::RecommendResponse answer = ranked;
+    auto& products = *answer.mutable_products();
+    const auto& excluded = request.excluded_ids();
+    products.erase(std::remove_if(products.begin(), products.end(),
+                                  [&](const auto& product) {
+                                    return std::find(excluded.begin(), excluded.end(),
+                                                     product.product_id()) != excluded.end();
+                                  }),
+                   products.end());
+    co_return co_await mood.Answer(std::move(answer));
   }
   STARLING_NOT_ASKED(inference::v1::ListLoadedModelsResponse, ListLoadedModels,
                      inference::v1::ListLoadedModelsRequest)

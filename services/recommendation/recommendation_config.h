@@ -75,7 +75,7 @@ struct RecommendationConfig {
         });
     fields
         .Add("max_impressions", &RecommendationConfig::max_impressions,
-             "a product that was seen so often without a click is left out; 0: never")
+             "a product that was seen so often without a click gives way to others; 0: never")
         .Range(0, 1'000);
     fields
         .Add("max_category_share", &RecommendationConfig::max_category_share,

@@ -126,6 +126,15 @@ Task<StatusOr<v1::RecommendResponse>> RecommendationService::Compose(CallContext
   }
   co_await AddPopular(context, ask, answer);
   co_await ChooseItems(context, ask, answer);
+  if (answer.items.size() < ask.limit && !answer.seen_too_often.empty() && !answer.gone) {
+    answer.shows_seen = true;
+    answer.items.clear();
+    answer.popular.clear();
+    co_await ReadHistory(context, ask, answer);
+    co_await Rank(context, ask, answer);
+    co_await AddPopular(context, ask, answer);
+    co_await ChooseItems(context, ask, answer);
+  }
   if (answer.gone) {
     co_return NotFound("product '{}' is not in the catalogue", ask.seeds.front());
   }

@@ -143,6 +143,7 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
     learning::Interaction pair{first.user, first.item, 0, 0};
     float count = 0;
     double aged = 0;
+    double lately = 0;
     int64_t last_goal = -1;
     int64_t first_goal = -1;
     for (; i < data.events.size() && data.events[i].user == first.user &&
@@ -155,6 +156,7 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
       if (IsGoal(event, goal) && event.time != last_goal) {
         ++count;
         aged += learning::Decay(kRepeatHalfLife, event.time, until);
+        lately += learning::Decay(learning::kLatelyHalfLife, event.time, until);
         last_goal = event.time;
         if (first_goal < 0) first_goal = event.time;
       }
@@ -166,7 +168,8 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
     const auto days = [&](int64_t time) {
       return static_cast<float>(static_cast<double>(until - time) / learning::kDay);
     };
-    part.facts.push_back(count > 0 ? learning::PairFacts{count, days(first_goal), days(last_goal)}
+    part.facts.push_back(count > 0 ? learning::PairFacts{count, days(first_goal), days(last_goal),
+                                                         static_cast<float>(lately)}
                                    : learning::PairFacts());
     if (count > 0) goals.push_back({pair.user, pair.item, count, pair.time});
   }

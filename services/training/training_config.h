@@ -33,6 +33,7 @@ struct TrainingConfig {
   static constexpr char kDoc[] = "how models are trained, measured and kept";
 
   int threads = 1;
+  bool low_priority = true;
   config::Bytes memory = config::Bytes::GiB(4);
   Duration time_limit = std::chrono::minutes(30);
   double holdout = 0.1;
@@ -49,6 +50,11 @@ struct TrainingConfig {
     fields
         .Add("threads", &TrainingConfig::threads, "threads of a training, beside those that serve")
         .Range(1, 256);
+    fields
+        .Add("low_priority", &TrainingConfig::low_priority,
+             "a training takes only what nobody else wants of the processor; a command that does "
+             "nothing else, such as starling train, takes more")
+        .NeedsRestart();
     fields
         .Add("memory", &TrainingConfig::memory,
              "memory that a training may take; what would need more is refused")

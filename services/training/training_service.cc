@@ -74,7 +74,7 @@ void TrainingService::Stop() {
 }
 
 void TrainingService::Work() {
-  YieldToOthers();
+  if (config_.Get()->low_priority) YieldToOthers();
   std::unique_lock lock(mutex_);
   Duration pause{};
   while (!stopping_) {

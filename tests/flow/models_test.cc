@@ -102,7 +102,7 @@ class Models : public testing::Test {
     return count;
   }
 
-  RunningProcess process_{{{"training.holdout", "0.2"}}};
+  RunningProcess process_{{{"training.holdout", "0.2"}, {"training.low_priority", "false"}}};
 };
 
 TEST_F(Models, WhatUsersDidIsTrainedPromotedServedAndBetterThanPopularity) {
