@@ -112,7 +112,8 @@ void GatewayLimits::Verdict::Announce(http::Headers& headers) const {
   headers.Set("RateLimit", {now, written.size});
 }
 
-GatewayLimits::GatewayLimits(Options options, telemetry::Metrics& metrics, const Clock& clock)
+GatewayLimits::GatewayLimits(const Options& options, telemetry::Metrics& metrics,
+                             const Clock& clock)
     : clock_(clock),
       seed_(RandomSeed()),
 #define STARLING_REFUSED(kind)                                                                  \

@@ -69,7 +69,8 @@ class GatewayLimits {
     std::string_view whose_;
   };
 
-  GatewayLimits(Options options, telemetry::Metrics& metrics, const Clock& clock = SystemClock());
+  GatewayLimits(const Options& options, telemetry::Metrics& metrics,
+                const Clock& clock = SystemClock());
 
   // Takes a request from the caller's bucket, and when its credential was not good
   // (UNAUTHENTICATED) a failure from its address'. One verdict: of the policy that refused, or of

@@ -11,7 +11,6 @@ using security::Identity;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::HasSubstr;
-using testing::Not;
 
 class GatewayLimitsTest : public testing::Test {
  protected:
@@ -22,7 +21,7 @@ class GatewayLimitsTest : public testing::Test {
     limits_.emplace(GatewayLimits::Options{requests, failures, std::move(proxies)}, metrics_,
                     clock_);
   }
-  static http::Request From(std::string address, std::string forwarded = "") {
+  static http::Request From(std::string address, const std::string& forwarded = "") {
     http::Request request;
     request.remote_address = std::move(address);
     if (!forwarded.empty()) request.headers.Set("X-Forwarded-For", forwarded);

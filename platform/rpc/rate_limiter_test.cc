@@ -141,6 +141,7 @@ TEST(RateLimiterConcurrency, ManyThreadsGetNoMoreThanBurstAndRateTimesTime) {
   std::atomic<int64_t> admitted[2] = {0, 0};
   std::atomic<bool> stop{false};
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] {
       while (!stop) {
@@ -168,6 +169,7 @@ TEST(RateLimiterConcurrency, AFloodFromManyThreadsKeepsTheBoundOfTheTable) {
   RateLimiter limiter({.per_second = 1, .burst = 1000}, 16, clock);
   std::atomic<int64_t> admitted{0};
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (uint64_t i = 0; i < 4; ++i) {
     threads.emplace_back([&, i] {
       for (uint64_t n = 0; n < 50'000; ++n) {

@@ -61,7 +61,7 @@ class RateLimit : public testing::Test {
   }
   // Retry-After, which is at most `most` and, as no test takes a minute, hardly less.
   static std::string WaitOf(const http::ClientResponse& refused, int most) {
-    const std::string wait = Text(refused.headers.Find("retry-after"));
+    std::string wait = Text(refused.headers.Find("retry-after"));
     EXPECT_LE(std::atoi(wait.c_str()), most);
     EXPECT_GE(std::atoi(wait.c_str()), most - 60);
     return wait;
@@ -177,6 +177,7 @@ TEST_F(RateLimit, ManyTriesAtOnceAreNoMoreThanOneAfterTheOther) {
        {"gateway.failed_credentials.burst", "3"}});
   AddAda();
   std::vector<std::future<int>> tries;
+  tries.reserve(12);
   for (int i = 0; i < 12; ++i)
     tries.push_back(std::async(std::launch::async, [&] { return SignIn("a wrong horse").status; }));
   int wrong = 0, refused = 0;
