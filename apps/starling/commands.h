@@ -60,6 +60,16 @@ struct EvaluateOptions {
   bool json = false;
 };
 int Evaluate(const CommonOptions& common, const EvaluateOptions& options);
+struct EvaluateFilesOptions {
+  std::string train, valid, test;  // adjacency: a user a line, "user item item ..."
+  size_t k = 20;
+  std::vector<std::string> models;  // none, or auto: all
+  int threads = 0;                  // 0: as many as the machine has
+  int memory_mib = 4'096;           // of one fit
+  double minutes = 30;              // to choose in
+  bool json = false;
+};
+int EvaluateFiles(const EvaluateFilesOptions& options);
 int ModelsList(const CommonOptions& common, const ServerOptions& server);
 int ModelsPromote(const CommonOptions& common, const ServerOptions& server,
                   const std::string& version);

@@ -42,6 +42,7 @@ int main(int argc, char** argv) {
   starling::ServerOptions server;
   starling::TrainOptions training;
   starling::EvaluateOptions evaluation;
+  starling::EvaluateFilesOptions evaluation_files;
   starling::ImportOptions import_options;
   std::vector<std::string> names;
   std::string name, id;
@@ -149,7 +150,59 @@ int main(int argc, char** argv) {
       "Only these: popularity, item_knn, ease, als, repeat, blend, two_stage, auto");
   evaluate->add_flag("--json", evaluation.json, "Print JSON instead of a table");
   AddCommon(*evaluate, common);
-  evaluate->callback([&] { exit_code = starling::Evaluate(common, evaluation); });
+  // Of files that are divided already, instead of what is imported.
+  std::string format;
+  CLI::Option* files =
+      evaluate->add_option("--format", format,
+                           "adjacency: measure on --train, --valid and --test instead, files of "
+                           "lines 'user item item ...' (also .gz and .zst)");
+  files->check(CLI::IsMember({"adjacency"}))->group("Files");
+  evaluate->add_option("--train", evaluation_files.train, "What models are fitted to")
+      ->needs(files)
+      ->group("Files");
+  evaluate
+      ->add_option("--valid", evaluation_files.valid,
+                   "What they are chosen by; a tenth of --train when absent")
+      ->needs(files)
+      ->group("Files");
+  evaluate
+      ->add_option("--test", evaluation_files.test,
+                   "What they are measured on, fitted to the other two; --valid when absent")
+      ->needs(files)
+      ->group("Files");
+  evaluate->add_option("--k", evaluation_files.k, "How many places are ranked")
+      ->check(CLI::Range(1, 1'000))
+      ->capture_default_str()
+      ->needs(files)
+      ->group("Files");
+  evaluate
+      ->add_option("--model", evaluation_files.models,
+                   "auto (all, also when absent), popularity, item_knn, ease, als, blend")
+      ->needs(files)
+      ->group("Files");
+  evaluate->add_option("--threads", evaluation_files.threads, "As many as the machine has when 0")
+      ->check(CLI::Range(0, 1'024))
+      ->needs(files)
+      ->group("Files");
+  evaluate->add_option("--memory", evaluation_files.memory_mib, "MiB that one fit may take")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->needs(files)
+      ->group("Files");
+  evaluate->add_option("--minutes", evaluation_files.minutes, "How long settings are tried")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str()
+      ->needs(files)
+      ->group("Files");
+  evaluate->callback([&] {
+    if (format.empty()) {
+      exit_code = starling::Evaluate(common, evaluation);
+      return;
+    }
+    if (evaluation_files.train.empty()) throw CLI::RequiredError("--train");
+    evaluation_files.json = evaluation.json;
+    exit_code = starling::EvaluateFiles(evaluation_files);
+  });
 
   CLI::App* models = app.add_subcommand("models", "Trained versions: list, promote");
   models->require_subcommand(1);

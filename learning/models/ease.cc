@@ -33,7 +33,26 @@ std::vector<uint32_t> ModelledItems(const Interactions& data, size_t max_items) 
   return items;
 }
 
-// X'X + regularisation I, its lower triangle, over the modelled items.
+// W of each user.
+std::vector<float> UserWeights(const Interactions& rows, double exponent) {
+  std::vector<float> weights(rows.users(), 1.0F);
+  if (exponent == 0) return weights;
+  double sum = 0;
+  size_t users = 0;
+  for (size_t user = 0; user < rows.users(); ++user) {
+    double of_user = 0;
+    for (const float weight : rows.row(user).weights) of_user += weight;
+    if (!(of_user > 0)) continue;
+    weights[user] = static_cast<float>(std::pow(of_user, -exponent));
+    sum += std::pow(of_user, exponent / 2);
+    ++users;
+  }
+  const double mean = users > 0 ? sum / static_cast<double>(users) : 1;
+  for (float& weight : weights) weight *= static_cast<float>(mean * mean);
+  return weights;
+}
+
+// X'WX + L, its lower triangle, over the modelled items.
 std::vector<float> RegularisedGram(const Interactions& rows, std::span<const uint32_t> modelled,
                                    const EaseOptions& options) {
   const size_t size = modelled.size();
@@ -42,6 +61,7 @@ std::vector<float> RegularisedGram(const Interactions& rows, std::span<const uin
     position[modelled[i]] = static_cast<uint32_t>(i);
   }
   const Interactions columns = rows.Transposed();
+  const std::vector<float> user_weights = UserWeights(rows, options.user_exponent);
   std::vector<float> gram(size * size, 0.0F);
   // One row of the result at a time: it stays in cache, and no two threads write the same.
   ParallelFor(size, options.threads, 8, [&](size_t begin, size_t end) {
@@ -50,14 +70,16 @@ std::vector<float> RegularisedGram(const Interactions& rows, std::span<const uin
       const Interactions::Row users = columns.row(modelled[i]);
       for (size_t u = 0; u < users.size(); ++u) {
         const Interactions::Row row = rows.row(users.items[u]);
+        const float weight = users.weights[u] * user_weights[users.items[u]];
         for (size_t k = 0; k < row.size() && row.items[k] <= modelled[i]; ++k) {
           const uint32_t j = position[row.items[k]];
           if (j != kNotModelled) {
-            sums[j] += users.weights[u] * row.weights[k];
+            sums[j] += weight * row.weights[k];
           }
         }
       }
-      sums[i] += static_cast<float>(options.regularisation);
+      sums[i] += static_cast<float>(options.regularisation +
+                                    options.dropout / (1 - options.dropout) * sums[i]);
     }
   });
   return gram;
@@ -94,6 +116,10 @@ StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& o
   STARLING_RETURN_IF_ERROR(CheckWeighting(options.weighting));
   STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
   STARLING_RETURN_IF_ERROR(CheckPositive("regularisation", options.regularisation));
+  if (!(options.user_exponent >= 0) || !(options.user_exponent <= 1))
+    return InvalidField("user_exponent", "{} is outside 0 to 1", options.user_exponent);
+  if (!(options.dropout >= 0) || !(options.dropout < 1))
+    return InvalidField("dropout", "{} is no probability below 1", options.dropout);
   STARLING_RETURN_IF_ERROR(CheckAtLeast("max_items", static_cast<double>(options.max_items), 1));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("neighbours", options.neighbours, 0));
   const std::vector<uint32_t> modelled = ModelledItems(data, options.max_items);

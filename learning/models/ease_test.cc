@@ -109,6 +109,53 @@ TEST(Ease, TakesAnEventGivenTwiceAsOneOfDoubleWeight) {
   }
 }
 
+TEST(Ease, TheUserExponentWeighsWhoHasMuchLess) {
+  const Interactions data = MakeInteractions(TestEvents(60, 24, 1), 60, 24).value();
+  EaseOptions options = kOptions;
+  options.user_exponent = 0.5;
+  const ItemToItemModel model = FitEase(data, options).value();
+  Eigen::MatrixXd x = Eigen::MatrixXd::Zero(60, 24);
+  double mean = 0;
+  for (uint32_t user = 0; user < 60; ++user) {
+    for (size_t i = 0; i < data.row(user).size(); ++i)
+      x(user, data.row(user).items[i]) = data.row(user).weights[i];
+    mean += std::pow(x.row(user).sum(), 0.25) / 60;
+    x.row(user) /= std::pow(x.row(user).sum(), 0.25);
+  }
+  Eigen::MatrixXd gram = mean * mean * x.transpose() * x;
+  for (Eigen::Index i = 0; i < 24; ++i) gram(i, i) += options.regularisation;
+  const Eigen::MatrixXd p = gram.inverse();
+  for (uint32_t from = 0; from < 24; ++from) {
+    for (uint32_t to = 0; to < 24; ++to) {
+      if (from != to) EXPECT_NEAR(model.Weight(from, to), -p(from, to) / p(to, to), 1e-5);
+    }
+  }
+  options.user_exponent = 2;
+  EXPECT_EQ(FieldViolations(FitEase(data, options).status())[0].field, "user_exponent");
+}
+
+TEST(Ease, DropoutRegularisesPopularItemsMore) {
+  const Interactions data = MakeInteractions(TestEvents(60, 24, 1), 60, 24).value();
+  EaseOptions options = kOptions;
+  options.dropout = 0.25;
+  const ItemToItemModel model = FitEase(data, options).value();
+  Eigen::MatrixXd x = Eigen::MatrixXd::Zero(60, 24);
+  for (uint32_t user = 0; user < 60; ++user)
+    for (size_t i = 0; i < data.row(user).size(); ++i)
+      x(user, data.row(user).items[i]) = data.row(user).weights[i];
+  Eigen::MatrixXd gram = x.transpose() * x;
+  const Eigen::VectorXd diagonal = gram.diagonal();
+  for (Eigen::Index i = 0; i < 24; ++i) gram(i, i) += options.regularisation + diagonal(i) / 3;
+  const Eigen::MatrixXd p = gram.inverse();
+  for (uint32_t from = 0; from < 24; ++from) {
+    for (uint32_t to = 0; to < 24; ++to) {
+      if (from != to) EXPECT_NEAR(model.Weight(from, to), -p(from, to) / p(to, to), 1e-5);
+    }
+  }
+  options.dropout = 1;
+  EXPECT_EQ(FieldViolations(FitEase(data, options).status())[0].field, "dropout");
+}
+
 TEST(Ease, KeepsTheLargestWeightsIntoEachItem) {
   const Interactions data = MakeInteractions(TestEvents(60, 24, 1), 60, 24).value();
   EaseOptions options = kOptions;

@@ -67,6 +67,7 @@ std::map<std::string, std::string> Recipe::ToParameters() const {
   if (main == Main::kItemKnn) parameters["shrinkage"] = Text(shrinkage);
   if (main == Main::kEase || main == Main::kAls)
     parameters["regularisation"] = Text(regularisation);
+  if (main == Main::kEase) parameters["user_exponent"] = Text(user_exponent);
   if (main == Main::kAls) {
     parameters["unobserved_weight"] = Text(unobserved_weight);
     parameters["factors"] = Text(factors);
@@ -90,6 +91,8 @@ std::optional<Recipe> Recipe::FromParameters(const std::map<std::string, std::st
   } else if (recipe.main != Main::kNone) {
     good = good && Number(parameters, "regularisation", recipe.regularisation);
   }
+  if (recipe.main == Main::kEase)
+    good = good && Number(parameters, "user_exponent", recipe.user_exponent);
   if (recipe.main == Main::kAls) {
     double factors = 0;
     good = good && Number(parameters, "unobserved_weight", recipe.unobserved_weight) &&
@@ -120,6 +123,9 @@ std::vector<Recipe> Candidates(Algorithm algorithm, size_t products) {
     recipes.push_back({.main = Main::kEase, .regularisation = 300});
     recipes.push_back({.main = Main::kEase, .half_life_days = 180, .regularisation = 150});
     recipes.push_back({.main = Main::kEase, .half_life_days = 60, .regularisation = 100});
+    recipes.push_back({.main = Main::kEase, .regularisation = 150, .user_exponent = 0.5});
+    recipes.push_back(
+        {.main = Main::kEase, .half_life_days = 60, .regularisation = 50, .user_exponent = 0.5});
   }
   if (algorithm == Algorithm::kAls || (mixed && products <= kMostProductsForFactors)) {
     recipes.push_back({.main = Main::kAls, .regularisation = 0.003});
@@ -152,6 +158,7 @@ StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const Traini
                                 learning::FitEase(aged,
                                                   {.weighting = kAsGiven,
                                                    .regularisation = recipe.regularisation,
+                                                   .user_exponent = recipe.user_exponent,
                                                    .threads = config.threads,
                                                    .memory_limit = memory},
                                                   progress));

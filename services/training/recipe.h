@@ -28,6 +28,7 @@ struct Recipe {
   double popularity_half_life_days = 0;  // 0: never ages
   double shrinkage = 10;                 // item_knn
   double regularisation = 200;           // ease, als
+  double user_exponent = 0;              // ease
   double unobserved_weight = 0.1;        // als
   int factors = 64;                      // als
   double popularity_weight = 0;
