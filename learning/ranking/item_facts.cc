@@ -92,6 +92,7 @@ std::vector<float> FactsOfItems(std::span<const GoalEvent> events, size_t items,
     of_item[kComeBack] = buyers > 0 ? came_back[item] / buyers : 0;
     for (size_t w = 0; w < kWindows.size(); ++w)
       of_item[kWindows[w].fact] *= static_cast<float>(1'000 / std::max(active[w], 1.0));
+    of_item[kLogBuyers28] = std::log1p(of_item[kBuyers28]);
     // Half a buyer on both sides, so that nothing is divided by nothing.
     const auto trend = [](float now, float before, double active_now, double active_before) {
       return static_cast<float>(std::log((now + 500 / std::max(active_now, 1.0)) /

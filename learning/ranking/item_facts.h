@@ -31,6 +31,7 @@ enum ItemFact : size_t {
   kDaysIdle,       // since the last purchase
   kTimesPerBuyer,  // purchases of one buyer, mean
   kComeBack,       // share of its buyers that bought it more than once
+  kLogBuyers28,    // log(1 + kBuyers28)
   kPrice,          // log(1 + price); 0: not known
   kPlaceInGroup,   // by kBuyers84 among those of its narrowest category, from 0
   kItemFacts

@@ -19,7 +19,7 @@ constexpr size_t kPoolPopular = 40;
 constexpr size_t kPoolGroups = 8;
 constexpr size_t kPoolOfGroup = 10;
 // What speaks for an item comes by descending weight; the rest says little.
-constexpr size_t kSpeakersRead = 48;
+constexpr size_t kSpeakersRead = 16;
 constexpr float kLately = 28;  // days
 // A user is not older than this when asked: the numbers of a training are all of its end.
 constexpr double kLongestAbsence = 28;  // days
@@ -149,7 +149,7 @@ void Recommender::DescribePool(const RankQuery& query, size_t spoken, RankScratc
     if (!(known.goals > 0)) continue;
     ++items;
     times += known.facts.times;
-    popularity += std::log1p(lately(known.item));
+    popularity += lately(known.item);
     idle = std::min(idle, age(known.facts.last_days));
     items28 += age(known.facts.last_days) < kLately ? 1.0F : 0.0F;
     new28 += age(known.facts.first_days) < kLately ? 1.0F : 0.0F;
@@ -215,7 +215,7 @@ void Recommender::DescribePool(const RankQuery& query, size_t spoken, RankScratc
     set(kUserNew28, new28);
     set(kUserAged, aged);
     set(kUserPopularity, popularity);
-    set(kPopularityToUser, std::log1p(lately(item)) - popularity);
+    set(kPopularityToUser, lately(item) - popularity);
     const float* of_item = item_facts_.data() + item * kItemFactStride;
     for (size_t kind = 0; kind < ItemAttributes::kKinds; ++kind) {
       const uint32_t group =
