@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures Starling beside peers and limits of the same machine, in one run: ./dev bench [calls|http|events|json|recommend ...]
+"""Measures Starling beside peers and limits of the same machine, in one run: ./dev bench [calls|http|events|json|learning|recommend ...]
 
 Absolute figures drift from machine to machine; the ratios are what counts. Results are also written to
 build/bench/NAME.txt.
@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.request
 
+from learning import learning
 from recommend import recommend
 
 BUILD = pathlib.Path("build/release")
@@ -92,7 +93,7 @@ def binary(name: str, *arguments: str):
 
 
 BENCHES = {"calls": binary("bench_calls"), "http": http, "events": binary("bench_event_log", "build"),
-           "json": binary("bench_json", "--benchmark_min_time=0.3"), "recommend": recommend}
+           "json": binary("bench_json", "--benchmark_min_time=0.3"), "learning": learning, "recommend": recommend}
 
 
 def main() -> int:
