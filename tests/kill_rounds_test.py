@@ -193,10 +193,12 @@ def main() -> int:
         third = max(1, ROUNDS // 3)
         for number in range(third):  # one goes on where the last was killed, the next looks at all again
             again = ["--again"] if number % 2 else []
-            counted["import"] += killed([*bring_in(data), *again], draw.uniform(0.05, import_takes / (1 if number % 2 else third)))
+            counted["import"] += killed([*bring_in(data), *again], draw.uniform(0.05, import_takes / (1.5 if number % 2 else third)))
         finish(bring_in(data))
-        for _ in range(third):
-            counted["train"] += killed(train(data), draw.uniform(0.05, train_takes))
+        for _ in range(20 * third):  # a short one may end before it is killed
+            if counted["train"] == third:
+                break
+            counted["train"] += killed(train(data), draw.uniform(0.02, 0.8 * train_takes))
         finish(train(data))
         with stopped_at_the_end(Server(data)) as server:
             expect(trained_on(server) == reference.interactions, f"a training finds the {reference.interactions} events, each once")
