@@ -46,7 +46,8 @@ double Decay(double half_life, int64_t time, int64_t now) {
 }
 
 StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
-                                        std::shared_ptr<const void> owner, Checksums checksums) {
+                                        const std::shared_ptr<const void>& owner,
+                                        Checksums checksums) {
   STARLING_ASSIGN_OR_RETURN(const Artifact artifact, Artifact::Open(bytes, owner, checksums));
   if (artifact.kind() != kRecommenderKind) {
     return DataLoss("the model is of kind '{}' and not a recommender", artifact.kind());

@@ -177,7 +177,7 @@ class Recommender {
  public:
   // Every index is checked. DATA_LOSS says what is wrong with the bytes.
   static StatusOr<Recommender> Open(std::span<const std::byte> bytes,
-                                    std::shared_ptr<const void> owner,
+                                    const std::shared_ptr<const void>& owner,
                                     Checksums checksums = Checksums::kVerify);
 
   // Of a known user without signals the ranking is the same at any time, and what is excluded is

@@ -299,6 +299,7 @@ class Selector {
     std::sort(blended_.begin(), blended_.end(),
               [&](size_t a, size_t b) { return found_[a].ndcg > found_[b].ndcg; });
     std::vector<std::shared_ptr<const Model>> models;
+    models.reserve(blended_.size());
     for (const size_t f : blended_) models.push_back(found_[f].model);
     const std::vector<Weights> blends = BlendsOf(models.size());
     const std::vector<RankingEvaluation> measured =
@@ -343,6 +344,7 @@ class Selector {
     }
     if (!blended_.empty()) {
       std::vector<std::shared_ptr<const Model>> models;
+      models.reserve(blended_.size());
       for (size_t m = 0; m < blended_.size(); ++m) {
         models.push_back(last[blended_[m]]);
         blend.settings += fmt::format("{}{} {:g}", m > 0 ? " + " : "",

@@ -105,14 +105,16 @@ Task<void> RecommendationService::Rank(CallContext& context, const Ask& ask, Ans
     return rpc::StartCall(here, inference_, &inference::v1::Inference::Recommend, context,
                           std::move(question), ask.config->inference_timeout);
   };
-  const bool in_experiment = ask.in_experiment();
-  if (in_experiment) request.set_version(ask.config->experiment.version);
-  auto call = in_experiment ? start(request) : start(std::move(request));
+  std::optional<inference::v1::RecommendRequest> as_everybody;
+  if (ask.in_experiment()) {
+    as_everybody = request;
+    request.set_version(ask.config->experiment.version);
+  }
+  auto call = start(std::move(request));
   co_await call->Wait();
-  if (in_experiment && !call->answer().ok()) {  // as everybody else, then
+  if (as_everybody.has_value() && !call->answer().ok()) {
     Degrade(answer.degraded, "experiment");
-    request.clear_version();
-    call = start(std::move(request));
+    call = start(*std::move(as_everybody));
     co_await call->Wait();
   }
   // Only the home page has a last good answer: what goes with a product is asked anew.

@@ -9,6 +9,9 @@
 namespace starling::training {
 namespace {
 
+// Of an event in the two parts that are made of the events.
+constexpr uint64_t kBytesOfParts = 112;
+
 using learning::EventKind;
 using learning::Goal;
 
@@ -82,7 +85,7 @@ Status DatasetBuilder::Add(const features::v1::UserInteractions& user) {
                               static_cast<uint64_t>(event.kind));
   }
   // Events, and the two parts that are made of them.
-  if (const uint64_t need = bytes_ + events_.size() * (sizeof(Event) + 2 * 40);
+  if (const uint64_t need = bytes_ + events_.size() * (sizeof(Event) + kBytesOfParts);
       need > memory_limit_) {
     return ResourceExhausted(
         "{} interactions take more than the {} MB that training.memory allows; raise it, or keep "
