@@ -11,7 +11,7 @@ namespace {
 
 using learning::kRankFeatures;
 
-constexpr size_t kMostUsers = 10'000;
+constexpr size_t kMostUsers = 3'000;  // of one window
 constexpr double kKept = 0.2;
 constexpr size_t kFewestPositives = 300;
 
@@ -82,6 +82,12 @@ bool RankerExamples::Suffice() const {
 
 StatusOr<learning::BoostedTrees> RankerExamples::Fit(const TrainingConfig& config,
                                                      const learning::Progress& progress) const {
+  // Twice, since the trees want them column by column.
+  const uint64_t need = 2 * rows_.size() * sizeof(float);
+  if (need > config.memory.count()) {
+    return ResourceExhausted("{} examples for the trees take {} MB; raise training.memory",
+                             targets_.size(), need >> 20);
+  }
   std::vector<float> columns(rows_.size());
   for (size_t row = 0; row < targets_.size(); ++row) {
     for (size_t f = 0; f < kRankFeatures; ++f)

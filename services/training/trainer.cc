@@ -171,9 +171,16 @@ StatusOr<RankerExamples> Trainer::ExamplesBeforeCut(const Recipe& recipe, double
 StatusOr<learning::BoostedTrees> Trainer::FitTrees(const RankerExamples& examples,
                                                    const std::string& stage, double from,
                                                    double to) {
-  return examples.Fit(config_, [&](double done) {
-    return TimeLeft(1) && watch_(from + done * (to - from), stage);
+  bool late = false;
+  auto trees = examples.Fit(config_, [&](double done) {
+    late = !TimeLeft(1);
+    return !late && watch_(from + done * (to - from), stage);
   });
+  if (late) {
+    return DeadlineExceeded("{} went beyond training.time_limit, {}; raise it", stage,
+                            FormatDuration(config_.time_limit));
+  }
+  return trees;
 }
 
 StatusOr<learning::BoostedTrees> Trainer::FitLastTrees(const Recipe& recipe, const MainModel& older,
@@ -187,10 +194,17 @@ StatusOr<learning::BoostedTrees> Trainer::FitLastTrees(const Recipe& recipe, con
   return FitTrees(examples, "fitting trees", kCompared, 0.8);
 }
 
+// What finds neither time nor memory is left out, unless it was asked for by name.
 Status Trainer::AddSecondStage(Algorithm algorithm, Measured& best) {
   const bool must = algorithm == Algorithm::kTwoStage;
-  if (!must && algorithm != Algorithm::kAuto) return OkStatus();
-  if (!TimeLeft(0.5)) return OkStatus();
+  if (!must && (algorithm != Algorithm::kAuto || !TimeLeft(0.5))) return OkStatus();
+  const Status added = TrySecondStage(must, best);
+  const bool too_large = added.code() == StatusCode::kResourceExhausted ||
+                         added.code() == StatusCode::kDeadlineExceeded;
+  return too_large && !must ? OkStatus() : added;
+}
+
+Status Trainer::TrySecondStage(bool must, Measured& best) {
   Recipe recipe = best.recipe;
   recipe.ranked = true;
   const double middle = (kBlended + kRanked) / 2;

@@ -72,6 +72,7 @@ class Trainer {
   StatusOr<Measured> Choose(Algorithm algorithm);
   Status Blend(Algorithm algorithm, Measured& best);
   Status AddSecondStage(Algorithm algorithm, Measured& best);
+  Status TrySecondStage(bool must, Measured& best);
   // What the trees of a ranked recipe learn from in the windows before the cut.
   StatusOr<RankerExamples> ExamplesBeforeCut(const Recipe& recipe, double from, double to);
   StatusOr<learning::BoostedTrees> FitTrees(const RankerExamples& examples,

@@ -15,7 +15,9 @@ namespace {
 constexpr char kModel[] = "recommender";
 constexpr size_t kChunk = 1 << 20;
 constexpr Duration kLook = std::chrono::seconds(10);  // how often the schedule is looked at
-constexpr Duration kSoon = std::chrono::seconds(1);   // while it cannot be
+// What failed by schedule is not tried again and again: a person may have to mend something first.
+constexpr Duration kAfterFailure = std::chrono::hours(1);
+constexpr Duration kSoon = std::chrono::seconds(1);  // while it cannot be
 
 Status CheckModel(std::string_view model) {
   if (model == kModel) return OkStatus();
@@ -117,7 +119,10 @@ void TrainingService::Run(const Ordered& order) {
   const StatusOr<v1::ModelVersion> made = RunJob(job, [&](double done, const std::string& stage) {
     return operations_.Update(order.operation_id, done, stage);
   });
-  if (!made.ok()) log::Warning("training", "no version came of it").With(made.status());
+  if (!made.ok()) {
+    log::Warning("training", "no version came of it").With(made.status());
+    not_before_ = environment_.clock().MonotonicNow() + kAfterFailure;
+  }
   operations_.Finish(order.operation_id, made);
 }
 
@@ -125,6 +130,7 @@ bool TrainingService::TrainWhenDue() {
   const auto config = config_.Get();
   if (features_ == nullptr || (config->every == Duration(0) && config->after_events == 0))
     return true;
+  if (environment_.clock().MonotonicNow() < not_before_) return true;
   const auto versions = registry_->Versions(kModel);
   if (!versions.ok()) return true;
   std::optional<v1::ModelVersion> newest;

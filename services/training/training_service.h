@@ -63,7 +63,7 @@ class TrainingService final : public v1::Training, public host::HostedService {
   StatusOr<v1::Operation> Order(Ordered order);
   void Work();
   void Run(const Ordered& order);
-  // False when it could not be told, for now.
+  // False while features still loads what the schedule goes by.
   bool TrainWhenDue();
 
   host::Environment& environment_;
@@ -79,6 +79,7 @@ class TrainingService final : public v1::Training, public host::HostedService {
   std::condition_variable changed_;
   std::optional<Ordered> ordered_;
   bool stopping_ = false;
+  Instant not_before_{};  // of a training by schedule; on the training thread
   std::thread thread_;
 };
 

@@ -158,7 +158,8 @@ TEST_F(TrainingServiceTest, TrainsByItselfWhenEnoughHasHappened) {
   Close();
   ASSERT_TRUE(environment_.Configure<TrainingConfig>({{"training.after_events", "500"}}).ok());
   Open();
-  while (Serving().empty()) std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  for (int i = 0; i < 6'000 && Serving().empty(); ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_EQ(Serving(), "1");
 }
 
