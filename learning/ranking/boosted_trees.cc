@@ -341,6 +341,10 @@ StatusOr<BoostedTrees> BoostedTrees::Open(const Artifact& artifact) {
   STARLING_ASSIGN_OR_RETURN(
       opened.leaves_,
       artifact.Get<float>("trees.leaves", (opened.asked_.size() / opened.depth_) << opened.depth_));
+  if (!std::all_of(opened.leaves_.begin(), opened.leaves_.end(),
+                   [](float leaf) { return std::isfinite(leaf); })) {
+    return DataLoss("section 'trees.leaves' has a value that is no number");
+  }
   return opened;
 }
 

@@ -151,6 +151,21 @@ TEST(BoostedTrees, SurviveTheirArtifact) {
   EXPECT_THAT(std::string(refused.status().message()), HasSubstr("beyond the 2 there are"));
 }
 
+TEST(BoostedTrees, LeavesThatAreNoNumbersAreRefused) {
+  ArtifactWriter writer("test");
+  const std::vector<double> shape = {1, 1, 0};
+  const std::vector<uint32_t> asked = {0};
+  const std::vector<float> borders = {0};
+  const std::vector<float> leaves = {1, std::nanf("")};
+  writer.Add<double>("trees.shape", shape);
+  writer.Add<uint32_t>("trees.features", asked, 1, 1);
+  writer.Add<float>("trees.borders", borders, 1, 1);
+  writer.Add<float>("trees.leaves", leaves, 1, 2);
+  const std::string bytes = std::move(writer).Finish();
+  const auto opened = BoostedTrees::Open(*Artifact::Open(std::as_bytes(std::span(bytes)), nullptr));
+  EXPECT_EQ(opened.status().code(), StatusCode::kDataLoss);
+}
+
 TEST(BoostedTrees, OneAnswerOnlyAndFeaturesThatSayNothingAreNoTrouble) {
   const std::vector<float> column(100, 7);
   const std::vector<uint8_t> never(100, 0);

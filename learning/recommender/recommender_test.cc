@@ -200,6 +200,18 @@ TEST_F(RecommenderTest, TheSecondStageKeepsWhatTheFirstPromises) {
   for (size_t i = 0; i < now.size(); ++i) EXPECT_EQ(now[i].score, then[i].score);
 }
 
+TEST_F(RecommenderTest, OnePurchaseIsNoHabit) {
+  Make(With::kTwoStages);
+  const auto source_of = [&](const std::string& user, const std::string& name) {
+    const std::string_view candidates[] = {name};
+    const auto ranked = Rank({.user = user, .candidates = candidates, .allow_repeats = true});
+    EXPECT_EQ(ranked.size(), 1u);
+    return ranked[0].source;
+  };
+  EXPECT_EQ(source_of("cat", "tea"), Source::kRepeat) << "bought three times";
+  EXPECT_NE(source_of("ada", "bread"), Source::kRepeat) << "bought once";
+}
+
 TEST_F(RecommenderTest, TheSecondStageIsToldWhatTheUserDid) {
   Make(With::kTwoStages);
   const RankSignal news[] = {{"tea", EventKind::kPurchase, 0, kUntil + 2 * kDaySeconds}};

@@ -135,7 +135,7 @@ void Recommender::DescribePool(const RankQuery& query, size_t spoken, RankScratc
       std::clamp(static_cast<double>(now - settings_.until) / kDay, 0.0, kLongestAbsence));
   const auto age = [&](float days) { return std::max(0.0F, days + since); };
   const auto lately = [&](uint32_t item) {
-    return item_facts_[item * kItemFactStride + kBuyers28];
+    return item_facts_[item * kItemFactStride + kLogBuyers28];
   };
 
   float items = 0, items28 = 0, new28 = 0, aged = 0, times = 0, popularity = 0;
@@ -241,7 +241,8 @@ void Recommender::TakeBestOfPool(const RankQuery& query, RankScratch& scratch) c
     if ((scratch.flags[item] & kExcluded) != 0) continue;
     const uint32_t at = scratch.position[item];
     RankedItem ranked{.item = item, .score = 1 / (1 + std::exp(-scratch.ordered[c]))};
-    if (at != 0 && scratch.history[at - 1].goals > 0) {
+    // One purchase is no habit, nor is a look.
+    if (at != 0 && scratch.history[at - 1].facts.times > 1 && settings_.goal == Goal::kPurchase) {
       ranked.source = RankedItem::Source::kRepeat;
     } else if (factors_.has_value()) {
       ranked.source = RankedItem::Source::kFactors;
