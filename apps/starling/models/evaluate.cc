@@ -1,9 +1,9 @@
 // starling evaluate: what each model is worth on the newest part of the data.
-#include <csignal>
 #include <cstdio>
 
 #include "apps/starling/commands.h"
 #include "apps/starling/import/progress_bar.h"
+#include "apps/starling/interrupted.h"
 #include "apps/starling/load_config.h"
 #include "apps/starling/services.h"
 #include "apps/starling/version.h"
@@ -21,12 +21,6 @@ using training::Evaluation;
 
 constexpr const char* kColumns[] = {"ndcg@10",     "recall@10",     "coverage",
                                     "all.ndcg@10", "all.recall@10", "all.coverage"};
-
-bool Interrupted() {
-  sigset_t pending;
-  sigpending(&pending);
-  return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
-}
 
 StatusOr<int64_t> ParseDay(const std::string& day) {
   if (day.empty()) return 0;

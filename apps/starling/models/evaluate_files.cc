@@ -2,13 +2,13 @@
 #include <absl/container/flat_hash_map.h>
 
 #include <charconv>
-#include <csignal>
 #include <cstdio>
 #include <fstream>
 #include <thread>
 
 #include "apps/starling/commands.h"
 #include "apps/starling/import/progress_bar.h"
+#include "apps/starling/interrupted.h"
 #include "apps/starling/load_config.h"
 #include "learning/selection/selection.h"
 #include "platform/host/process.h"
@@ -28,12 +28,6 @@ constexpr RankingMetric kMetrics[] = {RankingMetric::kRecall,      RankingMetric
                                       RankingMetric::kPrecision,   RankingMetric::kHitRate,
                                       RankingMetric::kMap,         RankingMetric::kMrr,
                                       RankingMetric::kRecallCapped};
-
-bool Interrupted() {
-  sigset_t pending;
-  sigpending(&pending);
-  return sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1;
-}
 
 // Names as numbers, in the order in which they come.
 struct Names {
