@@ -30,6 +30,12 @@ sigset_t Signals() {
   return signals;
 }
 
+pthread_t waiting_thread;
+
+// A library may have made threads before main, in which no signal is blocked. One that comes to
+// them goes on to the thread that waits. Only what POSIX calls async-signal-safe.
+void SendOn(int signal) { pthread_kill(waiting_thread, signal); }
+
 void ConfigureLog(const LogConfig& config) {
   log::Configure({.level = log::ParseLevel(config.level).value_or(log::Level::kInfo),
                   .format = config.format == "json" ? log::Format::kJson : log::Format::kHuman});
@@ -378,6 +384,8 @@ Status Process::Stop() { return core_->Stop(); }
 void Process::BlockSignals() {
   const sigset_t signals = Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
+  waiting_thread = pthread_self();
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) std::signal(signal, SendOn);
   std::signal(SIGPIPE, SIG_IGN);
   // A file that may not grow (RLIMIT_FSIZE) is an error of that write, as a full disk is.
   std::signal(SIGXFSZ, SIG_IGN);
@@ -391,6 +399,7 @@ void Process::WaitForSignal() {
     if (signal != SIGHUP) {
       log::Info("host", "stopping: {} came", signal == SIGTERM ? "SIGTERM" : "SIGINT");
       // A second signal ends the process at once.
+      for (const int other : {SIGTERM, SIGINT, SIGHUP}) std::signal(other, SIG_DFL);
       pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
       return;
     }

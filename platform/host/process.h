@@ -109,7 +109,8 @@ class Process {
   messaging::EventLog& events();
   Runtime& runtime();
 
-  // Blocks SIGTERM, SIGINT and SIGHUP for the threads to come; call it first in main.
+  // Blocks SIGTERM, SIGINT and SIGHUP for the threads to come, and lets those of before pass them
+  // on to this one; call it first in main.
   static void BlockSignals();
   // Returns on SIGTERM or SIGINT; SIGHUP reads the configuration again.
   void WaitForSignal();

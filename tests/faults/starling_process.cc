@@ -3,11 +3,13 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <fstream>
 
 namespace starling::testing_support {
@@ -91,6 +93,22 @@ void StarlingProcess::Signal(int signal) const { kill(pid_, signal); }
 int StarlingProcess::End(int signal) {
   kill(pid_, signal);
   return ExitCode(std::exchange(pid_, 0));
+}
+
+int StarlingProcess::EndByForeignThread(int signal) {
+  for (const auto& task : std::filesystem::directory_iterator(fmt::format("/proc/{}/task", pid_))) {
+    const pid_t thread = static_cast<pid_t>(std::stol(task.path().filename()));
+    std::ifstream status(task.path() / "status");
+    for (std::string line; std::getline(status, line);) {
+      if (!line.starts_with("SigBlk:")) continue;
+      const uint64_t blocked = std::stoull(line.substr(line.find_last_of("\t ") + 1), nullptr, 16);
+      // The main thread waits for signals, which looks the same.
+      if (thread == pid_ || (blocked & (uint64_t{1} << (signal - 1))) != 0) continue;
+      syscall(SYS_tgkill, pid_, thread, signal);
+      return ExitCode(std::exchange(pid_, 0));
+    }
+  }
+  return End(signal);
 }
 
 std::string StarlingProcess::Word(const std::string& text) const {

@@ -38,6 +38,9 @@ class StarlingProcess {
   void Signal(int signal) const;
   // The exit code, or minus the signal.
   int End(int signal);
+  // The same, the signal sent to a thread that was there before main and blocks none; to the
+  // process where no library made one.
+  int EndByForeignThread(int signal);
 
  private:
   // The rest of the line after `text`; "" when there is none.

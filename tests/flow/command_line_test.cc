@@ -183,6 +183,14 @@ TEST_F(CommandLine, AServiceThatThereIsNotIsNamedWithThoseThatThereAre) {
   EXPECT_THAT(ran.output, AllOf(HasSubstr("'catalogue'"), HasSubstr("did you mean 'catalog'")));
 }
 
+TEST_F(CommandLine, ASignalThatAnotherThreadGetsEndsItWellToo) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    StarlingProcess starling(data_);
+    ASSERT_TRUE(starling.ready()) << starling.output();
+    EXPECT_EQ(starling.EndByForeignThread(signal), 0);
+  }
+}
+
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_F(CommandLine, AnIdleProcessTakesAtMost60MB) {
   const StarlingProcess starling(data_);
