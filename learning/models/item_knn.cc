@@ -4,43 +4,53 @@
 #include <cmath>
 
 #include "learning/models/fit_checks.h"
+#include "learning/models/user_weights.h"
 
 namespace starling::learning {
 namespace {
 
 using Source = ItemToItemModel::Source;
 
-std::vector<float> ColumnNorms(const Interactions& columns) {
-  std::vector<float> norms(columns.users());
-  for (size_t item = 0; item < norms.size(); ++item) {
+// What divides similarities: of each item as the one that speaks, and as the one spoken for.
+struct Norms {
+  std::vector<double> source, target;
+};
+
+Norms NormsOf(const Interactions& columns, std::span<const float> user_weights, double exponent) {
+  Norms norms;
+  for (size_t item = 0; item < columns.users(); ++item) {
+    const Interactions::Row users = columns.row(item);
     double sum = 0;
-    for (const float x : columns.row(item).weights) {
-      sum += static_cast<double>(x) * x;
-    }
-    norms[item] = static_cast<float>(std::sqrt(sum));
+    for (size_t u = 0; u < users.size(); ++u)
+      sum +=
+          static_cast<double>(users.weights[u]) * users.weights[u] * user_weights[users.items[u]];
+    norms.source.push_back(std::pow(sum, 1 - exponent));
+    norms.target.push_back(std::pow(sum, exponent));
   }
   return norms;
 }
 
 // The neighbours of one item; `sums` is all zero before and after, `touched` empty.
 std::vector<Source> Neighbours(uint32_t item, const Interactions& rows, const Interactions& columns,
-                               std::span<const float> norms, const ItemKnnOptions& options,
-                               std::vector<float>& sums, std::vector<uint32_t>& touched) {
+                               const Norms& norms, std::span<const float> user_weights,
+                               const ItemKnnOptions& options, std::vector<float>& sums,
+                               std::vector<uint32_t>& touched) {
   const Interactions::Row users = columns.row(item);
   for (size_t u = 0; u < users.size(); ++u) {
     const Interactions::Row row = rows.row(users.items[u]);
+    const float weight = users.weights[u] * user_weights[users.items[u]];
     for (size_t i = 0; i < row.size(); ++i) {
       if (sums[row.items[i]] == 0) {
         touched.push_back(row.items[i]);
       }
-      sums[row.items[i]] += users.weights[u] * row.weights[i];
+      sums[row.items[i]] += weight * row.weights[i];
     }
   }
   std::vector<Source> found;
   found.reserve(touched.size());
   for (const uint32_t other : touched) {
     const auto scale =
-        static_cast<float>(static_cast<double>(norms[item]) * norms[other] + options.shrinkage);
+        static_cast<float>(norms.source[other] * norms.target[item] + options.shrinkage);
     if (other != item && sums[other] > 0) {
       found.push_back({other, sums[other] / scale});
     }
@@ -66,6 +76,10 @@ StatusOr<ItemToItemModel> FitItemKnn(const Interactions& data, const ItemKnnOpti
   STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("neighbours", options.neighbours, 1));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("shrinkage", options.shrinkage, 0));
+  if (!(options.user_exponent >= 0) || !(options.user_exponent <= 1))
+    return InvalidField("user_exponent", "{} is outside 0 to 1", options.user_exponent);
+  if (!(options.item_exponent >= 0) || !(options.item_exponent <= 1))
+    return InvalidField("item_exponent", "{} is outside 0 to 1", options.item_exponent);
   const auto items = static_cast<double>(data.items());
   const double kept = items * std::min(items, static_cast<double>(options.neighbours));
   STARLING_RETURN_IF_ERROR(CheckMemory(
@@ -75,7 +89,8 @@ StatusOr<ItemToItemModel> FitItemKnn(const Interactions& data, const ItemKnnOpti
   const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
   const Interactions rows = data.Weighed(options.weighting, as_of);
   const Interactions columns = rows.Transposed();
-  const std::vector<float> norms = ColumnNorms(columns);
+  const std::vector<float> user_weights = UserWeights(rows, options.user_exponent);
+  const Norms norms = NormsOf(columns, user_weights, options.item_exponent);
   std::vector<std::vector<Source>> sources(data.items());
   constexpr size_t kParts = 20;  // how often progress is told
   const size_t part = std::max<size_t>(1, (data.items() + kParts - 1) / kParts);
@@ -87,8 +102,8 @@ StatusOr<ItemToItemModel> FitItemKnn(const Interactions& data, const ItemKnnOpti
       std::vector<float> sums(data.items(), 0.0F);
       std::vector<uint32_t> touched;
       for (size_t item = first + begin; item < first + end; ++item) {
-        sources[item] =
-            Neighbours(static_cast<uint32_t>(item), rows, columns, norms, options, sums, touched);
+        sources[item] = Neighbours(static_cast<uint32_t>(item), rows, columns, norms, user_weights,
+                                   options, sums, touched);
       }
     });
   }

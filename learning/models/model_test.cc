@@ -8,6 +8,7 @@
 #include "learning/models/als.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
+#include "learning/models/low_pass.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
 #include "learning/models/test_interactions.h"
@@ -33,6 +34,7 @@ std::vector<std::unique_ptr<const Model>> EveryKind() {
   models.push_back(Own(FitItemKnn(data, {.weighting = weighting, .neighbours = 5})));
   models.push_back(Own(FitEase(data, {.weighting = weighting, .neighbours = 5})));
   models.push_back(Own(FitAls(data, {.weighting = weighting, .factors = 4, .iterations = 2})));
+  models.push_back(Own(FitLowPass(data, {.weighting = weighting, .factors = 4})));
   return models;
 }
 
@@ -123,6 +125,14 @@ TEST(OpenModel, SaysWhatContradictsItself) {
       writer.Add<float>("factors", two, rows, columns);
     });
   };
+  const auto low_pass = [&](const std::vector<float>& scales, const std::vector<float>& factors) {
+    return StatusOf("low_pass", [&](ArtifactWriter& writer) {
+      writer.Add<double>("parameters", weighting);
+      writer.Add<float>("scales", scales);
+      writer.Add<float>("factors", factors);
+    });
+  };
+  EXPECT_TRUE(low_pass(two, two).ok());
   const std::vector<float> negative = {-1};
   const std::vector<float> one = {1};
   EXPECT_TRUE(item_to_item(weighting, offsets, targets, two).ok());
@@ -146,7 +156,10 @@ TEST(OpenModel, SaysWhatContradictsItself) {
            {item_to_item(weighting, offsets, targets, three), "has 3 values and not 2"},
            {factorised(singular, one, 2, 1), "positive definite"},
            {factorised(als, negative, 2, 1), "positive definite"},
-           {factorised(als, two, 2, 1), "has 2 values and not 1"}}) {
+           {factorised(als, two, 2, 1), "has 2 values and not 1"},
+           {low_pass(two, three), "no rows of 2 items"},
+           {low_pass({1, 0}, two), "no finite number above 0"},
+           {low_pass({}, two), "no rows of 0 items"}}) {
     EXPECT_FALSE(row.status.ok()) << row.message;
     EXPECT_THAT(std::string(row.status.message()), HasSubstr(row.message));
   }

@@ -9,97 +9,16 @@
 #include <memory>
 #include <set>
 
-#include "learning/models/als.h"
-#include "learning/models/ease.h"
-#include "learning/models/item_knn.h"
-#include "learning/models/popularity.h"
 #include "learning/random.h"
 #include "learning/retrieval.h"
+#include "learning/selection/candidates.h"
+#include "learning/selection/families.h"
+#include "learning/selection/stacking.h"
 
 namespace starling::learning {
 namespace {
 
 using SteadyClock = std::chrono::steady_clock;
-
-// One setting of a family, and the values it may have, in order.
-struct Axis {
-  const char* name;
-  std::vector<double> values;
-  size_t start;  // index of the default
-};
-
-struct Family {
-  std::string name;
-  std::vector<Axis> axes;
-};
-
-const std::vector<Family>& Families() {
-  static const std::vector<Family> kFamilies = {
-      {"popularity", {}},
-      {"item_knn",
-       {{"neighbours", {25, 50, 100, 200, 400}, 2}, {"shrinkage", {0, 10, 50, 200}, 1}}},
-      {"ease",
-       {{"regularisation", {25, 50, 100, 200, 400, 800, 1'600, 3'200}, 3},
-        {"user_exponent", {0, 0.25, 0.5, 0.75, 1}, 2},
-        {"dropout", {0, 0.1, 0.2, 0.33, 0.5, 0.67}, 2}}},
-      {"als",
-       {{"regularisation", {0.0003, 0.001, 0.003, 0.006, 0.012, 0.03}, 2},
-        {"unobserved_weight", {0.02, 0.05, 0.1, 0.2, 0.5, 1}, 3},
-        {"factors", {32, 64, 128, 256}, 1}}}};
-  return kFamilies;
-}
-
-using Choice = std::vector<size_t>;  // an index into each axis' values
-
-std::string SettingsOf(const Family& family, const Choice& choice) {
-  std::string text;
-  for (size_t axis = 0; axis < choice.size(); ++axis) {
-    if (axis > 0) text += ", ";
-    text += fmt::format("{} {:g}", family.axes[axis].name, family.axes[axis].values[choice[axis]]);
-  }
-  return text;
-}
-
-template <typename T>
-StatusOr<std::shared_ptr<const Model>> Shared(StatusOr<T> model) {
-  if (!model.ok()) return model.status();
-  return std::shared_ptr<const Model>(std::make_shared<T>(*std::move(model)));
-}
-
-StatusOr<std::shared_ptr<const Model>> Fit(const Family& family, const Choice& choice,
-                                           const Interactions& data,
-                                           const SelectionOptions& options,
-                                           const Progress& progress) {
-  const auto value = [&](size_t axis) { return family.axes[axis].values[choice[axis]]; };
-  if (family.name == "popularity") return Shared(FitPopularity(data, {}));
-  if (family.name == "item_knn") {
-    return Shared(FitItemKnn(data,
-                             {.neighbours = static_cast<int>(value(0)),
-                              .shrinkage = value(1),
-                              .threads = options.threads,
-                              .memory_limit = options.memory_limit},
-                             progress));
-  }
-  if (family.name == "ease") {
-    // All weights where the catalogue is small; a sparse rest costs little where it is not.
-    constexpr size_t kSmall = 6'000;
-    return Shared(FitEase(data,
-                          {.regularisation = value(0),
-                           .user_exponent = value(1),
-                           .dropout = value(2),
-                           .neighbours = data.items() <= kSmall ? 0 : 500,
-                           .threads = options.threads,
-                           .memory_limit = options.memory_limit},
-                          progress));
-  }
-  return Shared(FitAls(data,
-                       {.factors = static_cast<int>(value(2)),
-                        .unobserved_weight = value(1),
-                        .regularisation = value(0),
-                        .threads = options.threads,
-                        .memory_limit = options.memory_limit},
-                       progress));
-}
 
 // The users with something to find, at most `most`, evenly drawn.
 std::vector<uint32_t> UsersOf(const Interactions& known, const Interactions& relevant,
@@ -114,77 +33,30 @@ std::vector<uint32_t> UsersOf(const Interactions& known, const Interactions& rel
   return drawn;
 }
 
-// Several models at once, and of them several blends: evaluations[b] of weights[b].
-using Weights = std::vector<double>;
-std::vector<RankingEvaluation> Measure(const std::vector<std::shared_ptr<const Model>>& models,
-                                       const std::vector<Weights>& blends,
-                                       const Interactions& known, const Interactions& relevant,
-                                       std::span<const uint32_t> users,
-                                       const SelectionOptions& options) {
+// The models blended by the weights; one model needs none.
+RankingEvaluation Measure(const Models& models, std::span<const double> weights,
+                          const Interactions& known, const Interactions& relevant,
+                          std::span<const uint32_t> users, const SelectionOptions& options) {
   const size_t items = known.items();
-  std::vector<std::vector<uint32_t>> ranked(users.size() * blends.size());
+  std::vector<std::vector<uint32_t>> ranked(users.size());
   ParallelFor(users.size(), options.threads, 32, [&](size_t begin, size_t end) {
-    std::vector<std::vector<float>> scores(models.size(), std::vector<float>(items));
-    std::vector<float> blended(items);
-    std::vector<HistoryItem> history;
+    std::vector<std::vector<float>> scores;
     for (size_t u = begin; u < end; ++u) {
       const Interactions::Row row = known.row(users[u]);
-      history.clear();
-      for (size_t i = 0; i < row.size(); ++i)
-        history.push_back({row.items[i], row.weights[i], row.times[i]});
-      for (size_t m = 0; m < models.size(); ++m) {
-        models[m]->Score(history, known.latest_time(), scores[m]);
-        if (models.size() == 1) continue;
-        double sum = 0;
-        double squares = 0;
-        for (const float score : scores[m]) {
-          sum += score;
-          squares += static_cast<double>(score) * score;
-        }
-        const double mean = sum / static_cast<double>(items);
-        const double variance = squares / static_cast<double>(items) - mean * mean;
-        const double scale = variance > 0 ? 1 / std::sqrt(variance) : 0;
-        for (float& score : scores[m]) score = static_cast<float>((score - mean) * scale);
+      StandardScores(models, row, known.latest_time(), scores);
+      std::vector<float>& blended = scores[0];
+      for (size_t m = 0; models.size() > 1 && m < models.size(); ++m) {
+        const auto weight = static_cast<float>(weights[m]);
+        for (size_t i = 0; i < items; ++i)
+          blended[i] = m == 0 ? weight * blended[i] : blended[i] + weight * scores[m][i];
       }
-      for (size_t b = 0; b < blends.size(); ++b) {
-        std::span<const float> final = scores[0];
-        if (models.size() > 1) {
-          std::fill(blended.begin(), blended.end(), 0.0F);
-          for (size_t m = 0; m < models.size(); ++m) {
-            const auto weight = static_cast<float>(blends[b][m]);
-            if (weight == 0) continue;
-            for (size_t i = 0; i < items; ++i) blended[i] += weight * scores[m][i];
-          }
-          final = blended;
-        }
-        for (const ScoredItem& best : TopK(final, {.k = options.k, .excluded = row.items}))
-          ranked[u * blends.size() + b].push_back(best.item);
-      }
+      for (const ScoredItem& best : TopK(blended, {.k = options.k, .excluded = row.items}))
+        ranked[u].push_back(best.item);
     }
   });
-  std::vector<RankingEvaluation> evaluations(blends.size(), RankingEvaluation(options.k, items));
-  for (size_t u = 0; u < users.size(); ++u) {
-    for (size_t b = 0; b < blends.size(); ++b)
-      evaluations[b].Add(ranked[u * blends.size() + b], relevant.row(users[u]).items);
-  }
-  return evaluations;
-}
-
-// Each way of giving the second and later models one of these weights, the first having 1.
-std::vector<Weights> BlendsOf(size_t models) {
-  constexpr double kWeights[] = {0, 0.15, 0.3, 0.5, 0.8, 1.2, 2};
-  std::vector<Weights> blends = {{1}};
-  for (size_t m = 1; m < models; ++m) {
-    std::vector<Weights> longer;
-    for (const Weights& blend : blends) {
-      for (const double weight : kWeights) {
-        longer.push_back(blend);
-        longer.back().push_back(weight);
-      }
-    }
-    blends = std::move(longer);
-  }
-  return blends;
+  RankingEvaluation evaluation(options.k, items);
+  for (size_t u = 0; u < users.size(); ++u) evaluation.Add(ranked[u], relevant.row(users[u]).items);
+  return evaluation;
 }
 
 class Selector {
@@ -195,6 +67,7 @@ class Selector {
         valid_(valid),
         options_(options),
         progress_(progress),
+        limits_{options.threads, options.memory_limit},
         start_(SteadyClock::now()),
         users_(UsersOf(data.train, valid, options.max_users)) {}
 
@@ -202,18 +75,25 @@ class Selector {
     if (users_.empty()) {
       return InvalidField("valid", "no user has something new there and something in train");
     }
-    for (size_t i = 0; i < Families().size(); ++i) {
-      const Family& family = Families()[i];
-      if (!Wanted(family.name) && !(Wanted("blend") && !family.axes.empty())) continue;
-      STARLING_RETURN_IF_ERROR(Search(family, kSearched * static_cast<double>(i) / 4,
-                                      kSearched * static_cast<double>(i + 1) / 4));
+    std::vector<const Family*> searched;
+    for (const Family& family : Families()) {
+      if (Wanted(family.name) || (Mixes() && !family.axes.empty())) searched.push_back(&family);
     }
-    if (Wanted("blend")) STARLING_RETURN_IF_ERROR(Blend());
+    const auto count = static_cast<double>(searched.size());
+    for (size_t i = 0; i < searched.size(); ++i) {
+      // What one family leaves of its share, the next ones have.
+      const double spent = Seconds();
+      until_ = spent + (options_.time_limit - spent) / (count - static_cast<double>(i));
+      STARLING_RETURN_IF_ERROR(Search(*searched[i], kSearched * static_cast<double>(i) / count,
+                                      kSearched * static_cast<double>(i + 1) / count));
+    }
+    if (Mixes()) STARLING_RETURN_IF_ERROR(BlendFound());
     return Finish(everything, test);
   }
 
  private:
   static constexpr double kSearched = 0.7;
+  static constexpr size_t kCandidates = 100;  // of each model, to be blended
   struct Best {
     const Family* family = nullptr;
     Choice choice;
@@ -226,9 +106,12 @@ class Selector {
     return options_.models.empty() ||
            std::find(options_.models.begin(), options_.models.end(), name) != options_.models.end();
   }
-  bool TimeLeft() const {
-    return std::chrono::duration<double>(SteadyClock::now() - start_).count() < options_.time_limit;
+  double Seconds() const {
+    return std::chrono::duration<double>(SteadyClock::now() - start_).count();
   }
+  bool TimeLeft() const { return Seconds() < until_; }
+  // Whether models are put together, which needs them all.
+  bool Mixes() const { return Wanted("blend") || Wanted("two_stage"); }
   Status Tell(double done, const std::string& what) const {
     return progress_ && !progress_(done, what) ? Cancelled("the selection was stopped")
                                                : OkStatus();
@@ -239,12 +122,11 @@ class Selector {
     if (!tried_.insert({family.name, choice}).second) return false;
     const std::string what = fmt::format("{} {}", family.name, SettingsOf(family, choice));
     STARLING_RETURN_IF_ERROR(Tell(done, what));
-    auto model = Fit(family, choice, data_.train, options_,
-                     [&](double) { return !progress_ || progress_(done, what); });
+    auto model = FitFamily(family, choice, data_.train, limits_,
+                           [&](double) { return !progress_ || progress_(done, what); });
     if (!model.ok()) return model.status();
-    const double ndcg = Measure({*model}, {{1}}, data_.train, valid_, users_, options_)
-                            .front()
-                            .Mean(RankingMetric::kNdcg);
+    const double ndcg =
+        Measure({*model}, {}, data_.train, valid_, users_, options_).Mean(RankingMetric::kNdcg);
     if (ndcg <= best.ndcg) return false;
     best.choice = choice;
     best.ndcg = ndcg;
@@ -287,7 +169,7 @@ class Selector {
     return OkStatus();
   }
 
-  Status Blend() {
+  Status BlendFound() {
     STARLING_RETURN_IF_ERROR(Tell(kSearched, "blending"));
     for (size_t f = 0; f < found_.size(); ++f) {
       if (found_[f].model != nullptr && !found_[f].family->axes.empty()) blended_.push_back(f);
@@ -298,18 +180,19 @@ class Selector {
     }
     std::sort(blended_.begin(), blended_.end(),
               [&](size_t a, size_t b) { return found_[a].ndcg > found_[b].ndcg; });
-    std::vector<std::shared_ptr<const Model>> models;
-    models.reserve(blended_.size());
+    Models models;
     for (const size_t f : blended_) models.push_back(found_[f].model);
-    const std::vector<Weights> blends = BlendsOf(models.size());
-    const std::vector<RankingEvaluation> measured =
-        Measure(models, blends, data_.train, valid_, users_, options_);
-    for (size_t b = 0; b < blends.size(); ++b) {
-      const double ndcg = measured[b].Mean(RankingMetric::kNdcg);
-      if (ndcg <= blend_ndcg_) continue;
-      blend_ndcg_ = ndcg;
-      weights_ = blends[b];
-    }
+    const CandidateScores candidates = CollectCandidates(
+        models, data_.train, valid_, users_, std::max(kCandidates, options_.k), options_.threads);
+    blend_ = FindBlend(candidates, options_.k, options_.threads);
+    if (!Wanted("two_stage")) return OkStatus();
+    STARLING_RETURN_IF_ERROR(Tell(kSearched + 0.02, "fitting trees"));
+    StatusOr<Stacked> stacked = FitStacked(
+        candidates,
+        {.k = options_.k, .threads = options_.threads, .memory_limit = options_.memory_limit},
+        [&](double) { return !progress_ || progress_(kSearched + 0.03, "fitting trees"); });
+    if (stacked.status().code() == StatusCode::kCancelled) return stacked.status();
+    if (stacked.ok()) stacked_ = *std::move(stacked);
     return OkStatus();
   }
 
@@ -317,7 +200,7 @@ class Selector {
     Selection selection;
     const std::vector<uint32_t> users = UsersOf(everything, test, test.users());
     std::map<size_t, std::shared_ptr<const Model>> last;
-    SelectedModel blend{.name = "blend", .valid_ndcg = blend_ndcg_};
+    SelectedModel blend{.name = "blend", .valid_ndcg = blend_.ndcg};
     for (size_t f = 0; f < found_.size(); ++f) {
       Best& best = found_[f];
       SelectedModel model{.name = best.family->name, .valid_ndcg = best.ndcg, .error = best.error};
@@ -330,12 +213,12 @@ class Selector {
         STARLING_RETURN_IF_ERROR(Tell(done, what));
         if (options_.before_fit) options_.before_fit();
         const auto start = SteadyClock::now();
-        auto fitted = Fit(*best.family, best.choice, everything, options_,
-                          [&](double) { return !progress_ || progress_(done, what); });
+        auto fitted = FitFamily(*best.family, best.choice, everything, limits_,
+                                [&](double) { return !progress_ || progress_(done, what); });
         if (!fitted.ok()) return Annotate(fitted.status(), model.name);
         model.fit_seconds = std::chrono::duration<double>(SteadyClock::now() - start).count();
         if (options_.after_fit) model.peak_bytes = options_.after_fit();
-        model.test = Measure({*fitted}, {{1}}, everything, test, users, options_).front();
+        model.test = Measure({*fitted}, {}, everything, test, users, options_);
         last[f] = *std::move(fitted);
         blend.fit_seconds += model.fit_seconds;
         blend.peak_bytes = std::max(blend.peak_bytes, model.peak_bytes);
@@ -343,15 +226,20 @@ class Selector {
       if (Wanted(model.name)) selection.models.push_back(std::move(model));
     }
     if (!blended_.empty()) {
-      std::vector<std::shared_ptr<const Model>> models;
-      models.reserve(blended_.size());
+      Models models;
+      std::vector<double> weights;
       for (size_t m = 0; m < blended_.size(); ++m) {
+        if (blend_.weights[m] == 0) continue;
         models.push_back(last[blended_[m]]);
-        blend.settings += fmt::format("{}{} {:g}", m > 0 ? " + " : "",
-                                      found_[blended_[m]].family->name, weights_[m]);
+        weights.push_back(blend_.weights[m]);
+        blend.settings += fmt::format("{}{} {:g}", models.size() > 1 ? " + " : "",
+                                      found_[blended_[m]].family->name, weights.back());
       }
-      blend.test = Measure(models, {weights_}, everything, test, users, options_).front();
-      selection.models.push_back(std::move(blend));
+      blend.test = Measure(models, weights, everything, test, users, options_);
+      if (stacked_.has_value()) {
+        selection.models.push_back(MeasureStacked(last, everything, test, users, blend));
+      }
+      if (Wanted("blend")) selection.models.push_back(std::move(blend));
     }
     double best = -1;
     for (const SelectedModel& model : selection.models) {
@@ -362,17 +250,51 @@ class Selector {
     return selection;
   }
 
+  SelectedModel MeasureStacked(const std::map<size_t, std::shared_ptr<const Model>>& last,
+                               const Interactions& everything, const Interactions& test,
+                               std::span<const uint32_t> users, const SelectedModel& blend) const {
+    SelectedModel model{
+        .name = "two_stage",
+        .settings = fmt::format("{} trees on all of these", stacked_->trees.trees()),
+        .valid_ndcg = stacked_->ndcg,
+        .test = RankingEvaluation(options_.k, everything.items()),
+        .fit_seconds = blend.fit_seconds,
+        .peak_bytes = blend.peak_bytes};
+    Models models;
+    for (const size_t f : blended_) models.push_back(last.at(f));
+    // In parts, as the candidates of all users may not fit.
+    constexpr size_t kPart = 4'000;
+    for (size_t first = 0; first < users.size(); first += kPart) {
+      const auto part = users.subspan(first, std::min(kPart, users.size() - first));
+      const CandidateScores candidates = CollectCandidates(
+          models, everything, test, part, std::max(kCandidates, options_.k), options_.threads);
+      const std::vector<float> scores = ScoreStacked(stacked_->trees, candidates, options_.threads);
+      for (size_t u = 0; u < part.size(); ++u) {
+        const size_t begin = candidates.offsets[u];
+        std::vector<uint32_t> ranked;
+        for (const ScoredItem& best :
+             TopK(std::span(scores).subspan(begin, candidates.offsets[u + 1] - begin),
+                  {.k = options_.k}))
+          ranked.push_back(candidates.items[begin + best.item]);
+        model.test.Add(ranked, test.row(part[u]).items);
+      }
+    }
+    return model;
+  }
+
   const SelectionData& data_;
   const Interactions& valid_;
   const SelectionOptions& options_;
   const SelectionProgress& progress_;
+  const FitLimits limits_;
   const SteadyClock::time_point start_;
+  double until_ = 0;  // seconds since start_, for the family that is searched
   const std::vector<uint32_t> users_;
   std::set<std::pair<std::string, Choice>> tried_;
   std::vector<Best> found_;
   std::vector<size_t> blended_;  // of found_, best first
-  Weights weights_;
-  double blend_ndcg_ = -1;
+  std::optional<Stacked> stacked_;
+  Blend blend_{.weights = {}, .ndcg = -1};
 };
 
 Status CheckSelection(const SelectionData& data, const SelectionOptions& options) {

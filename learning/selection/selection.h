@@ -3,13 +3,12 @@
 //   Selection selection = *SelectModel({.train = train, .valid = valid, .test = &test}, {.k = 20});
 //   fmt::print("{}: {}", selection.chosen, selection.models[0].settings);
 //
-// Each family of models is fitted to `train` and measured on `valid`: from its defaults one setting
-// after the other is moved along its grid for as long as that is better by NDCG@k. The best of each
-// family are then blended, weights chosen by the same. What a user had is never ranked. At last all
-// are fitted to train and valid together, and measured on `test`, which nothing was chosen by.
-//
-//   blend(u, i) = sum over models m of w_m (s_m(u, i) - mean_m(u)) / deviation_m(u),
-//   mean and deviation over all items
+// Each family of models (families.h) is fitted to `train` and measured on `valid`: from its defaults
+// one setting after the other is moved along its grid for as long as that is better by NDCG@k. The
+// best of each family are then put together in two ways: a weighted sum of standardised scores
+// (candidates.h), and trees over all that they say (stacking.h). What a user had is never ranked. At
+// last all are fitted to train and valid together, and measured on `test`, which nothing was chosen
+// by.
 //
 // All users are measured, or max_users drawn evenly of them while choosing; metrics are of every
 // item, none sampled. Deterministic for a thread count, but for the time limit: what finds no time
@@ -40,13 +39,13 @@ struct SelectionOptions {
   int threads = 1;
   size_t memory_limit = size_t{4} << 30;  // of one fit
   double time_limit = 1'800;              // seconds to choose in
-  size_t max_users = 20'000;
+  size_t max_users = 10'000;
   // Called before and after the last fit of each model: for a peak of memory.
   std::function<void()> before_fit;
   std::function<uint64_t()> after_fit;
 };
-inline constexpr std::string_view kSelectable[] = {"popularity", "item_knn", "ease", "als",
-                                                   "blend"};
+inline constexpr std::string_view kSelectable[] = {"popularity", "item_knn", "low_pass", "als",
+                                                   "ease",       "blend",    "two_stage"};
 
 struct SelectedModel {
   std::string name;

@@ -40,7 +40,7 @@ struct Names {
 
 constexpr size_t kLongestLine = size_t{64} << 20;
 
-// A user a line: user item item ...
+// A user a line: user item item ... A user who had nothing is one.
 Status ReadAdjacency(const std::string& path, Names& users, Names& items,
                      std::vector<Interaction>& events) {
   STARLING_ASSIGN_OR_RETURN(const auto bytes, tabular::OpenBytes(path));
@@ -50,7 +50,6 @@ Status ReadAdjacency(const std::string& path, Names& users, Names& items,
   const auto take = [&](std::string_view line) -> Status {
     ++number;
     std::optional<uint32_t> user;
-    size_t count = 0;
     while (true) {
       const size_t begin = line.find_first_not_of(" \t\r,");
       if (begin == std::string_view::npos) break;
@@ -62,12 +61,8 @@ Status ReadAdjacency(const std::string& path, Names& users, Names& items,
         user = users.Of(word);
       } else {
         events.push_back({*user, items.Of(word), 1, 0});
-        ++count;
       }
     }
-    if (user.has_value() && count == 0)
-      return InvalidArgument("{}:{}: a user without an item; write 'user item item ...'", path,
-                             number);
     return OkStatus();
   };
   while (true) {

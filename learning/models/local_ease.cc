@@ -1,0 +1,229 @@
+#include "learning/models/local_ease.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "learning/math/kernels.h"
+#include "learning/models/fit_checks.h"
+#include "learning/models/user_weights.h"
+
+namespace starling::learning {
+namespace {
+
+using Source = ItemToItemModel::Source;
+
+// A row of G without its diagonal: in any order the most similar, each with G_ij.
+using GramRow = std::vector<Source>;
+
+struct Gram {
+  std::vector<float> diagonal;
+  std::vector<GramRow> rows;
+};
+
+Status Check(const LocalEaseOptions& options) {
+  STARLING_RETURN_IF_ERROR(CheckWeighting(options.weighting));
+  STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
+  STARLING_RETURN_IF_ERROR(CheckPositive("regularisation", options.regularisation));
+  if (!(options.user_exponent >= 0) || !(options.user_exponent <= 1))
+    return InvalidField("user_exponent", "{} is outside 0 to 1", options.user_exponent);
+  if (!(options.dropout >= 0) || !(options.dropout < 1))
+    return InvalidField("dropout", "{} is no probability below 1", options.dropout);
+  if (options.neighbours < 1 || options.neighbours > 2'000)
+    return InvalidField("neighbours", "{} is outside 1 to 2000", options.neighbours);
+  return OkStatus();
+}
+
+// By descending similarity to the item whose row it is, then by item.
+auto ByCosine(const std::vector<float>& diagonal) {
+  return [&diagonal](const Source& a, const Source& b) {
+    const float x = a.weight * a.weight / diagonal[a.item];
+    const float y = b.weight * b.weight / diagonal[b.item];
+    return x != y ? x > y : a.item < b.item;
+  };
+}
+
+void KeepMostSimilar(GramRow& row, size_t most, const std::vector<float>& diagonal) {
+  if (row.size() <= most) return;
+  std::nth_element(row.begin(), row.begin() + static_cast<ptrdiff_t>(most), row.end(),
+                   ByCosine(diagonal));
+  row.resize(most);
+}
+
+// Calls body(begin, end) for all items on all threads, part by part, telling how far it is.
+template <typename Body>
+Status ForItems(size_t items, int threads, double from, double to, const Progress& progress,
+                const Body& body) {
+  constexpr size_t kParts = 50;
+  const size_t part = std::max<size_t>(1, (items + kParts - 1) / kParts);
+  for (size_t first = 0; first < items; first += part) {
+    STARLING_RETURN_IF_ERROR(ReportProgress(
+        progress, from + (to - from) * static_cast<double>(first) / static_cast<double>(items)));
+    ParallelFor(std::min(part, items - first), threads, 32,
+                [&](size_t begin, size_t end) { body(first + begin, first + end); });
+  }
+  return OkStatus();
+}
+
+StatusOr<Gram> GramOf(const Interactions& rows, const LocalEaseOptions& options, size_t most,
+                      const Progress& progress) {
+  const Interactions columns = rows.Transposed();
+  const std::vector<float> user_weights = UserWeights(rows, options.user_exponent);
+  Gram gram{std::vector<float>(rows.items(), 0.0F), std::vector<GramRow>(rows.items())};
+  for (size_t item = 0; item < rows.items(); ++item) {
+    const Interactions::Row users = columns.row(item);
+    for (size_t u = 0; u < users.size(); ++u)
+      gram.diagonal[item] += users.weights[u] * users.weights[u] * user_weights[users.items[u]];
+  }
+  STARLING_RETURN_IF_ERROR(
+      ForItems(rows.items(), options.threads, 0, 0.3, progress, [&](size_t begin, size_t end) {
+        std::vector<float> sums(rows.items(), 0.0F);
+        std::vector<uint32_t> touched;
+        for (size_t item = begin; item < end; ++item) {
+          const Interactions::Row users = columns.row(item);
+          for (size_t u = 0; u < users.size(); ++u) {
+            const Interactions::Row row = rows.row(users.items[u]);
+            const float weight = users.weights[u] * user_weights[users.items[u]];
+            for (size_t i = 0; i < row.size(); ++i) {
+              if (sums[row.items[i]] == 0) touched.push_back(row.items[i]);
+              sums[row.items[i]] += weight * row.weights[i];
+            }
+          }
+          GramRow& found = gram.rows[item];
+          found.reserve(touched.size());
+          for (const uint32_t other : touched) {
+            if (other != item && sums[other] > 0) found.push_back({other, sums[other]});
+            sums[other] = 0;
+          }
+          touched.clear();
+          if (found.size() > most) {
+            KeepMostSimilar(found, most, gram.diagonal);
+            found.shrink_to_fit();
+          }
+        }
+      }));
+  return gram;
+}
+
+// One regression at a time; its memory is used again for the next.
+class LocalRegression {
+ public:
+  LocalRegression(const Gram& gram, const LocalEaseOptions& options)
+      : gram_(gram), options_(options), position_(gram.rows.size(), 0) {}
+
+  std::vector<Source> Solve(uint32_t item) {
+    neighbours_ = gram_.rows[item];
+    KeepMostSimilar(neighbours_, static_cast<size_t>(options_.neighbours), gram_.diagonal);
+    std::sort(neighbours_.begin(), neighbours_.end(),
+              [](const Source& a, const Source& b) { return a.item < b.item; });
+    const size_t size = neighbours_.size();
+    if (size == 0) return {};
+    FillMatrix();
+    // What was cut off G may leave it indefinite, which more on the diagonal mends.
+    double more = 0;
+    while (!Factor(size, more)) {
+      more = more == 0 ? 0.01 : more * 4;
+      if (more > 1e6) return {};  // sums that overflowed
+    }
+    Substitute(size);
+    std::vector<Source> weights;
+    weights.reserve(size);
+    for (size_t i = 0; i < size; ++i) {
+      if (solution_[i] != 0) weights.push_back({neighbours_[i].item, solution_[i]});
+    }
+    return weights;
+  }
+
+ private:
+  // The lower triangle of G_NN, and L_NN beside it.
+  void FillMatrix() {
+    const size_t size = neighbours_.size();
+    matrix_.assign(size * size, 0.0F);
+    added_.resize(size);
+    for (size_t i = 0; i < size; ++i) position_[neighbours_[i].item] = static_cast<uint32_t>(i) + 1;
+    const double dropped = options_.dropout / (1 - options_.dropout);
+    for (size_t i = 0; i < size; ++i) {
+      const uint32_t item = neighbours_[i].item;
+      matrix_[i * size + i] = gram_.diagonal[item];
+      added_[i] = static_cast<float>(options_.regularisation + dropped * gram_.diagonal[item]);
+      for (const Source& other : gram_.rows[item]) {
+        const uint32_t at = position_[other.item];
+        if (at == 0) continue;
+        const size_t j = at - 1;
+        matrix_[std::max(i, j) * size + std::min(i, j)] = other.weight;
+      }
+    }
+    for (const Source& neighbour : neighbours_) position_[neighbour.item] = 0;
+  }
+
+  // The Cholesky factor of the matrix, in its place's twin; false when it has none.
+  bool Factor(size_t size, double more) {
+    const Kernels& kernels = BestKernels();
+    factor_.resize(size * size);
+    inverse_.resize(size);
+    for (size_t i = 0; i < size; ++i) {
+      float* row = factor_.data() + i * size;
+      const float* of_matrix = matrix_.data() + i * size;
+      for (size_t j = 0; j < i; ++j)
+        row[j] = (of_matrix[j] - kernels.dot(row, factor_.data() + j * size, j)) * inverse_[j];
+      const float diagonal = of_matrix[i] * static_cast<float>(1 + more) + added_[i];
+      const float left = diagonal - kernels.dot(row, row, i);
+      if (!(left > 1e-6F * diagonal)) return false;
+      inverse_[i] = 1 / std::sqrt(left);
+      row[i] = left * inverse_[i];
+    }
+    return true;
+  }
+
+  void Substitute(size_t size) {
+    const Kernels& kernels = BestKernels();
+    solution_.resize(size);
+    for (size_t i = 0; i < size; ++i) {
+      const float* row = factor_.data() + i * size;
+      solution_[i] = (neighbours_[i].weight - kernels.dot(row, solution_.data(), i)) * inverse_[i];
+    }
+    for (size_t i = size; i-- > 0;) {
+      solution_[i] *= inverse_[i];
+      kernels.axpy(-solution_[i], factor_.data() + i * size, solution_.data(), i);
+    }
+  }
+
+  const Gram& gram_;
+  const LocalEaseOptions& options_;
+  std::vector<uint32_t> position_;  // in neighbours_, from 1; 0: not there
+  GramRow neighbours_;
+  std::vector<float> matrix_, factor_, added_, inverse_, solution_;
+};
+
+}  // namespace
+
+StatusOr<ItemToItemModel> FitLocalEase(const Interactions& data, const LocalEaseOptions& options,
+                                       const Progress& progress) {
+  STARLING_RETURN_IF_ERROR(Check(options));
+  const auto items = static_cast<double>(data.items());
+  const double weights = items * std::min<double>(items, options.neighbours);
+  // The data twice, the weights as they are found and as the model has them, sums of each thread.
+  const double beside = 32.0 * static_cast<double>(data.entries()) + 16 * weights +
+                        16.0 * options.threads * (items + std::pow(options.neighbours, 2));
+  const double of_gram = static_cast<double>(options.memory_limit) / 2;
+  const double most =
+      std::floor((of_gram / std::max(items, 1.0) - sizeof(GramRow)) / sizeof(Source));
+  STARLING_RETURN_IF_ERROR(CheckMemory(
+      beside +
+          items * (sizeof(GramRow) + sizeof(Source) * std::max(most, 1.0 * options.neighbours)),
+      options.memory_limit, "lower neighbours, or raise it when the machine has it"));
+
+  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
+  STARLING_ASSIGN_OR_RETURN(const Gram gram, GramOf(data.Weighed(options.weighting, as_of), options,
+                                                    static_cast<size_t>(most), progress));
+  std::vector<std::vector<Source>> sources(data.items());
+  STARLING_RETURN_IF_ERROR(
+      ForItems(data.items(), options.threads, 0.3, 1, progress, [&](size_t begin, size_t end) {
+        LocalRegression regression(gram, options);
+        for (size_t item = begin; item < end; ++item)
+          sources[item] = regression.Solve(static_cast<uint32_t>(item));
+      }));
+  STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
+  return ItemToItemModel(kEaseKind, options.weighting, sources);
+}
+
+}  // namespace starling::learning
