@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "services/features/affinity.h"
+
 namespace starling::features {
 namespace {
 
@@ -45,7 +47,7 @@ void AddCommon(FeatureDefinition::Entity entity, std::vector<FeatureDefinition>&
                        std::function<double(const Summary&)> value,
                        Distinct distinct = Distinct::kNotNeeded) {
     all.push_back({fmt::format("{}.{}", prefix, name), entity, std::move(description), distinct,
-                   std::move(value)});
+                   Catalogue::kNotNeeded, std::move(value)});
   };
   for (const auto& [window, suffix, within] : kNamedWindows) {
     for (const auto& [kind, name, what] : kNamedKinds) {
@@ -86,6 +88,33 @@ void AddCommon(FeatureDefinition::Entity entity, std::vector<FeatureDefinition>&
       [](const Summary& s) { return s.DaysSinceLast(Kind::kPurchase); });
 }
 
+// The features that need what the catalogue says now.
+void AddOfCatalogue(std::vector<FeatureDefinition>& all) {
+  const auto add = [&](const char* name, const char* description,
+                       std::function<double(const Summary&)> value) {
+    all.push_back({name,
+                   std::string_view(name).starts_with("user.") ? FeatureDefinition::kUser
+                                                               : FeatureDefinition::kProduct,
+                   description, Distinct::kNotNeeded, Catalogue::kNeeded, std::move(value)});
+  };
+  add("product.price", "price in the catalogue today; NaN without one",
+      [](const Summary& s) { return s.Price(); });
+  add("product.price_level",
+      "share of the priced products of its narrowest category that cost less today, equal ones "
+      "half, 0 to 1; NaN without a price",
+      [](const Summary& s) { return s.PriceLevel(); });
+  add("user.price_level",
+      "mean of product.price_level of the products, weighted as for popularity and halved every 30 "
+      "days; NaN without one",
+      [](const Summary& s) { return s.PriceLevel(); });
+  add("user.categories", "different narrowest categories of the products that weigh something",
+      [](const Summary& s) { return s.Categories(); });
+  add("user.category_share_top",
+      "greatest share of one narrowest category, weighted as for popularity and halved every 30 "
+      "days; NaN without one",
+      [](const Summary& s) { return s.TopCategoryShare(); });
+}
+
 std::vector<FeatureDefinition> MakeDefinitions() {
   std::vector<FeatureDefinition> all;
   AddCommon(FeatureDefinition::kUser, all);
@@ -93,7 +122,9 @@ std::vector<FeatureDefinition> MakeDefinitions() {
   all.push_back({"product.popularity", FeatureDefinition::kProduct,
                  "purchases, half the carts, a fifth of the clicks and a tenth of the views, each "
                  "halved every 30 days",
-                 Distinct::kNotNeeded, [](const Summary& s) { return s.Popularity(); }});
+                 Distinct::kNotNeeded, Catalogue::kNotNeeded,
+                 [](const Summary& s) { return s.Popularity(); }});
+  AddOfCatalogue(all);
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return all;
 }
@@ -132,6 +163,17 @@ void Summary::Finish() {
     distinct_others_[window] = sum;
   }
   others_ = {};
+}
+
+void Summary::SetAffinity(const Affinity& affinity) {
+  price_level_ = affinity.price_level;
+  categories_ = affinity.narrowest_categories;
+  top_category_share_ = affinity.top_category_share;
+}
+
+void Summary::SetProduct(const ProductTraits& product) {
+  price_ = product.price;
+  price_level_ = product.price_level;
 }
 
 double Summary::Events(Window window) const {

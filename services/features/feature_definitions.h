@@ -10,6 +10,12 @@
 // the interactions is of no importance. NaN means that there is no value: days since a purchase of
 // who never bought, a mean of nothing.
 //
+// Features by the catalogue (FeatureDefinition::catalogue) are told what it says of a user's
+// products or of the product itself, as affinity.h and product_table.h define it:
+//
+//   Summary summary = Summarize(interactions, at);
+//   summary.SetAffinity(AffinityOf(interactions, at, table, traits));
+//
 // Summarize costs about 10 ns an interaction. All is const and thread-safe.
 #pragma once
 
@@ -65,6 +71,12 @@ inline int64_t PopularityTime(int64_t now, int64_t newest, int64_t half_life) {
 // Whether counting who (or what) is different is needed, which costs a sort.
 enum class Distinct : bool { kNotNeeded, kNeeded };
 
+// Whether a feature says something of what the catalogue says.
+enum class Catalogue : bool { kNotNeeded, kNeeded };
+
+struct Affinity;
+struct ProductTraits;
+
 // What all features of one entity are computed from.
 class Summary {
  public:
@@ -73,6 +85,9 @@ class Summary {
   void Add(const Interaction& interaction);
   // To be called once after the last Add.
   void Finish();
+  // What the catalogue adds to a user, and to a product; without it there is no value.
+  void SetAffinity(const Affinity& affinity);
+  void SetProduct(const ProductTraits& product);
 
   double Count(Kind kind, Window window) const { return Sum(counts_[Index(kind)], window); }
   double Events(Window window) const;
@@ -86,8 +101,13 @@ class Summary {
   double DaysSinceFirst() const { return DaysSince(first_); }
   double DaysSinceLast() const { return DaysSince(last_); }
   double DaysSinceLast(Kind kind) const { return DaysSince(last_of_[Index(kind)]); }
+  double Price() const { return price_; }
+  double PriceLevel() const { return price_level_; }
+  double Categories() const { return categories_; }
+  double TopCategoryShare() const { return top_category_share_; }
 
  private:
+  static constexpr double kNoValue = std::numeric_limits<double>::quiet_NaN();
   using Buckets = std::array<double, kAllTime + 1>;  // each without the shorter windows
   static constexpr int64_t kNever = std::numeric_limits<int64_t>::min();
   static size_t Index(Kind kind) { return static_cast<size_t>(kind); }
@@ -101,6 +121,10 @@ class Summary {
   Buckets units_{};
   Buckets revenue_{};
   double priced_units_ = 0;
+  double price_ = kNoValue;
+  double price_level_ = kNoValue;
+  double categories_ = 0;
+  double top_category_share_ = kNoValue;
   int64_t first_ = kNever;
   int64_t last_ = kNever;
   std::array<int64_t, kKinds> last_of_ = [] {
@@ -122,6 +146,7 @@ struct FeatureDefinition {
   Entity entity = kUser;
   std::string description;
   Distinct distinct = Distinct::kNotNeeded;  // what `value` needs of the summary
+  Catalogue catalogue = Catalogue::kNotNeeded;
   std::function<double(const Summary&)> value;
 };
 

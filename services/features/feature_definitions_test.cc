@@ -98,6 +98,8 @@ TEST(FeatureDefinitions, OfNothingCountsAreZeroAndMeansAndAgesHaveNoValue) {
   for (const FeatureDefinition& feature : FeatureDefinitions()) {
     const bool none = feature.name.find("days_since") != std::string::npos ||
                       feature.name.find("mean_") != std::string::npos ||
+                      feature.name.find("price") != std::string::npos ||
+                      feature.name.find("share") != std::string::npos ||
                       feature.name.find("_per_") != std::string::npos;
     EXPECT_THAT(Value(feature.name, {}), NanSensitiveDoubleEq(none ? kNaN : 0)) << feature.name;
   }

@@ -1,14 +1,13 @@
 #include "services/features/feature_reader.h"
 
 #include "platform/base/nearest.h"
+#include "services/features/affinity_reader.h"
 
 namespace starling::features {
 namespace {
 
 constexpr int kMaxFeatures = 64;
 constexpr int kMaxEntities = 1'000;
-// Interactions that may be looked at on an io thread: below 100 us.
-constexpr size_t kFewRows = 8'192;
 // Products whose users may be looked up there.
 constexpr size_t kFewProducts = 16;
 constexpr int64_t kLastSecond = 253'402'300'799;  // of the year 9999
@@ -32,12 +31,16 @@ void AddRow(const std::string& id, const Summary& summary, FeatureDefinition::En
 }
 
 void ReadUsers(const v1::ReadFeaturesRequest& request, const std::vector<History>& histories,
+               const InteractionTable& table, const ProductTable& products,
                const FeatureQuery& query, v1::ReadFeaturesResponse& response) {
   for (int i = 0; i < request.user_ids_size(); ++i) {
     Summary summary(query.at, query.distinct_of_users);
     if (query.of_users) {
-      const History& history = histories[static_cast<size_t>(i)];
-      for (uint32_t row = 0; row < history.size(); ++row) summary.Add(history.At(row));
+      const InteractionTable::Keyed user =
+          query.of_catalogue ? table.FindKeyed(request.user_ids(i))
+                             : InteractionTable::Keyed{histories[static_cast<size_t>(i)], {}};
+      for (uint32_t row = 0; row < user.history.size(); ++row) summary.Add(user.history.At(row));
+      if (query.of_catalogue) summary.SetAffinity(AffinityOf(user, query.at, products));
     }
     summary.Finish();
     AddRow(request.user_ids(i), summary, FeatureDefinition::kUser, query, response);
@@ -45,7 +48,8 @@ void ReadUsers(const v1::ReadFeaturesRequest& request, const std::vector<History
 }
 
 void ReadProducts(const v1::ReadFeaturesRequest& request, const InteractionTable::Owners& owners,
-                  const FeatureQuery& query, v1::ReadFeaturesResponse& response) {
+                  const ProductTable& products, const FeatureQuery& query,
+                  v1::ReadFeaturesResponse& response) {
   // Which summary a product's interactions go to; a product that is asked for twice has one.
   constexpr int32_t kNone = -1;
   std::vector<Summary> summaries;
@@ -60,24 +64,41 @@ void ReadProducts(const v1::ReadFeaturesRequest& request, const InteractionTable
     summaries.push_back(nothing);
   }
   for (const auto& [user, history] : owners.users) {
-    const std::span<const uint32_t> products = history.products();
-    for (uint32_t i = 0; i < products.size(); ++i) {
-      if (products[i] > greatest || summary_of[products[i]] == kNone) continue;
+    const std::span<const uint32_t> its = history.products();
+    for (uint32_t i = 0; i < its.size(); ++i) {
+      if (its[i] > greatest || summary_of[its[i]] == kNone) continue;
       Interaction interaction = history.At(i);
       interaction.other = user;
-      summaries[static_cast<size_t>(summary_of[products[i]])].Add(interaction);
+      summaries[static_cast<size_t>(summary_of[its[i]])].Add(interaction);
     }
   }
   for (Summary& summary : summaries) summary.Finish();
   for (int i = 0; i < request.product_ids_size(); ++i) {
     const auto& product = owners.products[static_cast<size_t>(i)];
-    const Summary& summary =
-        product ? summaries[static_cast<size_t>(summary_of[*product])] : nothing;
+    Summary summary = product ? summaries[static_cast<size_t>(summary_of[*product])] : nothing;
+    if (query.of_catalogue)
+      summary.SetProduct(products.Find(ProductTable::KeyOf(request.product_ids(i))));
     AddRow(request.product_ids(i), summary, FeatureDefinition::kProduct, query, response);
   }
 }
 
 }  // namespace
+
+void CheckIds(const char* field, const google::protobuf::RepeatedPtrField<std::string>& ids,
+              std::vector<FieldViolation>& wrong) {
+  for (int i = 0; i < ids.size(); ++i) {
+    if (ids.Get(i).empty()) wrong.push_back({fmt::format("{}[{}]", field, i), "is empty"});
+  }
+}
+
+int64_t CheckedTime(bool has_at, int64_t at, TimePoint now, std::vector<FieldViolation>& wrong) {
+  if (!has_at) at = now.time_since_epoch() / std::chrono::seconds(1);
+  if (at < 0 || at > kLastSecond) {
+    wrong.push_back(
+        {"at", fmt::format("{} s since 1970 is not within the years 1970 to 9999", at)});
+  }
+  return at;
+}
 
 StatusOr<FeatureQuery> FeatureQuery::From(const v1::ReadFeaturesRequest& request, TimePoint now) {
   std::vector<FieldViolation> wrong;
@@ -97,6 +118,7 @@ StatusOr<FeatureQuery> FeatureQuery::From(const v1::ReadFeaturesRequest& request
     query.features.push_back(feature);
     const bool user = feature->entity == FeatureDefinition::kUser;
     (user ? query.of_users : query.of_products) = true;
+    if (feature->catalogue == Catalogue::kNeeded) query.of_catalogue = true;
     if (feature->distinct == Distinct::kNeeded)
       (user ? query.distinct_of_users : query.distinct_of_products) = Distinct::kNeeded;
   }
@@ -108,23 +130,15 @@ StatusOr<FeatureQuery> FeatureQuery::From(const v1::ReadFeaturesRequest& request
                      "taken, ask in parts",
                      request.user_ids_size(), request.product_ids_size(), kMaxEntities)});
   }
-  for (int i = 0; i < request.user_ids_size(); ++i) {
-    if (request.user_ids(i).empty()) wrong.push_back({fmt::format("user_ids[{}]", i), "is empty"});
-  }
-  for (int i = 0; i < request.product_ids_size(); ++i) {
-    if (request.product_ids(i).empty())
-      wrong.push_back({fmt::format("product_ids[{}]", i), "is empty"});
-  }
-  query.at =
-      request.has_at() ? request.at().seconds() : now.time_since_epoch() / std::chrono::seconds(1);
-  if (query.at < 0 || query.at > kLastSecond)
-    wrong.push_back(
-        {"at", fmt::format("{} s since 1970 is not within the years 1970 to 9999", query.at)});
+  CheckIds("user_ids", request.user_ids(), wrong);
+  CheckIds("product_ids", request.product_ids(), wrong);
+  query.at = CheckedTime(request.has_at(), request.at().seconds(), now, wrong);
   if (!wrong.empty()) return InvalidFields(wrong);
   return query;
 }
 
 Task<StatusOr<v1::ReadFeaturesResponse>> ReadFeaturesFrom(const InteractionTable& table,
+                                                          const ProductTable& products,
                                                           BlockingPool& pool, CallContext& context,
                                                           const v1::ReadFeaturesRequest& request,
                                                           const FeatureQuery& query) {
@@ -136,10 +150,10 @@ Task<StatusOr<v1::ReadFeaturesResponse>> ReadFeaturesFrom(const InteractionTable
   size_t rows = 0;
   for (const std::string& id : request.user_ids()) {
     histories.push_back(query.of_users ? table.Find(id) : History());
-    rows += histories.back().size();
+    rows += histories.back().size() * (query.of_catalogue ? kRowsAnAffinityCosts : 1);
   }
   const auto read_users = [&]() -> Status {
-    ReadUsers(request, histories, query, response);
+    ReadUsers(request, histories, table, products, query, response);
     return OkStatus();
   };
   if (rows <= kFewRows) {
@@ -160,7 +174,7 @@ Task<StatusOr<v1::ReadFeaturesResponse>> ReadFeaturesFrom(const InteractionTable
     return OkStatus();
   };
   const auto read_products = [&]() -> Status {
-    ReadProducts(request, owners, query, response);
+    ReadProducts(request, owners, products, query, response);
     return OkStatus();
   };
   if (ids.size() <= kFewProducts) {

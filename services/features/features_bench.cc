@@ -1,6 +1,6 @@
 // How fast events are consumed, exported and answered from, beside how fast the event log alone
 // hands them over, and the memory of it all. Events of 2,500 users with 92,000 products, some far
-// more popular than others, in the order of their times:
+// more popular than others, in the order of their times, and a catalogue of 92,331 products:
 //
 //   build/release/bin/features_bench [events]
 #include <fmt/core.h>
@@ -10,6 +10,7 @@
 #include <fstream>
 #include <thread>
 
+#include "contracts/catalog/v1/catalog.pb.h"
 #include "contracts/ingestion/v1/ingestion.pb.h"
 #include "platform/base/id.h"
 #include "platform/host/test_environment.h"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr int kUsers = 2'500;
 constexpr int kProducts = 92'000;
+constexpr int kCatalogue = 92'331;
 constexpr char kTopic[] = "user-events";
 
 double Seconds(Instant since) {
@@ -75,11 +77,41 @@ void Fill(host::TestEnvironment& environment, int events) {
   }
 }
 
+// 44 departments, 308 categories, 2,383 narrowest ones, 6,476 brands, as Complete Journey has
+// about.
+void FillCatalogue(host::TestEnvironment& environment) {
+  for (uint64_t made = 0; made < kCatalogue;) {
+    std::vector<messaging::Event> batch;
+    for (; batch.size() < 1'000 && made < kCatalogue; ++made) {
+      const uint64_t narrowest = FastRandom() % 2'383;
+      catalog::v1::ProductChanged changed;
+      catalog::v1::Product& product = *changed.mutable_product();
+      product.set_product_id(ProductId(made));
+      product.set_title("A product");
+      product.add_categories(fmt::format("DEPARTMENT {}", narrowest % 44));
+      product.add_categories(fmt::format("COMMODITY {}", narrowest % 308));
+      product.add_categories(fmt::format("SUB COMMODITY {}", narrowest));
+      product.set_brand(fmt::format("Manufacturer {}", FastRandom() % 6'476));
+      product.mutable_price()->set_currency_code("USD");
+      product.mutable_price()->set_units(static_cast<int64_t>(FastRandom() % 20));
+      product.mutable_price()->set_nanos(static_cast<int32_t>(FastRandom() % 100) * 10'000'000);
+      batch.push_back({.id = NewId(),
+                       .source = "/catalog",
+                       .type = "starling.catalog.product.put.v1",
+                       .partitionkey = product.product_id(),
+                       .data = changed.SerializeAsString()});
+    }
+    const auto appended = environment.Block(environment.events().AppendBatch("catalog", batch));
+    if (!appended.ok()) Fail(appended.status());
+  }
+}
+
 // Until the group has consumed all; events a second.
-double Consumed(host::TestEnvironment& environment, std::string_view group, int events) {
+double Consumed(host::TestEnvironment& environment, std::string_view group, int events,
+                const char* topic = kTopic) {
   const Instant start = std::chrono::steady_clock::now();
   while (true) {
-    const auto lag = environment.events().Lag(kTopic, group);
+    const auto lag = environment.events().Lag(topic, group);
     if (lag.ok() && *lag == 0) return events / Seconds(start);
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
@@ -106,14 +138,17 @@ double Cost(host::TestEnvironment& environment, int calls, Call call) {
   }(calls, std::move(call)));
 }
 
+constexpr const char* kOfEvents[] = {"user.purchases_30d",         "user.views_7d",
+                                     "user.distinct_products_30d", "user.mean_price",
+                                     "product.popularity",         "product.purchases_30d",
+                                     "product.views_7d",           "product.days_since_purchase"};
+constexpr const char* kOfCatalogue[] = {"user.price_level", "user.categories",
+                                        "user.category_share_top"};
+
 double ReadCost(host::TestEnvironment& environment, FeaturesService& service, int users,
-                int products, int calls) {
+                int products, int calls, std::span<const char* const> features = kOfEvents) {
   v1::ReadFeaturesRequest request;
-  for (const char* name : {"user.purchases_30d", "user.views_7d", "user.distinct_products_30d",
-                           "user.mean_price", "product.popularity", "product.purchases_30d",
-                           "product.views_7d", "product.days_since_purchase"}) {
-    request.add_features(name);
-  }
+  for (const char* name : features) request.add_features(name);
   for (int i = 0; i < users; ++i)
     request.add_user_ids(UserId(static_cast<uint64_t>(i) * 7 % kUsers));
   for (int i = 0; i < products; ++i)
@@ -121,6 +156,18 @@ double ReadCost(host::TestEnvironment& environment, FeaturesService& service, in
   return Cost(environment, calls, [&](int) -> Task<Status> {
     rpc::CallContext context = rpc::CallContext::ForService("bench", std::chrono::seconds(60));
     const auto response = co_await service.ReadFeatures(context, request);
+    co_return response.status();
+  });
+}
+
+double AffinityCost(host::TestEnvironment& environment, FeaturesService& service, int users,
+                    int calls) {
+  return Cost(environment, calls, [&](int call) -> Task<Status> {
+    v1::ReadAffinitiesRequest request;
+    for (int i = 0; i < users; ++i)
+      request.add_user_ids(UserId(static_cast<uint64_t>(call * users + i) * 7 % kUsers));
+    rpc::CallContext context = rpc::CallContext::ForService("bench", std::chrono::seconds(60));
+    const auto response = co_await service.ReadAffinities(context, request);
     co_return response.status();
   });
 }
@@ -149,7 +196,13 @@ int Main(int events) {
   Row("consumed, durable and counted", rate, "events/s");
   Row("ratio", rate / alone, "");
   Row("resident before", before, "MiB");
-  Row("resident with all of them", ResidentMib(), "MiB");
+  const double with_events = ResidentMib();
+  Row("resident with all of them", with_events, "MiB");
+  const Instant filling = std::chrono::steady_clock::now();
+  FillCatalogue(environment);
+  Consumed(environment, "features", kCatalogue, "catalog");
+  Row("a catalogue written and consumed", kCatalogue / Seconds(filling), "events/s");
+  Row("resident with the catalogue too", ResidentMib(), "MiB");
 
   service->Stop();
   service.reset();
@@ -194,6 +247,10 @@ int Main(int events) {
       ReadCost(environment, *service, 1, 100, 100), "us");
   Row("ReadFeatures, 8 features of 1,000 products", ReadCost(environment, *service, 0, 1'000, 20),
       "us");
+  Row("ReadFeatures, 3 features by the catalogue of 1 user",
+      ReadCost(environment, *service, 1, 0, 2'000, kOfCatalogue), "us");
+  Row("ReadAffinities of 1 user", AffinityCost(environment, *service, 1, 5'000), "us");
+  Row("ReadAffinities of 100 users", AffinityCost(environment, *service, 100, 50), "us");
   Row("GetStatistics",
       Cost(environment, 20'000,
            [&](int) -> Task<Status> {

@@ -4,6 +4,7 @@
 
 #include "platform/async/runtime.h"
 #include "platform/telemetry/log.h"
+#include "services/features/affinity_reader.h"
 #include "services/features/feature_reader.h"
 #include "services/features/interaction_export.h"
 #include "services/features/user_events.h"
@@ -32,19 +33,25 @@ StatusOr<std::shared_ptr<FeaturesService>> FeaturesService::Create(host::Environ
   STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, environment.Folder(kName));
   STARLING_ASSIGN_OR_RETURN(auto store,
                             InteractionStore::Open(folder, environment.runtime().blocking()));
+  STARLING_ASSIGN_OR_RETURN(auto products,
+                            ProductStore::Open(folder, environment.runtime().blocking()));
   const auto config = environment.Config<FeaturesConfig>().Get();
-  return std::make_shared<FeaturesService>(std::move(store), *config, environment);
+  return std::make_shared<FeaturesService>(std::move(store), std::move(products), *config,
+                                           environment);
 }
 
 FeaturesService::FeaturesService(std::unique_ptr<InteractionStore> store,
+                                 std::unique_ptr<ProductStore> products,
                                  const FeaturesConfig& config, host::Environment& environment)
     : environment_(environment),
       store_(std::move(store)),
       table_(BoundsOf(config)),
+      products_(std::move(products), environment),
       popular_(table_, Seconds(config.half_life), environment.runtime().blocking(),
                environment.clock()) {}
 
 Status FeaturesService::Start() {
+  catalog_ = environment_.Find<catalog::v1::Catalog>();
   started_ = true;
   Spawn(environment_.runtime().NextExecutor(), LoadAndSubscribe());
   if (load_result_.wait_for(kStartWaits) == std::future_status::ready) return load_result_.get();
@@ -55,6 +62,7 @@ Status FeaturesService::Start() {
 void FeaturesService::Stop() {
   stopping_ = true;
   if (started_) load_result_.wait();
+  products_.Stop();
   subscription_.reset();
 }
 
@@ -70,7 +78,7 @@ Task<void> FeaturesService::LoadAndSubscribe() {
   const auto ended = load_;  // once it is told, the service may be gone
   const Status status = co_await Load();
   if (!status.ok() && !stopping_) {
-    log::Error(kName, "the interactions cannot be loaded; no call is answered").With(status);
+    log::Error(kName, "what is stored cannot be loaded; no call is answered").With(status);
   }
   loaded_ = status.ok();
   ended->set_value(status);
@@ -78,6 +86,8 @@ Task<void> FeaturesService::LoadAndSubscribe() {
 
 Task<Status> FeaturesService::Load() {
   CO_RETURN_IF_ERROR(co_await store_->Load(table_, stopping_));
+  CO_RETURN_IF_ERROR(co_await products_.Load(stopping_));
+  products_.Start(catalog_);
   co_return co_await pool().Run([this]() -> Status {
     popular_.Refresh();
     STARLING_ASSIGN_OR_RETURN(
@@ -125,7 +135,16 @@ Task<StatusOr<v1::ReadFeaturesResponse>> FeaturesService::ReadFeatures(
   CO_RETURN_IF_ERROR(Health());
   CO_ASSIGN_OR_RETURN(const FeatureQuery query,
                       FeatureQuery::From(request, environment_.clock().Now()));
-  co_return co_await ReadFeaturesFrom(table_, pool(), context, request, query);
+  const std::shared_ptr<const ProductTable> products = products_.table();
+  co_return co_await ReadFeaturesFrom(table_, *products, pool(), context, request, query);
+}
+
+Task<StatusOr<v1::ReadAffinitiesResponse>> FeaturesService::ReadAffinities(
+    CallContext& context, const v1::ReadAffinitiesRequest& request) {
+  CO_RETURN_IF_ERROR(Health());
+  const std::shared_ptr<const ProductTable> products = products_.table();
+  const TimePoint now = environment_.clock().Now();
+  co_return co_await ReadAffinitiesFrom(table_, *products, pool(), context, request, now);
 }
 
 Task<StatusOr<v1::ListPopularResponse>> FeaturesService::ListPopular(

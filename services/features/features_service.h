@@ -1,12 +1,12 @@
-// What is computed from events about users and products: features for models, popular products, and
-// the interactions that models are trained on.
+// What is computed from events about users and products: features for models, what users like,
+// popular products, and the interactions that models are trained on.
 //
 // Hears the topic "user-events" (starling.user.event.v1, data UserEvent as protobuf) as group
 // "features" and keeps every interaction of a user with a product, within the bounds of its
 // configuration, on its own disk (interaction_store.h) and in memory (interaction_table.h), from
 // where everything is answered. A batch of events is one synced write; it becomes visible, and the
 // group's place moves on, only after that. An event of one user with one id counts once, whatever
-// it comes with.
+// it comes with. What the catalogue says of products it keeps too (product_follower.h).
 //
 // Start loads what the disk has: it waits a second at most and loads the rest while the process
 // serves; until then calls are answered UNAVAILABLE with a retry delay, Health says so, and no
@@ -23,6 +23,7 @@
 #include "services/features/interaction_store.h"
 #include "services/features/interaction_table.h"
 #include "services/features/popular_products.h"
+#include "services/features/product_follower.h"
 
 namespace starling::features {
 
@@ -31,13 +32,15 @@ class FeaturesService final : public v1::Features, public host::HostedService {
   using Contract = v1::Features;
   using Config = FeaturesConfig;
   static StatusOr<std::shared_ptr<FeaturesService>> Create(host::Environment& environment);
-  FeaturesService(std::unique_ptr<InteractionStore> store, const FeaturesConfig& config,
-                  host::Environment& environment);
+  FeaturesService(std::unique_ptr<InteractionStore> store, std::unique_ptr<ProductStore> products,
+                  const FeaturesConfig& config, host::Environment& environment);
 
   Task<StatusOr<v1::ListFeaturesResponse>> ListFeatures(
       CallContext& context, const v1::ListFeaturesRequest& request) override;
   Task<StatusOr<v1::ReadFeaturesResponse>> ReadFeatures(
       CallContext& context, const v1::ReadFeaturesRequest& request) override;
+  Task<StatusOr<v1::ReadAffinitiesResponse>> ReadAffinities(
+      CallContext& context, const v1::ReadAffinitiesRequest& request) override;
   Task<StatusOr<v1::ListPopularResponse>> ListPopular(
       CallContext& context, const v1::ListPopularRequest& request) override;
   Task<Status> ExportInteractions(CallContext& context,
@@ -59,6 +62,8 @@ class FeaturesService final : public v1::Features, public host::HostedService {
   host::Environment& environment_;
   const std::unique_ptr<InteractionStore> store_;
   InteractionTable table_;
+  ProductFollower products_;
+  std::shared_ptr<catalog::v1::Catalog> catalog_;  // nullptr when this process cannot reach it
   PopularProducts popular_;
 
   std::atomic<bool> stopping_{false};

@@ -1,5 +1,3 @@
-#include "services/features/features_service.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -7,103 +5,16 @@
 #include <map>
 #include <thread>
 
-#include "contracts/ingestion/v1/ingestion.pb.h"
-#include "platform/host/service_test.h"
-#include "services/features/feature_definitions.h"
+#include "services/features/features_service_fixture.h"
 #include "services/features/user_events.h"
 
 namespace starling::features {
 namespace {
 
-using ingestion::v1::UserEvent;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::NanSensitiveDoubleEq;
-
-// What an export wrote.
-class Exported final : public rpc::Stream<v1::UserInteractions> {
- public:
-  Task<Status> Write(const v1::UserInteractions& message) override {
-    users.push_back(message);
-    co_return OkStatus();
-  }
-  std::vector<v1::UserInteractions> users;
-};
-
-class FeaturesServiceTest : public host::ServiceTest<FeaturesService> {
- protected:
-  // Seconds since 1970 of some time before now; the test's clock stands at 2026-01-02T03:04:05Z.
-  int64_t Ago(Duration age) {
-    return (environment_.clock().Now() - age).time_since_epoch() / std::chrono::seconds(1);
-  }
-  static UserEvent Event(const std::string& id, const std::string& user, const std::string& product,
-                         const std::string& type, int64_t at, double price = 0) {
-    UserEvent event;
-    event.set_event_id(id);
-    event.set_user_id(user);
-    event.set_product_id(product);
-    event.set_type(type);
-    event.mutable_occurred_at()->set_seconds(at);
-    event.set_quantity(1);
-    event.set_price(price);
-    return event;
-  }
-  // Appends events as ingestion does.
-  void Append(const std::vector<UserEvent>& events) {
-    std::vector<messaging::Event> batch;
-    for (const UserEvent& event : events) {
-      batch.push_back({.id = event.event_id(),
-                       .source = "/ingestion",
-                       .type = "starling.user.event.v1",
-                       .partitionkey = event.user_id(),
-                       .data = event.SerializeAsString()});
-    }
-    ASSERT_TRUE(Block(environment_.events().AppendBatch("user-events", batch)).ok());
-  }
-  // The same, and waits until the service has consumed them.
-  void Tell(const std::vector<UserEvent>& events) {
-    Append(events);
-    while (*environment_.events().Lag("user-events", "features") > 0) Statistics();
-  }
-  v1::Statistics Statistics() {
-    const auto statistics = Block(service_->GetStatistics(context_, {}));
-    EXPECT_TRUE(statistics.ok()) << statistics.status();
-    return *statistics;
-  }
-  std::vector<double> Read(const std::vector<std::string>& features, const std::string& user,
-                           const std::string& product = "", std::optional<int64_t> at = {}) {
-    v1::ReadFeaturesRequest request;
-    for (const std::string& feature : features) request.add_features(feature);
-    if (!user.empty()) request.add_user_ids(user);
-    if (!product.empty()) request.add_product_ids(product);
-    if (at) request.mutable_at()->set_seconds(*at);
-    const auto response = Block(service_->ReadFeatures(context_, request));
-    if (!response.ok() || response->rows_size() != 1) {
-      ADD_FAILURE() << response.status();
-      return {};
-    }
-    return {response->rows(0).values().begin(), response->rows(0).values().end()};
-  }
-  std::vector<std::pair<std::string, double>> Popular(int limit = 0) {
-    v1::ListPopularRequest request;
-    request.set_limit(limit);
-    const auto response = Block(service_->ListPopular(context_, request));
-    EXPECT_TRUE(response.ok()) << response.status();
-    std::vector<std::pair<std::string, double>> popular;
-    for (const auto& product : response->products())
-      popular.emplace_back(product.product_id(), product.score());
-    return popular;
-  }
-  Exported Export() {
-    Exported exported;
-    const Status status = Block(service_->ExportInteractions(context_, {}, exported));
-    EXPECT_TRUE(status.ok()) << status;
-    return exported;
-  }
-};
-
-constexpr Duration kDays = std::chrono::hours(24);
 
 TEST_F(FeaturesServiceTest, CountsWhatUsersDidAndWithWhichProducts) {
   Tell({Event("e1", "ada", "milk", "purchase", Ago(kDays * 2), 1.5),
@@ -276,7 +187,16 @@ TEST_F(FeaturesServiceTest, ServesWhatExportedInteractionsGiveAtAnyTime) {
     events.push_back(event);
   }
   Tell(events);
+  std::vector<catalog::v1::Product> catalogue;
+  for (int i = 0; i < 20; ++i) {  // the last three are not in it, and one in four has no price
+    catalogue.push_back(MakeProduct("p" + std::to_string(i), i % 3 == 0 ? "food/tea" : "food/milk",
+                                    i % 2 == 0 ? "Hill" : "", i % 4 * 1.5));
+  }
+  TellOfProducts(catalogue);
   // From what a trainer is given, and from nothing else.
+  ProductTable table;
+  for (const catalog::v1::Product& product : catalogue) table.Put(product);
+  table.Finish();
   std::map<std::string, std::vector<Interaction>> users, products;
   std::map<std::string, uint32_t> numbers;
   const auto number = [&](const std::string& id) {
@@ -294,12 +214,21 @@ TEST_F(FeaturesServiceTest, ServesWhatExportedInteractionsGiveAtAnyTime) {
   }
   ASSERT_EQ(users.size(), 9u);
   ASSERT_EQ(products.size(), 23u);
+  std::vector<ProductTraits> traits(numbers.size());
+  for (const auto& [id, its_number] : numbers)
+    traits[its_number] = table.Find(ProductTable::KeyOf(id));
   for (const Duration ago : {Duration(0), Duration(kDays * 20), Duration(kDays * 200)}) {
     const int64_t at = Ago(ago);
     for (const FeatureDefinition& feature : FeatureDefinitions()) {
       const bool of_user = feature.entity == FeatureDefinition::kUser;
       for (const auto& [id, interactions] : of_user ? users : products) {
-        const double trained = feature.value(Summarize(interactions, at));
+        Summary summary = Summarize(interactions, at);
+        if (of_user) {
+          summary.SetAffinity(AffinityOf(interactions, at, table, traits));
+        } else {
+          summary.SetProduct(table.Find(ProductTable::KeyOf(id)));
+        }
+        const double trained = feature.value(summary);
         const auto served = Read({feature.name}, of_user ? id : "", of_user ? "" : id, at);
         ASSERT_EQ(served.size(), 1u);
         if (std::isnan(trained)) {

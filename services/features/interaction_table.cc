@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "platform/base/hash.h"
+
 namespace starling::features {
 namespace {
 
@@ -58,6 +60,7 @@ uint32_t InteractionTable::InternProduct(std::string_view product_id) {
   const std::lock_guard lock(mutex_);
   const uint32_t product = product_names_.Intern(product_id);
   if (product == products_.size()) products_.emplace_back();
+  products_[product].key = Hash64(product_id);
   return product;
 }
 

@@ -26,6 +26,17 @@ History InteractionTable::Find(std::string_view user_id) const {
   return user ? users_[*user].history : History();
 }
 
+InteractionTable::Keyed InteractionTable::FindKeyed(std::string_view user_id) const {
+  const auto pin = Pin();  // so that the numbers in the history stay those of its products
+  Keyed keyed{.history = Find(user_id)};
+  const std::span<const uint32_t> products = keyed.history.products();
+  keyed.product_keys.resize(products.size());
+  InParts(mutex_, products.size(), [&](size_t begin, size_t end) {
+    for (size_t i = begin; i < end; ++i) keyed.product_keys[i] = products_[products[i]].key;
+  });
+  return keyed;
+}
+
 InteractionTable::Owners InteractionTable::FindOwners(
     std::span<const std::string* const> product_ids) const {
   Owners owners;

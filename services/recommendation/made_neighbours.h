@@ -111,6 +111,8 @@ class FakeFeatures final : public features::v1::Features {
                      features::v1::ListFeaturesRequest)
   STARLING_NOT_ASKED(features::v1::ReadFeaturesResponse, ReadFeatures,
                      features::v1::ReadFeaturesRequest)
+  STARLING_NOT_ASKED(features::v1::ReadAffinitiesResponse, ReadAffinities,
+                     features::v1::ReadAffinitiesRequest)
   STARLING_NOT_ASKED(features::v1::Statistics, GetStatistics, features::v1::GetStatisticsRequest)
   Task<Status> ExportInteractions(CallContext&, const features::v1::ExportInteractionsRequest&,
                                   rpc::Stream<features::v1::UserInteractions>&) override {

@@ -85,6 +85,10 @@ class MadeFeatures final : public features::v1::Features {
       CallContext&, const features::v1::ReadFeaturesRequest&) override {
     co_return Unimplemented("not needed to train");
   }
+  Task<StatusOr<features::v1::ReadAffinitiesResponse>> ReadAffinities(
+      CallContext&, const features::v1::ReadAffinitiesRequest&) override {
+    co_return Unimplemented("not needed to train");
+  }
   Task<StatusOr<features::v1::ListPopularResponse>> ListPopular(
       CallContext&, const features::v1::ListPopularRequest&) override {
     co_return Unimplemented("not needed to train");
