@@ -162,7 +162,10 @@ std::vector<RankingEvaluation> Measure(const std::vector<std::shared_ptr<const M
       }
     }
   });
-  std::vector<RankingEvaluation> evaluations(blends.size(), RankingEvaluation(options.k, items));
+  using Lists = RankingEvaluation::Lists;
+  const Lists lists = blends.size() == 1 ? Lists::kKept : Lists::kForgotten;
+  std::vector<RankingEvaluation> evaluations(blends.size(),
+                                             RankingEvaluation(options.k, items, lists));
   for (size_t u = 0; u < users.size(); ++u) {
     for (size_t b = 0; b < blends.size(); ++b)
       evaluations[b].Add(ranked[u * blends.size() + b], relevant.row(users[u]).items);
@@ -316,6 +319,7 @@ class Selector {
   StatusOr<Selection> Finish(const Interactions& everything, const Interactions& test) {
     Selection selection;
     const std::vector<uint32_t> users = UsersOf(everything, test, test.users());
+    selection.test_users = users;
     std::map<size_t, std::shared_ptr<const Model>> last;
     SelectedModel blend{.name = "blend", .valid_ndcg = blend_ndcg_};
     for (size_t f = 0; f < found_.size(); ++f) {

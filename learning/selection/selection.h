@@ -52,7 +52,7 @@ struct SelectedModel {
   std::string name;
   std::string settings;  // "regularisation 400, dropout 0.25"
   double valid_ndcg = 0;
-  RankingEvaluation test{1, 0};  // of `valid` when there is no test
+  RankingEvaluation test{1, 0};  // of `valid` when there is no test; with its lists
   double fit_seconds = 0;
   uint64_t peak_bytes = 0;
   std::string error;  // why there is nothing of the above
@@ -60,7 +60,8 @@ struct SelectedModel {
 
 struct Selection {
   std::vector<SelectedModel> models;
-  std::string chosen;  // by valid_ndcg; empty when nothing could be fitted
+  std::string chosen;                // by valid_ndcg; empty when nothing could be fitted
+  std::vector<uint32_t> test_users;  // whose figures each model's `test` has, in its order
 };
 
 // Told how far it is and what it does; false ends it with CANCELLED.
