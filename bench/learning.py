@@ -68,17 +68,9 @@ def install_peers() -> pathlib.Path:
 
 
 def ours(files: list[str]) -> dict[str, list[float]]:
-    """Fit seconds, recall and NDCG by evaluate_data, with plain settings: the same work as the peers'."""
-    printed = subprocess.check_output(
-        [BUILD / "bin/evaluate_data", "--format", "adjacency", "--train", files[0], "--train", files[1], "--test", files[2], "--k", str(K),
-         "--models", "als,ease", "--threads", str(THREADS), "--als-factors", "64", "--als-iterations", "15", "--als-regularisation", "0.005",
-         "--ease-regularisation", "500", "--ease-neighbours", "0"], text=True)
-    found = {}
-    for line in printed.splitlines():
-        words = line.split()
-        if words and words[0] in ("als", "ease"):
-            found[words[0]] = [float(words[1]), float(words[2]), float(words[4])]
-    return found
+    """Fit seconds, recall and NDCG with plain settings: the same work as the peers' (fit_bench.cc)."""
+    train, valid, test = files
+    return json.loads(subprocess.check_output([BUILD / "bin/bench_fit", str(THREADS), str(K), test, train, valid], text=True))
 
 
 def learning(report) -> None:

@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "learning/random.h"
-
 namespace starling::learning {
 
 std::string_view Name(RankingMetric metric) {
@@ -49,18 +47,30 @@ void RankingEvaluation::Add(std::span<const uint32_t> ranked, std::span<const ui
   if (relevant.empty()) {
     return;
   }
-  users_.push_back(MeasureUser(ranked, relevant, k_));
-  for (const uint32_t item : ranked.first(std::min(k_, ranked.size()))) {
+  const UserMetrics user = MeasureUser(ranked, relevant, k_);
+  values_.insert(values_.end(), std::begin(user.values), std::end(user.values));
+  const auto shown = ranked.first(std::min(k_, ranked.size()));
+  for (const uint32_t item : shown) {
     shown_[item] = true;
   }
+  if (keeps_lists_) lists_.Add(shown);
+}
+
+std::vector<float> RankingEvaluation::OfUsers(RankingMetric metric) const {
+  std::vector<float> values;
+  values.reserve(users());
+  for (size_t at = static_cast<size_t>(metric); at < values_.size(); at += kRankingMetrics) {
+    values.push_back(values_[at]);
+  }
+  return values;
 }
 
 double RankingEvaluation::Mean(RankingMetric metric) const {
   double sum = 0;
-  for (const UserMetrics& user : users_) {
-    sum += user[metric];
+  for (size_t at = static_cast<size_t>(metric); at < values_.size(); at += kRankingMetrics) {
+    sum += values_[at];
   }
-  return users_.empty() ? 0 : sum / static_cast<double>(users_.size());
+  return values_.empty() ? 0 : sum / static_cast<double>(users());
 }
 
 double RankingEvaluation::Coverage() const {
@@ -70,31 +80,14 @@ double RankingEvaluation::Coverage() const {
 
 StatusOr<Interval> RankingEvaluation::Bootstrap(RankingMetric metric,
                                                 const BootstrapOptions& options) const {
-  if (users_.empty()) {
-    return FailedPrecondition("there is no user with a test item, so there is nothing to resample");
-  }
-  if (!(options.level > 0 && options.level < 1)) {
-    return InvalidField("level", "{} is outside (0, 1); 0.95 is usual", options.level);
-  }
-  if (options.samples < 1 || options.samples > 100'000) {
-    return InvalidField("samples", "{} is outside 1 to 100000; 1000 is usual", options.samples);
-  }
-  Random random(options.seed);
-  std::vector<double> means(static_cast<size_t>(options.samples));
-  for (double& mean : means) {
-    double sum = 0;
-    for (size_t i = 0; i < users_.size(); ++i) {
-      sum += users_[random.Below(users_.size())][metric];
-    }
-    mean = sum / static_cast<double>(users_.size());
-  }
-  std::sort(means.begin(), means.end());
-  const auto at = [&](double quantile) {
-    const double position = quantile * static_cast<double>(means.size() - 1);
-    return means[static_cast<size_t>(std::lround(position))];
-  };
-  const double tail = (1 - options.level) / 2;
-  return Interval{.low = at(tail), .mean = Mean(metric), .high = at(1 - tail)};
+  STARLING_ASSIGN_OR_RETURN(const std::vector<Interval> intervals,
+                            BootstrapMeans(OfUsers(metric), 1, options));
+  return intervals.front();
+}
+
+StatusOr<std::vector<Interval>> RankingEvaluation::Bootstrap(
+    const BootstrapOptions& options) const {
+  return BootstrapMeans(values_, kRankingMetrics, options);
 }
 
 }  // namespace starling::learning

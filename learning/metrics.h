@@ -15,7 +15,9 @@
 //   MAP             sum_r rel_r (hits at r) / r  over min(k, n)
 //   MRR             1 / rank of the first hit, 0 when there is none within k
 //   coverage        distinct items anyone was shown within k / items of the catalogue
-// Users without a relevant item do not count. Not thread-safe; 28 bytes a user.
+// Users without a relevant item do not count. Not thread-safe; 28 bytes a user, and 4 for each item
+// shown where lists are kept. What a list is worth beyond that is in metrics/beyond_accuracy.h,
+// whether two models differ in metrics/resampling.h.
 #pragma once
 
 #include <cstddef>
@@ -24,6 +26,7 @@
 #include <string_view>
 #include <vector>
 
+#include "learning/metrics/resampling.h"
 #include "platform/base/status.h"
 
 namespace starling::learning {
@@ -51,38 +54,52 @@ struct UserMetrics {
 UserMetrics MeasureUser(std::span<const uint32_t> ranked, std::span<const uint32_t> relevant,
                         size_t k);
 
-struct Interval {
-  double low = 0;
-  double mean = 0;
-  double high = 0;
-};
+// Rankings of several users, one after the other.
+class RankedLists {
+ public:
+  size_t size() const { return ends_.size(); }
+  std::span<const uint32_t> operator[](size_t list) const {
+    const size_t begin = list == 0 ? 0 : ends_[list - 1];
+    return std::span(items_).subspan(begin, ends_[list] - begin);
+  }
+  void Add(std::span<const uint32_t> list) {
+    items_.insert(items_.end(), list.begin(), list.end());
+    ends_.push_back(items_.size());
+  }
 
-struct BootstrapOptions {
-  double level = 0.95;  // in (0, 1)
-  int samples = 1000;   // 1 to 100000
-  uint64_t seed = 1;
+ private:
+  std::vector<uint32_t> items_;
+  std::vector<size_t> ends_;
 };
 
 class RankingEvaluation {
  public:
+  enum class Lists : uint8_t { kForgotten, kKept };
   // k >= 1; items: the size of the catalogue.
-  RankingEvaluation(size_t k, size_t items) : k_(k), shown_(items, false) {}
+  RankingEvaluation(size_t k, size_t items, Lists lists = Lists::kForgotten)
+      : k_(k), keeps_lists_(lists == Lists::kKept), shown_(items, false) {}
 
   // Does nothing when relevant is empty. An item outside the catalogue may be relevant (it can
   // only be missed), but not ranked.
   void Add(std::span<const uint32_t> ranked, std::span<const uint32_t> relevant);
 
   size_t k() const { return k_; }
-  size_t users() const { return users_.size(); }
+  size_t users() const { return values_.size() / kRankingMetrics; }
   double Mean(RankingMetric metric) const;  // 0 without users
   double Coverage() const;
-  // The percentile bootstrap over users (Efron 1979): users are drawn with replacement, the mean is
-  // taken, and the middle `level` of the means is the interval. samples x users draws.
+  // One metric of each user, in the order in which they were added: for ComparePaired.
+  std::vector<float> OfUsers(RankingMetric metric) const;
+  // What each user was shown within k, in that order; empty unless lists are kept.
+  const RankedLists& lists() const { return lists_; }
+  // BootstrapMeans of one metric, or of all of them by RankingMetric.
   StatusOr<Interval> Bootstrap(RankingMetric metric, const BootstrapOptions& options) const;
+  StatusOr<std::vector<Interval>> Bootstrap(const BootstrapOptions& options) const;
 
  private:
   size_t k_;
-  std::vector<UserMetrics> users_;
+  bool keeps_lists_;
+  std::vector<float> values_;  // users x kRankingMetrics
+  RankedLists lists_;
   std::vector<bool> shown_;
 };
 

@@ -58,6 +58,27 @@ TEST(RankingEvaluation, CountsARelevantItemOutsideTheCatalogueAsMissed) {
   EXPECT_EQ(evaluation.Mean(RankingMetric::kRecall), 0.5);
 }
 
+TEST(RankingEvaluation, KeepsEachUsersMetricsAndListsInOrder) {
+  RankingEvaluation evaluation(2, 10, RankingEvaluation::Lists::kKept);
+  evaluation.Add({{0, 1, 2}}, {{0}});
+  evaluation.Add({{9}}, {});
+  evaluation.Add({}, {{3}});
+  evaluation.Add({{4}}, {{4}});
+  EXPECT_EQ(evaluation.OfUsers(RankingMetric::kRecall), (std::vector<float>{1, 0, 1}));
+  EXPECT_EQ(evaluation.OfUsers(RankingMetric::kPrecision), (std::vector<float>{0.5F, 0, 0.5F}));
+  ASSERT_EQ(evaluation.lists().size(), 3u);
+  EXPECT_EQ(evaluation.lists()[0].size(), 2u) << "no further than k";
+  EXPECT_TRUE(evaluation.lists()[1].empty());
+  EXPECT_EQ(evaluation.lists()[2].front(), 4u);
+  const auto all = evaluation.Bootstrap({});
+  ASSERT_TRUE(all.ok());
+  EXPECT_EQ((*all)[static_cast<size_t>(RankingMetric::kMrr)].low,
+            evaluation.Bootstrap(RankingMetric::kMrr, {})->low);
+  RankingEvaluation forgetful(2, 10);
+  forgetful.Add({{0, 1}}, {{0}});
+  EXPECT_EQ(forgetful.lists().size(), 0u);
+}
+
 TEST(Bootstrap, CoversTheMeanWithTheWidthOfTheBinomial) {
   RankingEvaluation evaluation(1, 2);
   for (int user = 0; user < 400; ++user) {

@@ -58,6 +58,8 @@ struct EvaluateOptions {
   std::string cut;                      // "2010-11-01"; empty: as a training would cut
   std::vector<std::string> algorithms;  // none: all
   bool json = false;
+  std::string plot;     // a file.html to write; "": none
+  std::string command;  // as it was called
 };
 int Evaluate(const CommonOptions& common, const EvaluateOptions& options);
 struct EvaluateFilesOptions {
@@ -68,6 +70,8 @@ struct EvaluateFilesOptions {
   int memory_mib = 4'096;           // of one fit
   double minutes = 30;              // to choose in
   bool json = false;
+  std::string plot;     // a file.html to write; "": none
+  std::string command;  // as it was called
 };
 int EvaluateFiles(const EvaluateFilesOptions& options);
 int ModelsList(const CommonOptions& common, const ServerOptions& server);

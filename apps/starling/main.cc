@@ -26,6 +26,26 @@ void AddServer(CLI::App& command, starling::ServerOptions& server) {
       ->needs(url);
 }
 
+// The command as it was typed, for a report. Of --set only the training's settings are shown:
+// others may hold secrets.
+std::string CommandOf(int argc, char** argv) {
+  std::string command = "starling";
+  bool set = false;
+  for (int i = 1; i < argc; ++i) {
+    std::string word = argv[i];
+    const size_t begin = word.starts_with("--set=") ? 6 : 0;
+    const size_t value = word.find('=', begin);
+    if ((set || begin > 0) && word.compare(begin, 9, "training.") != 0 &&
+        value != std::string::npos) {
+      word = word.substr(0, value) + "=...";
+    }
+    set = word == "--set";
+    const bool plain = word.find_first_of(" \t\n\"'\\$`&|;<>()*?#") == std::string::npos;
+    command += plain && !word.empty() ? " " + word : " '" + word + "'";
+  }
+  return command;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -141,7 +161,14 @@ int main(int argc, char** argv) {
 
   CLI::App* evaluate = app.add_subcommand(
       "evaluate",
-      "Train every model as if it were a day in the past, and measure it on what came after");
+      "Train every model as if it were a day in the past, and measure it on what came after.\n\n"
+      "  starling evaluate --cut 2010-11-01 --plot report.html\n"
+      "  starling evaluate --format adjacency --train train.txt --valid valid.txt --test test.txt "
+      "--json\n\n"
+      "All users and all items are measured. The table tells how good each ranking is, with "
+      "intervals;\nits difference to the chosen one and how often chance does as much (p); how "
+      "new, varied and\npopular what it shows is; seconds and memory. docs/models.md says what "
+      "each figure is.");
   evaluate->add_option("--cut", evaluation.cut,
                        "That day, 2010-11-01, in UTC; when absent, the newest part is held out, as "
                        "training.holdout says");
@@ -149,6 +176,8 @@ int main(int argc, char** argv) {
       "--algorithm", evaluation.algorithms,
       "Only these: popularity, item_knn, ease, als, repeat, blend, two_stage, auto");
   evaluate->add_flag("--json", evaluation.json, "Print JSON instead of a table");
+  evaluate->add_option("--plot", evaluation.plot,
+                       "Also write a page of charts and tables, FILE.html, which needs no network");
   AddCommon(*evaluate, common);
   // Of files that are divided already, instead of what is imported.
   std::string format;
@@ -195,12 +224,15 @@ int main(int argc, char** argv) {
       ->needs(files)
       ->group("Files");
   evaluate->callback([&] {
+    evaluation.command = CommandOf(argc, argv);
     if (format.empty()) {
       exit_code = starling::Evaluate(common, evaluation);
       return;
     }
     if (evaluation_files.train.empty()) throw CLI::RequiredError("--train");
     evaluation_files.json = evaluation.json;
+    evaluation_files.plot = evaluation.plot;
+    evaluation_files.command = evaluation.command;
     exit_code = starling::EvaluateFiles(evaluation_files);
   });
 

@@ -54,7 +54,7 @@ RankingEvaluation Measure(const Models& models, std::span<const double> weights,
         ranked[u].push_back(best.item);
     }
   });
-  RankingEvaluation evaluation(options.k, items);
+  RankingEvaluation evaluation(options.k, items, RankingEvaluation::Lists::kKept);
   for (size_t u = 0; u < users.size(); ++u) evaluation.Add(ranked[u], relevant.row(users[u]).items);
   return evaluation;
 }
@@ -199,6 +199,7 @@ class Selector {
   StatusOr<Selection> Finish(const Interactions& everything, const Interactions& test) {
     Selection selection;
     const std::vector<uint32_t> users = UsersOf(everything, test, test.users());
+    selection.test_users = users;
     std::map<size_t, std::shared_ptr<const Model>> last;
     SelectedModel blend{.name = "blend", .valid_ndcg = blend_.ndcg};
     for (size_t f = 0; f < found_.size(); ++f) {
@@ -257,7 +258,7 @@ class Selector {
         .name = "two_stage",
         .settings = fmt::format("{} trees on all of these", stacked_->trees.trees()),
         .valid_ndcg = stacked_->ndcg,
-        .test = RankingEvaluation(options_.k, everything.items()),
+        .test = RankingEvaluation(options_.k, everything.items(), RankingEvaluation::Lists::kKept),
         .fit_seconds = blend.fit_seconds,
         .peak_bytes = blend.peak_bytes};
     Models models;

@@ -3,12 +3,12 @@
 //   Selection selection = *SelectModel({.train = train, .valid = valid, .test = &test}, {.k = 20});
 //   fmt::print("{}: {}", selection.chosen, selection.models[0].settings);
 //
-// Each family of models (families.h) is fitted to `train` and measured on `valid`: from its defaults
-// one setting after the other is moved along its grid for as long as that is better by NDCG@k. The
-// best of each family are then put together in two ways: a weighted sum of standardised scores
-// (candidates.h), and trees over all that they say (stacking.h). What a user had is never ranked. At
-// last all are fitted to train and valid together, and measured on `test`, which nothing was chosen
-// by.
+// Each family of models (families.h) is fitted to `train` and measured on `valid`: from its
+// defaults one setting after the other is moved along its grid for as long as that is better by
+// NDCG@k. The best of each family are then put together in two ways: a weighted sum of standardised
+// scores (candidates.h), and trees over all that they say (stacking.h). What a user had is never
+// ranked. At last all are fitted to train and valid together, and measured on `test`, which nothing
+// was chosen by.
 //
 // All users are measured, or max_users drawn evenly of them while choosing; metrics are of every
 // item, none sampled. Deterministic for a thread count, but for the time limit: what finds no time
@@ -51,7 +51,7 @@ struct SelectedModel {
   std::string name;
   std::string settings;  // "regularisation 400, dropout 0.25"
   double valid_ndcg = 0;
-  RankingEvaluation test{1, 0};  // of `valid` when there is no test
+  RankingEvaluation test{1, 0};  // of `valid` when there is no test; with its lists
   double fit_seconds = 0;
   uint64_t peak_bytes = 0;
   std::string error;  // why there is nothing of the above
@@ -59,7 +59,8 @@ struct SelectedModel {
 
 struct Selection {
   std::vector<SelectedModel> models;
-  std::string chosen;  // by valid_ndcg; empty when nothing could be fitted
+  std::string chosen;                // by valid_ndcg; empty when nothing could be fitted
+  std::vector<uint32_t> test_users;  // whose figures each model's `test` has, in its order
 };
 
 // Told how far it is and what it does; false ends it with CANCELLED.

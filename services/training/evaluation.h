@@ -8,9 +8,11 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "learning/metrics/beyond_accuracy.h"
 #include "services/training/trainer.h"
 
 namespace starling::training {
@@ -18,19 +20,30 @@ namespace starling::training {
 struct EvaluationOptions {
   int64_t cut = 0;                    // unix seconds; 0: as a training would cut
   std::vector<Algorithm> algorithms;  // none: all of them but blend and two_stage
+  // Called before and after each training: for a peak of memory.
+  std::function<void()> before_fit;
+  std::function<uint64_t()> after_fit;
 };
 
 struct EvaluatedModel {
   std::string name;    // "ease"
   std::string recipe;  // what it came to: "ease+popularity"
   Metrics metrics;
+  std::optional<Rankings> rankings;  // what the metrics are the means of
+  learning::BeyondAccuracyFigures fresh, all;
   double seconds = 0;  // to choose and fit
-  std::string error;   // why there is nothing of the above
+  uint64_t peak_bytes = 0;
+  std::string error;  // why there is nothing of the above
 };
 
 struct Evaluation {
   int64_t cut = 0;
-  Metrics users;  // "users", "all.users"
+  Metrics users;               // "users", "all.users"
+  size_t items = 0;            // with an interaction
+  size_t before = 0;           // pairs of a user and a product before the cut
+  size_t before_users = 0;     // the users of those
+  size_t held_out = 0;         // pairs to be found, of those measured
+  bool by_categories = false;  // what calibration is of; else of thirds by popularity
   std::vector<EvaluatedModel> models;
 };
 

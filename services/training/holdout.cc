@@ -2,8 +2,6 @@
 
 #include <algorithm>
 
-#include "learning/metrics.h"
-
 namespace starling::training {
 namespace {
 
@@ -99,20 +97,21 @@ Holdout MakeHoldout(const Dataset& data, const HoldoutOptions& options) {
   });
   holdout.repeat_share =
       goals == 0 ? 0 : static_cast<double>(repeated) / static_cast<double>(goals);
-  if (holdout.users.size() > kMaxMeasuredUsers) {
+  if (holdout.users.size() > options.most_users) {
     std::vector<Holdout::User> drawn;
-    for (size_t i = 0; i < kMaxMeasuredUsers; ++i)
-      drawn.push_back(std::move(holdout.users[i * holdout.users.size() / kMaxMeasuredUsers]));
+    for (size_t i = 0; i < options.most_users; ++i)
+      drawn.push_back(std::move(holdout.users[i * holdout.users.size() / options.most_users]));
     holdout.users = std::move(drawn);
   }
   for (const Holdout::User& user : holdout.users) holdout.fresh_users += user.fresh.empty() ? 0 : 1;
   return holdout;
 }
 
-Metrics Measure(const learning::Recommender& recommender, const Dataset& data,
-                const Holdout& holdout, const std::function<bool()>& proceed) {
-  learning::RankingEvaluation fresh(kK, data.items.size());
-  learning::RankingEvaluation all(kK, data.items.size());
+std::optional<Rankings> RankHoldout(const learning::Recommender& recommender, const Dataset& data,
+                                    const Holdout& holdout, const std::function<bool()>& proceed) {
+  const learning::RankingEvaluation none(kK, data.items.size(),
+                                         learning::RankingEvaluation::Lists::kKept);
+  Rankings rankings{none, none};
   learning::RankScratch scratch;
   std::vector<learning::RankSignal> signals;
   std::vector<uint32_t> ranked;
@@ -131,7 +130,7 @@ Metrics Measure(const learning::Recommender& recommender, const Dataset& data,
   size_t at = 0;
   for (size_t i = 0; i < holdout.users.size(); ++i) {
     const Holdout::User& user = holdout.users[i];
-    if (proceed && i % 256 == 0 && !proceed()) return {};
+    if (proceed && i % 256 == 0 && !proceed()) return std::nullopt;
     while (data.events[at].user < user.user) ++at;
     signals.clear();
     for (; at < data.events.size() && data.events[at].user == user.user; ++at) {
@@ -141,16 +140,26 @@ Metrics Measure(const learning::Recommender& recommender, const Dataset& data,
     }
     if (!user.fresh.empty()) {
       rank(user.user, false);
-      fresh.Add(ranked, user.fresh);
+      rankings.fresh.Add(ranked, user.fresh);
     }
     rank(user.user, true);
-    all.Add(ranked, user.all);
+    rankings.all.Add(ranked, user.all);
   }
+  return rankings;
+}
+
+Metrics MetricsOf(const Rankings& rankings, const Holdout& holdout) {
   Metrics metrics;
-  AddTask(fresh, "", metrics);
-  AddTask(all, "all.", metrics);
+  AddTask(rankings.fresh, "", metrics);
+  AddTask(rankings.all, "all.", metrics);
   metrics[kQuality] = holdout.Repeats() ? (metrics[kNdcg] + metrics[kAllNdcg]) / 2 : metrics[kNdcg];
   return metrics;
+}
+
+Metrics Measure(const learning::Recommender& recommender, const Dataset& data,
+                const Holdout& holdout, const std::function<bool()>& proceed) {
+  const std::optional<Rankings> rankings = RankHoldout(recommender, data, holdout, proceed);
+  return rankings.has_value() ? MetricsOf(*rankings, holdout) : Metrics();
 }
 
 }  // namespace starling::training

@@ -11,9 +11,11 @@
 
 #include <functional>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "learning/metrics.h"
 #include "services/training/dataset.h"
 
 namespace starling::training {
@@ -24,10 +26,13 @@ inline constexpr char kNdcg[] = "ndcg@10";
 inline constexpr char kAllNdcg[] = "all.ndcg@10";
 inline constexpr char kQuality[] = "quality";  // what versions are compared by
 
+inline constexpr size_t kMaxMeasuredUsers = 20'000;
+
 struct HoldoutOptions {
   double share = 0.1;
   int64_t longest = 0;  // seconds
   int64_t cut = 0;      // unix seconds, instead of both
+  size_t most_users = kMaxMeasuredUsers;
 };
 
 struct Holdout {
@@ -39,7 +44,7 @@ struct Holdout {
     std::vector<uint32_t> fresh;  // ascending
     std::vector<uint32_t> all;
   };
-  std::vector<User> users;  // at most kMaxMeasuredUsers, evenly drawn
+  std::vector<User> users;  // at most most_users, evenly drawn
   size_t fresh_users = 0;   // those with something in `fresh`
 
   // Whether there are enough to say anything.
@@ -47,13 +52,24 @@ struct Holdout {
   // Whether people come back for the same, so that the task `all` counts too.
   bool Repeats() const;
 };
-inline constexpr size_t kMaxMeasuredUsers = 20'000;
 
 Holdout MakeHoldout(const Dataset& data, const HoldoutOptions& options);
 
-// Empty when `proceed` says no. Its quality is NDCG@10 of the new task, and where people repeat the
-// mean of both tasks'. What the recommender was made before, is told to it as signals up to the
-// cut.
+// Of both tasks, each user's metrics and list: of `new` the users with something in `fresh`, of
+// `all` every one, in the order of the holdout.
+struct Rankings {
+  learning::RankingEvaluation fresh, all;
+};
+// None when `proceed` says no. What the recommender was made before, is told to it as signals up to
+// the cut.
+std::optional<Rankings> RankHoldout(const learning::Recommender& recommender, const Dataset& data,
+                                    const Holdout& holdout,
+                                    const std::function<bool()>& proceed = {});
+
+// Its quality is NDCG@10 of the new task, and where people repeat the mean of both tasks'.
+Metrics MetricsOf(const Rankings& rankings, const Holdout& holdout);
+
+// Both at once; empty when `proceed` says no.
 Metrics Measure(const learning::Recommender& recommender, const Dataset& data,
                 const Holdout& holdout, const std::function<bool()>& proceed = {});
 

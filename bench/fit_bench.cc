@@ -1,0 +1,98 @@
+// Fits ALS and EASE with plain settings, the work that implicit and NumPy do in learning.py, and
+// prints a line of JSON: {"als": [fit seconds, recall@k, NDCG@k], "ease": [...]}. `starling
+// evaluate` chooses settings that rank better; here both sides do the same.
+//
+//   bench_fit THREADS K TEST TRAIN...        files of lines "user item item ..."
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "apps/starling/evaluation/adjacency.h"
+#include "learning/metrics.h"
+#include "learning/models/als.h"
+#include "learning/models/ease.h"
+#include "learning/retrieval.h"
+
+namespace starling {
+namespace {
+
+using learning::Interactions;
+
+struct Data {
+  Interactions train, test;
+};
+
+StatusOr<Data> Read(const std::string& test, const std::vector<std::string>& train) {
+  Names users, items;
+  std::vector<learning::Interaction> known, wanted;
+  for (const std::string& path : train)
+    STARLING_RETURN_IF_ERROR(ReadAdjacency(path, users, items, known));
+  STARLING_RETURN_IF_ERROR(ReadAdjacency(test, users, items, wanted));
+  Data data;
+  STARLING_ASSIGN_OR_RETURN(data.train,
+                            learning::MakeInteractions(known, users.size(), items.size()));
+  STARLING_ASSIGN_OR_RETURN(data.test,
+                            learning::MakeInteractions(wanted, users.size(), items.size()));
+  STARLING_ASSIGN_OR_RETURN(data.test, learning::WithoutKnown(data.test, data.train));
+  return data;
+}
+
+template <typename Fit>
+StatusOr<std::string> Measured(const Data& data, size_t k, const Fit& fit) {
+  const auto start = std::chrono::steady_clock::now();
+  STARLING_ASSIGN_OR_RETURN(const auto model, fit());
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  learning::RankingEvaluation evaluation(k, data.train.items());
+  std::vector<float> scores(model.items());
+  for (size_t user = 0; user < data.test.users(); ++user) {
+    const Interactions::Row had = data.train.row(user);
+    if (data.test.row(user).size() == 0 || had.size() == 0) continue;
+    std::vector<learning::HistoryItem> history;
+    for (size_t i = 0; i < had.size(); ++i)
+      history.push_back({had.items[i], had.weights[i], had.times[i]});
+    model.Score(history, data.train.latest_time(), scores);
+    std::vector<uint32_t> ranked;
+    for (const auto& best : learning::TopK(scores, {.k = k, .excluded = had.items}))
+      ranked.push_back(best.item);
+    evaluation.Add(ranked, data.test.row(user).items);
+  }
+  return fmt::format("\"{}\": [{:.4f}, {:.6f}, {:.6f}]", model.kind(), seconds.count(),
+                     evaluation.Mean(learning::RankingMetric::kRecall),
+                     evaluation.Mean(learning::RankingMetric::kNdcg));
+}
+
+Status Run(int threads, size_t k, const std::string& test, const std::vector<std::string>& train) {
+  STARLING_ASSIGN_OR_RETURN(const Data data, Read(test, train));
+  STARLING_ASSIGN_OR_RETURN(
+      const std::string als, Measured(data, k, [&] {
+        return learning::FitAls(
+            data.train,
+            {.factors = 64, .iterations = 15, .regularisation = 0.005, .threads = threads});
+      }));
+  STARLING_ASSIGN_OR_RETURN(const std::string ease, Measured(data, k, [&] {
+                              return learning::FitEase(
+                                  data.train,
+                                  {.regularisation = 500, .neighbours = 0, .threads = threads});
+                            }));
+  fmt::print("{{{}, {}}}\n", als, ease);
+  return OkStatus();
+}
+
+}  // namespace
+}  // namespace starling
+
+int main(int argc, char** argv) {
+  if (argc < 5) {
+    fmt::print(stderr, "usage: bench_fit THREADS K TEST TRAIN...\n");
+    return 2;
+  }
+  const starling::Status status =
+      starling::Run(std::atoi(argv[1]), static_cast<size_t>(std::atoi(argv[2])), argv[3],
+                    {argv + 4, argv + argc});
+  if (status.ok()) return 0;
+  fmt::print(stderr, "bench_fit: {}\n", starling::ToString(status));
+  return 1;
+}
