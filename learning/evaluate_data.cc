@@ -23,7 +23,7 @@
 #include "learning/models/item_knn.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
-#include "learning/retrieval.h"
+#include "learning/retrieval/top_k.h"
 
 namespace starling::learning {
 namespace {
