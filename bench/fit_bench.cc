@@ -14,7 +14,7 @@
 #include "learning/metrics.h"
 #include "learning/models/als.h"
 #include "learning/models/ease.h"
-#include "learning/retrieval.h"
+#include "learning/retrieval/top_k.h"
 
 namespace starling {
 namespace {

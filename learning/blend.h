@@ -21,7 +21,7 @@
 #include <span>
 #include <vector>
 
-#include "learning/retrieval.h"
+#include "learning/retrieval/top_k.h"
 
 namespace starling::learning {
 

@@ -8,7 +8,7 @@
 #include "learning/models/model.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
-#include "learning/retrieval.h"
+#include "learning/retrieval/top_k.h"
 
 namespace starling::learning {
 namespace {

@@ -4,7 +4,7 @@
 #include <cmath>
 
 #include "learning/math/parallel.h"
-#include "learning/retrieval.h"
+#include "learning/retrieval/top_k.h"
 
 namespace starling::learning {
 namespace {

@@ -10,7 +10,7 @@
 #include <set>
 
 #include "learning/random.h"
-#include "learning/retrieval.h"
+#include "learning/retrieval/top_k.h"
 #include "learning/selection/candidates.h"
 #include "learning/selection/families.h"
 #include "learning/selection/stacking.h"

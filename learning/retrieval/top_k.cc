@@ -1,0 +1,57 @@
+#include "learning/retrieval/top_k.h"
+
+#include <algorithm>
+#include <array>
+
+#include "learning/retrieval/best_items.h"
+
+namespace starling::learning {
+
+std::vector<ScoredItem> TopK(std::span<const float> scores, const TopKOptions& options) {
+  constexpr size_t kBlock = 32;
+  const ItemFilter filter(options);
+  BestItems best(std::min(options.k, scores.size()));
+  const auto offer = [&](size_t index) {
+    const auto item = static_cast<uint32_t>(index);
+    if (scores[index] > best.bar() && filter.Allows(item)) best.Add(item, scores[index]);
+  };
+  size_t item = 0;
+  for (; item + kBlock <= scores.size(); item += kBlock) {
+    const float bar = best.bar();
+    int above = 0;  // counted rather than asked one by one: the loop becomes a few SIMD compares
+    for (size_t i = 0; i < kBlock; ++i) {
+      above += scores[item + i] > bar ? 1 : 0;
+    }
+    if (above > 0) {
+      for (size_t i = 0; i < kBlock; ++i) offer(item + i);
+    }
+  }
+  for (; item < scores.size(); ++item) offer(item);
+  return best.Take();
+}
+
+std::vector<ScoredItem> RetrieveTopK(const ItemFactors& items, std::span<const float> query,
+                                     const TopKOptions& options, const ScanKernels& kernels) {
+  // The bar of a block is that of its beginning; the first ones are short, since it rises there.
+  constexpr size_t kFirstBlock = 32;
+  constexpr size_t kBlock = 512;
+  const ItemFilter filter(options);
+  BestItems best(std::min(options.k, items.items()));
+  std::array<float, kBlock> scores;
+  std::array<uint32_t, kBlock> above;
+  size_t block = kFirstBlock;
+  for (size_t begin = 0; begin < items.items();
+       begin += block, block = std::min(2 * block, kBlock)) {
+    const size_t count = std::min(block, items.items() - begin);
+    const size_t found = kernels.scan(items.row(begin), count, items.dimension, query.data(),
+                                      best.bar(), scores.data(), above.data());
+    for (size_t i = 0; i < found; ++i) {
+      const float score = scores[above[i]];
+      const auto item = static_cast<uint32_t>(begin + above[i]);
+      if (score > best.bar() && filter.Allows(item)) best.Add(item, score);
+    }
+  }
+  return best.Take();
+}
+
+}  // namespace starling::learning
