@@ -73,7 +73,24 @@ def ours(files: list[str]) -> dict[str, list[float]]:
     return json.loads(subprocess.check_output([BUILD / "bin/bench_fit", str(THREADS), str(K), test, train, valid], text=True))
 
 
+def retrieval(report) -> None:
+    """The ten best of 65,000 items, one thread, beside merely reading their factors in the same run."""
+    run = json.loads(subprocess.check_output([BUILD / "bin/bench_retrieval", "--benchmark_format=json", "--benchmark_filter=Read|Exact|By|FoldIn"],
+                                             text=True, stderr=subprocess.DEVNULL))
+    rows = {row["name"].split("/iterations")[0]: row for row in run["benchmarks"]}
+    report("the 10 best of 65,000 items x 64 factors, one thread; shop: norms as popularity makes them, isotropic: all alike")
+    report(f"{'':<44}{'us':>9}{'recall@10':>12}{'to exact':>10}")
+    for made in ("Shop", "Isotropic"):
+        exact = rows[f"Exact/{made}"]["real_time"]
+        for name, key in (("merely reading", f"Read/{made}"), ("exact", f"Exact/{made}"), ("int8, rescored", f"By/{made}_int8"),
+                          ("HNSW", f"By/{made}_hnsw")):
+            row = rows[key]
+            report(f"{made.lower() + ', ' + name:<44}{row['real_time'] / 1e3:>9.1f}{row.get('recall', 1):>12.4f}{exact / row['real_time']:>10.1f}")
+    report(f"{'fold-in of 50 events, 64 factors':<44}{rows['FoldIn50Events']['real_time'] / 1e3:>9.1f}   goal 50")
+
+
 def learning(report) -> None:
+    retrieval(report)
     if not DATA.exists():
         report(f"learning: left out, {DATA} is not there")
         return
