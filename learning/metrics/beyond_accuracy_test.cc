@@ -81,6 +81,7 @@ TEST(BeyondAccuracy, DiversityOfRandomListsIsThatOfTheirPairs) {
   constexpr uint32_t kUsers = 200;
   constexpr uint32_t kItems = 40;
   std::vector<Interaction> events;
+  events.reserve(1'500);
   for (int i = 0; i < 1'500; ++i) {
     events.push_back(
         {static_cast<uint32_t>(random.Below(kUsers)), static_cast<uint32_t>(random.Below(kItems))});

@@ -22,6 +22,10 @@
 
 namespace starling::learning {
 
+// Beyond this many items it is quicker than FitEase, and better, since that models no more than so
+// many (EaseOptions::max_items): on Complete Journey's 68,000 products 5 % of NDCG.
+inline constexpr size_t kLocalEaseFrom = 10'000;
+
 struct LocalEaseOptions {
   Weighting weighting;
   int64_t as_of = 0;            // unix seconds; 0: the latest time in the data

@@ -90,7 +90,7 @@ class HnswGraph {
 
   // The links of a row on a level that it has; kNoRow (hnsw_walk.h) ends them.
   std::span<const uint32_t> Links(uint32_t row, size_t level) const {
-    return level == 0 ? links_.subspan(row * 2 * neighbours_, 2 * neighbours_)
+    return level == 0 ? links_.subspan(2 * neighbours_ * row, 2 * neighbours_)
                       : upper_.subspan((offsets_[row] + level - 1) * neighbours_, neighbours_);
   }
   size_t Levels(uint32_t row) const { return offsets_[row + 1] - offsets_[row]; }

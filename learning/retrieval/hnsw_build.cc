@@ -91,7 +91,7 @@ class HnswBuilder {
   size_t Levels(uint32_t row) const { return offsets_[row + 1] - offsets_[row]; }
   const int8_t* Codes(uint32_t row) const { return items_.codes().data() + row * items_.stride(); }
   std::span<uint32_t> Links(uint32_t row, size_t level) {
-    return level == 0 ? std::span(links_).subspan(row * 2 * m_, 2 * m_)
+    return level == 0 ? std::span(links_).subspan(2 * m_ * row, 2 * m_)
                       : std::span(upper_).subspan((offsets_[row] + level - 1) * m_, m_);
   }
   float Similarity(uint32_t a, uint32_t b, int32_t dot) const {

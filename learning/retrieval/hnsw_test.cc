@@ -222,7 +222,7 @@ TEST(Hnsw, RefusesLinksThatLeadOutsideOrToALevelThatIsNotThere) {
     uint32_t value;
   };
   for (const Damage& damage : std::vector<Damage>{{"hnsw.links", 0, 3'000},
-                                                  {"hnsw.links", 24 * 2'999, 0x7FFFFFFF},
+                                                  {"hnsw.links", size_t{24} * 2'999, 0x7FFFFFFF},
                                                   {"hnsw.upper", 0, 3'000},
                                                   {"hnsw.upper", 0, ground},
                                                   {"hnsw.offsets", 0, 1},

@@ -142,7 +142,8 @@ TEST_P(Scan, MultipliesBytesAsWholeNumbersDo) {
   Random random(7);
   for (const size_t stride : {32, 64, 128}) {
     std::vector<int8_t> codes(50 * stride);
-    for (int8_t& code : codes) code = static_cast<int8_t>(random.Below(255)) - 127;
+    for (int8_t& code : codes)
+      code = static_cast<int8_t>(static_cast<int>(random.Below(255)) - 127);
     // The largest products that there are, of either sign.
     std::fill_n(codes.begin(), stride, int8_t{127});
     std::fill_n(codes.begin() + static_cast<ptrdiff_t>(stride), stride, int8_t{-127});

@@ -12,10 +12,8 @@
 namespace starling::learning {
 namespace {
 
-// Up to here every item is regressed on all others, and all weights are kept; up to the second
-// the largest are.
+// Up to here all weights between items are kept; beyond it the largest.
 constexpr size_t kSmall = 6'000;
-constexpr size_t kDense = 12'000;
 
 template <typename T>
 StatusOr<std::shared_ptr<const Model>> Shared(StatusOr<T> model) {
@@ -81,12 +79,11 @@ StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Cho
                               .memory_limit = limits.memory},
                              progress));
   }
-  if (family.name == "ease" && data.items() <= kDense) {
+  if (family.name == "ease" && data.items() <= kLocalEaseFrom) {
     return Shared(FitEase(data,
                           {.regularisation = value(0),
                            .user_exponent = value(1),
                            .dropout = value(2),
-                           .max_items = kDense,
                            .neighbours = data.items() <= kSmall ? 0 : 500,
                            .threads = limits.threads,
                            .memory_limit = limits.memory},

@@ -219,6 +219,7 @@ TEST_F(AffinityServiceTest, ACatalogueThatStaysAwayHoldsUpNeitherCallsNorTheEnd)
 TEST_F(AffinityServiceTest, SaysWhatExportedInteractionsGiveAtAnyTime) {
   std::vector<UserEvent> events;
   const char* types[] = {"view", "click", "cart", "purchase", "rate", "impression", "custom"};
+  events.reserve(600);
   for (int i = 0; i < 600; ++i) {
     events.push_back(Event("e" + std::to_string(i), "u" + std::to_string(i % 7),
                            "p" + std::to_string(i * 11 % 31), types[i * 3 / 7 % 7],
@@ -226,6 +227,7 @@ TEST_F(AffinityServiceTest, SaysWhatExportedInteractionsGiveAtAnyTime) {
   }
   Tell(events);
   std::vector<catalog::v1::Product> catalogue;
+  catalogue.reserve(28);
   for (int i = 0; i < 28; ++i) {
     catalogue.push_back(MakeProduct("p" + std::to_string(i), fmt::format("d{}/c{}", i % 2, i % 6),
                                     i % 5 == 0 ? "" : fmt::format("b{}", i % 5), i % 9 * 0.7));

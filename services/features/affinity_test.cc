@@ -119,8 +119,9 @@ TEST_F(AffinityTest, AnEarlierTimeGivesWhatWasThenAndTimeAloneChangesNoShare) {
 
 TEST_F(AffinityTest, TheOrderOfTheInteractionsIsOfNoImportance) {
   std::vector<Interaction> history;
-  for (int i = 0; i < 60; ++i)
-    history.push_back({kAt - i * 5 * kDay, static_cast<uint32_t>(i * 7 % 6), Kind::kView});
+  history.reserve(60);
+  for (int64_t i = 0; i < 60; ++i)
+    history.push_back({kAt - 5 * i * kDay, static_cast<uint32_t>(i * 7 % 6), Kind::kView});
   const Affinity forwards = Of(history);
   std::reverse(history.begin(), history.end());
   const Affinity backwards = Of(history);

@@ -71,7 +71,7 @@ void Fill(host::TestEnvironment& environment, int events) {
   for (int made = 0; made < events;) {
     std::vector<messaging::Event> batch;
     for (; batch.size() < 1'000 && made < events; ++made)
-      batch.push_back(Make(now - (events - made) * 20));
+      batch.push_back(Make(now - int64_t{20} * (events - made)));
     const auto appended = environment.Block(environment.events().AppendBatch(kTopic, batch));
     if (!appended.ok()) Fail(appended.status());
   }

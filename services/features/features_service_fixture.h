@@ -47,6 +47,7 @@ class FeaturesServiceTest : public host::ServiceTest<FeaturesService> {
   // Appends events as ingestion does.
   void Append(const std::vector<UserEvent>& events) {
     std::vector<messaging::Event> batch;
+    batch.reserve(events.size());
     for (const UserEvent& event : events) {
       batch.push_back({.id = event.event_id(),
                        .source = "/ingestion",

@@ -117,6 +117,7 @@ TEST_F(FeaturesServiceTest, AnEventThatNoInteractionCanBeIsRefusedNamingTheField
 
 TEST_F(FeaturesServiceTest, EverythingIsThereAgainAfterARestart) {
   std::vector<UserEvent> events;
+  events.reserve(900);
   for (int i = 0; i < 900; ++i) {
     events.push_back(Event("e" + std::to_string(i), "u" + std::to_string(i % 7),
                            "p" + std::to_string(i % 50), i % 3 == 0 ? "purchase" : "view",
@@ -151,6 +152,7 @@ TEST_F(FeaturesServiceTest, KeepsAUsersNewestOnTheDiskTooAndTheBoundMayBeLowered
                   .ok());
   Open();
   std::vector<UserEvent> events;
+  events.reserve(40);
   for (int i = 0; i < 40; ++i) {
     events.push_back(Event("e" + std::to_string(i), "ada", "p" + std::to_string(i),
                            i % 2 == 0 ? "impression" : "view", 1'000 + i));
@@ -188,6 +190,7 @@ TEST_F(FeaturesServiceTest, ServesWhatExportedInteractionsGiveAtAnyTime) {
   }
   Tell(events);
   std::vector<catalog::v1::Product> catalogue;
+  catalogue.reserve(20);
   for (int i = 0; i < 20; ++i) {  // the last three are not in it, and one in four has no price
     catalogue.push_back(MakeProduct("p" + std::to_string(i), i % 3 == 0 ? "food/tea" : "food/milk",
                                     i % 2 == 0 ? "Hill" : "", i % 4 * 1.5));
@@ -333,6 +336,7 @@ TEST_F(FeaturesServiceTest, ListsPopularProductsBestFirstAndTiesById) {
 
 TEST_F(FeaturesServiceTest, AnExportIsOneStateHoweverMuchIsWrittenMeanwhile) {
   std::vector<UserEvent> events;
+  events.reserve(1'000);
   for (int i = 0; i < 1'000; ++i) {
     events.push_back(Event("e" + std::to_string(i), "u" + std::to_string(100 + i % 100),
                            "p" + std::to_string(i % 30), "view", 10'000 + i));

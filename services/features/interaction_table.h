@@ -33,7 +33,7 @@ class InteractionTable {
   struct Bounds {
     uint32_t interactions = 10'000;
     uint32_t impressions = 1'000;
-    int64_t half_life = 30 * 86'400;  // of popularity, in seconds
+    int64_t half_life = int64_t{30} * 86'400;  // of popularity, in seconds
   };
   explicit InteractionTable(Bounds bounds) : bounds_(bounds) {}
 

@@ -6,6 +6,7 @@
 
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
+#include "learning/models/local_ease.h"
 #include "platform/base/nearest.h"
 
 namespace starling::training {
@@ -17,6 +18,8 @@ using learning::Weighting;
 constexpr std::string_view kMainNames[] = {"", "item_knn", "ease", "als"};
 
 // The part is aged before a model sees it.
+// As many as are kept for serving, twice.
+constexpr int kLocalNeighbours = 100;
 constexpr Weighting kAsGiven{.scale = Weighting::Scale::kLinear, .half_life = 0};
 
 std::string Text(double value) { return fmt::format("{}", value); }
@@ -154,6 +157,18 @@ StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const Traini
       break;
     }
     case Recipe::Main::kEase: {
+      if (aged.items() > learning::kLocalEaseFrom) {
+        STARLING_ASSIGN_OR_RETURN(main.similar,
+                                  learning::FitLocalEase(aged,
+                                                         {.weighting = kAsGiven,
+                                                          .regularisation = recipe.regularisation,
+                                                          .user_exponent = recipe.user_exponent,
+                                                          .neighbours = kLocalNeighbours,
+                                                          .threads = config.threads,
+                                                          .memory_limit = memory},
+                                                         progress));
+        break;
+      }
       STARLING_ASSIGN_OR_RETURN(main.similar,
                                 learning::FitEase(aged,
                                                   {.weighting = kAsGiven,

@@ -16,7 +16,7 @@ class Adjacency : public testing::Test {
   Status Read(const std::string& text) {
     const std::string path = testing::TempDir() + "/adjacency_test.txt";
     std::ofstream(path, std::ios::binary) << text;
-    const Status status = ReadAdjacency(path, users, items, events);
+    Status status = ReadAdjacency(path, users, items, events);
     std::filesystem::remove(path);
     return status;
   }
