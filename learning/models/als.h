@@ -2,8 +2,8 @@
 //
 //   STARLING_ASSIGN_OR_RETURN(AlsModel model, FitAls(train, {.factors = 64, .threads = 2}));
 //   std::vector<float> user(model.dimension());
-//   model.FoldIn(history, now, user);                       // then RetrieveTopK(model.factors(),
-//   ...)
+//   model.FoldIn(history, now, user);
+//   RetrieveTopK({model.factors(), model.dimension()}, user, {.k = 10});   // or a RetrievalIndex
 //
 //   minimise  sum over interactions of c_ui (1 - w_u.h_i)^2 + a sum over all u, i of (w_u.h_i)^2
 //           + sum_u r_u |w_u|^2 + sum_i r_i |h_i|^2

@@ -121,6 +121,10 @@ StatusOr<RetrievalIndex> RetrievalIndex::Make(const ItemFactors& items, const Se
 void RetrievalIndex::Measure(const SecondsNow& now, std::span<const float> sample,
                              const RetrievalOptions& options) {
   const size_t queries = sample.size() / items_.dimension;
+  if (queries == 0) {
+    choice_.why = "exact: there was no query to measure by";
+    return;
+  }
   std::vector<std::vector<ScoredItem>> exact(queries);
   RetrievalScratch scratch;
   const auto measure = [&](RetrievalMethod method, size_t width) {
@@ -152,10 +156,8 @@ void RetrievalIndex::Measure(const SecondsNow& now, std::span<const float> sampl
       if (enough || measured.microseconds > best.microseconds) return;
     }
   };
-  if (queries > 0) {
-    try_widths(RetrievalMethod::kQuantised, kKept);
-    if (graph_ != nullptr) try_widths(RetrievalMethod::kHnsw, kWidths);
-  }
+  try_widths(RetrievalMethod::kQuantised, kKept);
+  if (graph_ != nullptr) try_widths(RetrievalMethod::kHnsw, kWidths);
   choice_.method = best.method;
   choice_.width = best.width;
   choice_.why = fmt::format("{}: the quickest with recall@{} of {} or more;", Name(best.method),

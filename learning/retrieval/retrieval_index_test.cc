@@ -180,6 +180,14 @@ TEST(RetrievalIndex, ReadsAllFactorsWhereTheyHaveNoBytesOrAreNone) {
   EXPECT_THAT(none.Retrieve(made.query(0), {.k = 10}, scratch), IsEmpty());
 }
 
+TEST(RetrievalIndex, ReadsAllFactorsWhenThereIsNoQueryToMeasureBy) {
+  const TestCatalogue made = Catalogue(1'500);
+  const RetrievalIndex index = *RetrievalIndex::Make(made.items(), MadeClock({3, 2, 1}),
+                                                     {.queries = 0, .graph_from = 5'000});
+  EXPECT_EQ(index.choice().method, RetrievalMethod::kExact);
+  EXPECT_THAT(index.choice().why, HasSubstr("no query"));
+}
+
 TEST(RetrievalIndex, OfAQueryThatSaysNothingGivesWhatReadingAllGives) {
   const TestCatalogue made = Catalogue(1'500);
   const std::vector<float> nothing(32);
