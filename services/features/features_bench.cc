@@ -63,7 +63,7 @@ messaging::Event Make(int64_t at) {
 
 void Fail(const Status& status) {
   fmt::print(stderr, "{}\n", ToString(status));
-  std::exit(1);
+  std::abort();
 }
 
 void Fill(host::TestEnvironment& environment, int events) {
