@@ -12,20 +12,23 @@ namespace starling::learning {
 namespace {
 
 constexpr float kLargestCode = 127;
+constexpr float kLargestOfScan = kQueryShift - 1;
 
-// Writes the codes of `values` and gives their scale; 0 and no codes when they have none.
-float EncodeRow(const float* values, size_t dimension, int8_t* codes) {
+// Writes the codes of `values`, at most `most` in size, each plus `shift`, and gives their scale;
+// 0 and no codes when they have none.
+template <typename Byte>
+float EncodeRow(const float* values, size_t dimension, float most, float shift, Byte* codes) {
   float largest = 0;
   for (size_t f = 0; f < dimension; ++f) {
     if (!std::isfinite(values[f])) return 0;
     largest = std::max(largest, std::abs(values[f]));
   }
-  const float scale = largest / kLargestCode;
+  const float scale = largest / most;
   const float inverse = 1 / scale;
   if (!(scale > 0) || !std::isfinite(inverse)) return 0;
   for (size_t f = 0; f < dimension; ++f) {
-    codes[f] = static_cast<int8_t>(
-        std::clamp(std::nearbyint(values[f] * inverse), -kLargestCode, kLargestCode));
+    codes[f] =
+        static_cast<Byte>(std::clamp(std::nearbyint(values[f] * inverse), -most, most) + shift);
   }
   return scale;
 }
@@ -55,20 +58,21 @@ QuantisedItems QuantisedItems::Make(const ItemFactors& items) {
   });
   made.codes_.resize(rows * made.stride_);
   made.scales_.resize(rows);
+  made.sums_.resize(rows);
   made.norms_.resize(rows);
   for (size_t row = 0; row < rows; ++row) {
     const uint32_t item = made.item_[row];
     made.norms_[row] = norms[item];
-    made.scales_[row] =
-        EncodeRow(items.row(item), items.dimension, made.codes_.data() + row * made.stride_);
+    int8_t* codes = made.codes_.data() + row * made.stride_;
+    made.scales_[row] = EncodeRow(items.row(item), items.dimension, kLargestCode, 0, codes);
+    made.sums_[row] = kQueryShift * std::accumulate(codes, codes + items.dimension, 0);
   }
   return made;
 }
 
 void QuantisedItems::Encode(std::span<const float> query, QueryCodes& codes) const {
   codes.codes.assign(stride_, 0);
-  codes.scale = EncodeRow(query.data(), dimension_, codes.codes.data());
-  codes.norm = NormOf(query.data(), dimension_);
+  codes.scale = EncodeRow(query.data(), dimension_, kLargestCode, 0, codes.codes.data());
 }
 
 std::vector<ScoredItem> QuantisedItems::Retrieve(const ItemFactors& items,
@@ -78,21 +82,25 @@ std::vector<ScoredItem> QuantisedItems::Retrieve(const ItemFactors& items,
                                                  const ScanKernels& kernels) const {
   constexpr size_t kFirstBlock = 64;
   constexpr size_t kBlock = 512;
-  Encode(query, scratch);
-  if (scratch.scale == 0) return RetrieveTopK(items, query, options, kernels);
+  scratch.shifted.assign(stride_, kQueryShift);
+  scratch.shifted_scale =
+      EncodeRow(query.data(), dimension_, kLargestOfScan, kQueryShift, scratch.shifted.data());
+  scratch.norm = NormOf(query.data(), dimension_);
+  if (scratch.shifted_scale == 0) return RetrieveTopK(items, query, options, kernels);
   const ItemFilter filter(options);
   BestItems best(std::min(std::max(keep, options.k), rows()));
   // Scores are in units of the query's scale.
-  const float reach = scratch.norm / scratch.scale;
+  const float reach = scratch.norm / scratch.shifted_scale;
   std::array<float, kBlock> scores;
   std::array<uint32_t, kBlock> above;
   size_t block = kFirstBlock;
   for (size_t begin = 0; begin < rows() && norms_[begin] * reach > best.bar();
        begin += block, block = std::min(2 * block, kBlock)) {
     const size_t count = std::min(block, rows() - begin);
-    const size_t found =
-        kernels.scan_codes(codes_.data() + begin * stride_, count, stride_, scratch.codes.data(),
-                           scales_.data() + begin, best.bar(), scores.data(), above.data());
+    const CodeRows rows{codes_.data() + begin * stride_, scales_.data() + begin,
+                        sums_.data() + begin, stride_};
+    const size_t found = kernels.scan_codes(rows, count, scratch.shifted.data(), best.bar(),
+                                            scores.data(), above.data());
     for (size_t i = 0; i < found; ++i) {
       const float score = scores[above[i]];
       const uint32_t item = item_[begin + above[i]];

@@ -10,7 +10,7 @@
 // worst that it keeps (Teflioudi, Gemulla, Mykytiuk, "LEMP: Fast Retrieval of Large Entries in a
 // Matrix Product", SIGMOD 2015): where popularity makes norms differ, that is early.
 //
-// dimension + 12 bytes an item, the dimension rounded up to 32. Immutable and thread-safe.
+// dimension + 16 bytes an item, the dimension rounded up to 32. Immutable and thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -27,6 +27,9 @@ namespace starling::learning {
 struct QueryCodes {
   std::vector<int8_t> codes;
   float scale = 0;  // 0: all its values are 0, or one is not finite, so the codes say nothing
+  // What a scan takes (scan_kernels.h): query = shifted_scale (shifted - kQueryShift).
+  std::vector<uint8_t> shifted;
+  float shifted_scale = 0;
   float norm = 0;
 };
 
@@ -46,6 +49,7 @@ class QuantisedItems {
   // Which item a row is.
   std::span<const uint32_t> item() const { return item_; }
 
+  // For a graph (hnsw.h): fills `codes` and `scale`.
   void Encode(std::span<const float> query, QueryCodes& codes) const;
 
   // The best k of `items`, which are those it was made of: the `keep` best by their codes, scored
@@ -59,6 +63,7 @@ class QuantisedItems {
   size_t stride_ = 0;
   std::vector<int8_t> codes_;
   std::vector<float> scales_;
+  std::vector<int32_t> sums_;  // of a row's codes, times kQueryShift
   std::vector<float> norms_;
   std::vector<uint32_t> item_;
 };

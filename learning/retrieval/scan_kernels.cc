@@ -17,7 +17,8 @@ float Dot(const float* a, const float* b, size_t size) {
   return total;
 }
 
-int32_t Dot(const int8_t* a, const int8_t* b, size_t size) {
+template <typename Byte>
+int32_t Dot(const int8_t* a, const Byte* b, size_t size) {
   int32_t total = 0;
   for (size_t i = 0; i < size; ++i) total += int32_t{a[i]} * int32_t{b[i]};
   return total;
@@ -38,11 +39,12 @@ void Score(const float* rows, size_t dimension, const uint32_t* of, size_t count
   for (size_t i = 0; i < count; ++i) scores[i] = Dot(rows + of[i] * dimension, query, dimension);
 }
 
-size_t ScanCodes(const int8_t* codes, size_t count, size_t stride, const int8_t* query,
-                 const float* scales, float bar, float* scores, uint32_t* above) {
+size_t ScanCodes(const CodeRows& rows, size_t count, const uint8_t* query, float bar, float* scores,
+                 uint32_t* above) {
   size_t found = 0;
   for (size_t row = 0; row < count; ++row) {
-    scores[row] = scales[row] * static_cast<float>(Dot(codes + row * stride, query, stride));
+    const int32_t dot = Dot(rows.codes + row * rows.stride, query, rows.stride) - rows.sums[row];
+    scores[row] = rows.scales[row] * static_cast<float>(dot);
     if (scores[row] > bar) above[found++] = static_cast<uint32_t>(row);
   }
   return found;

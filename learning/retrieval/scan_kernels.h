@@ -19,6 +19,17 @@ namespace starling::learning {
 // Bytes of a row of codes are a multiple of this, filled up with 0.
 inline constexpr size_t kCodeAlignment = 32;
 
+// What a scan of bytes multiplies by is above 0 and has seven bits: then two products at once are
+// added in 16 bits, which is the quickest that a machine without VNNI can.
+inline constexpr int kQueryShift = 64;
+
+struct CodeRows {
+  const int8_t* codes = nullptr;  // rows x stride, from -127 to 127
+  const float* scales = nullptr;
+  const int32_t* sums = nullptr;  // of each row's codes, times kQueryShift
+  size_t stride = 0;              // a multiple of kCodeAlignment
+};
+
 struct ScanKernels {
   std::string_view name;
   // scores[r] = rows[r] . query for `count` rows of `dimension` values. Writes the indexes of the
@@ -29,10 +40,10 @@ struct ScanKernels {
   // scores[i] = rows[of[i]] . query, to the last bit what `scan` gives.
   void (*score)(const float* rows, size_t dimension, const uint32_t* of, size_t count,
                 const float* query, float* scores);
-  // As scan, for scores[r] = scales[r] (codes[r] . query), with bytes from -127 to 127 and rows of
-  // `stride` of them.
-  size_t (*scan_codes)(const int8_t* codes, size_t count, size_t stride, const int8_t* query,
-                       const float* scales, float bar, float* scores, uint32_t* above);
+  // As scan, for scores[r] = scales[r] (codes[r] . (query - kQueryShift)), with query bytes from 1
+  // to 127.
+  size_t (*scan_codes)(const CodeRows& rows, size_t count, const uint8_t* query, float bar,
+                       float* scores, uint32_t* above);
   // dots[i] = codes[of[i]] . query.
   void (*dot_codes)(const int8_t* codes, size_t stride, const uint32_t* of, size_t count,
                     const int8_t* query, int32_t* dots);

@@ -21,6 +21,19 @@ namespace {
 #define STARLING_INLINE inline __attribute__((always_inline))
 
 constexpr size_t kRows = 8;
+// The one that factors mostly have: known while compiling, the addresses of the rows cost nothing.
+constexpr size_t kUsualStride = 64;
+// How far ahead the next rows are asked for, since the machine's own foresight ends at every page.
+// Asking for memory behind the last row does nothing.
+constexpr size_t kBytesAhead = 4096;
+constexpr size_t kCacheLine = 64;
+
+STARLING_INLINE void FetchAhead(const void* rows, size_t bytes) {
+  for (size_t at = 0; at < bytes; at += kCacheLine) {
+    __builtin_prefetch(static_cast<const char*>(rows) + kBytesAhead + at);
+  }
+}
+
 // Where eight rows begin: one after the other, or anywhere.
 template <typename T>
 struct Adjacent {
@@ -63,6 +76,10 @@ STARLING_AVX2 STARLING_INLINE __m256i SumEach(const __m256i (&sums)[kRows]) {
       _mm256_hadd_epi32(_mm256_hadd_epi32(sums[4], sums[5]), _mm256_hadd_epi32(sums[6], sums[7]));
   return _mm256_add_epi32(_mm256_permute2x128_si256(a, b, 0x20),
                           _mm256_permute2x128_si256(a, b, 0x31));
+}
+
+STARLING_AVX2 STARLING_INLINE __m256i LoadBytes(const void* from) {
+  return _mm256_loadu_si256(static_cast<const __m256i*>(from));
 }
 
 // All bits of the first `count` lanes.
@@ -142,47 +159,14 @@ STARLING_AVX512 STARLING_INLINE __m256 DotsAvx512(const Rows& row, size_t dimens
   return SumEach(sums);
 }
 
-// maddubs wants one side unsigned: |q| and the row's bytes with q's signs. Its sums of two products
-// of at most 127 x 127 fit into 16 bits.
-template <typename Rows>
-STARLING_AVX2 STARLING_INLINE __m256i CodesAvx2(const Rows& row, size_t stride,
-                                                const int8_t* query) {
-  const __m256i ones = _mm256_set1_epi16(1);
-  __m256i sums[kRows];
-  for (__m256i& sum : sums) sum = _mm256_setzero_si256();
-  for (size_t f = 0; f < stride; f += kCodeAlignment) {
-    const __m256i q = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + f));
-    const __m256i size = _mm256_abs_epi8(q);
-#pragma GCC unroll 8
-    for (size_t r = 0; r < kRows; ++r) {
-      const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row[r] + f));
-      const __m256i pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(x, q));
-      sums[r] = _mm256_add_epi32(sums[r], _mm256_madd_epi16(pairs, ones));
-    }
-  }
-  return SumEach(sums);
+// What multiplies bytes: maddubs adds two products in 16 bits and wants one side unsigned; dpbusd
+// adds four in 32.
+STARLING_AVX2 STARLING_INLINE __m256i AddProductsAvx2(__m256i sum, __m256i positive, __m256i x) {
+  return _mm256_add_epi32(
+      sum, _mm256_madd_epi16(_mm256_maddubs_epi16(positive, x), _mm256_set1_epi16(1)));
 }
-
-// dpbusd wants one side unsigned too: x + 128 = x ^ 0x80, and 128 sum q is taken away again.
-template <typename Rows>
-STARLING_VNNI STARLING_INLINE __m256i CodesVnni(const Rows& row, size_t stride,
-                                                const int8_t* query) {
-  const __m256i flip = _mm256_set1_epi8(static_cast<char>(0x80));
-  __m256i sums[kRows];
-  for (__m256i& sum : sums) sum = _mm256_setzero_si256();
-  __m256i excess = _mm256_setzero_si256();
-  for (size_t f = 0; f < stride; f += kCodeAlignment) {
-    const __m256i q = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(query + f));
-    excess = _mm256_dpbusd_epi32(excess, flip, q);
-#pragma GCC unroll 8
-    for (size_t r = 0; r < kRows; ++r) {
-      const __m256i x = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(row[r] + f));
-      sums[r] = _mm256_dpbusd_epi32(sums[r], _mm256_xor_si256(x, flip), q);
-    }
-  }
-#pragma GCC unroll 8
-  for (size_t r = 0; r < kRows; ++r) sums[r] = _mm256_sub_epi32(sums[r], excess);
-  return SumEach(sums);
+STARLING_VNNI STARLING_INLINE __m256i AddProductsVnni(__m256i sum, __m256i positive, __m256i x) {
+  return _mm256_dpbusd_epi32(sum, positive, x);
 }
 
 // The loops over groups of eight, around the products that differ.
@@ -193,6 +177,7 @@ STARLING_VNNI STARLING_INLINE __m256i CodesVnni(const Rows& row, size_t stride,
     size_t r = 0;                                                                               \
     for (; r + kRows <= count; r += kRows) {                                                    \
       const Adjacent<float> group{rows + r * dimension, dimension};                             \
+      FetchAhead(group.first, kRows* dimension * sizeof(float));                                \
       found = Keep(Dots##Level(group, dimension, query), r, kRows, bar, scores, above, found);  \
     }                                                                                           \
     if (r == count) return found;                                                               \
@@ -207,31 +192,72 @@ STARLING_VNNI STARLING_INLINE __m256i CodesVnni(const Rows& row, size_t stride,
                           Dots##Level(group, dimension, query));                                \
     }                                                                                           \
   }
-#define STARLING_CODE_SCANS(Level, attribute)                                            \
-  attribute size_t ScanCodes##Level(const int8_t* codes, size_t count, size_t stride,    \
-                                    const int8_t* query, const float* scales, float bar, \
-                                    float* scores, uint32_t* above) {                    \
-    size_t found = 0;                                                                    \
-    size_t r = 0;                                                                        \
-    for (; r + kRows <= count; r += kRows) {                                             \
-      const Adjacent<int8_t> group{codes + r * stride, stride};                          \
-      const __m256 dots = _mm256_cvtepi32_ps(Codes##Level(group, stride, query));        \
-      const __m256 scored = _mm256_mul_ps(dots, _mm256_loadu_ps(scales + r));            \
-      found = Keep(scored, r, kRows, bar, scores, above, found);                         \
-    }                                                                                    \
-    if (r == count) return found;                                                        \
-    const auto last = LastRows(codes + r * stride, stride, count - r);                   \
-    const __m256 dots = _mm256_cvtepi32_ps(Codes##Level(last, stride, query));           \
-    const __m256 scale = _mm256_maskload_ps(scales + r, FirstLanes(count - r));          \
-    return Keep(_mm256_mul_ps(dots, scale), r, count - r, bar, scores, above, found);    \
-  }                                                                                      \
-  attribute void DotCodes##Level(const int8_t* codes, size_t stride, const uint32_t* of, \
-                                 size_t count, const int8_t* query, int32_t* dots) {     \
-    for (size_t i = 0; i < count; i += kRows) {                                          \
-      const auto group = RowsOf(codes, stride, of + i, count - i);                       \
-      _mm256_maskstore_epi32(dots + i, FirstLanes(std::min(kRows, count - i)),           \
-                             Codes##Level(group, stride, query));                        \
-    }                                                                                    \
+#define STARLING_CODE_SCANS(Level, attribute)                                                     \
+  template <typename Rows>                                                                        \
+  attribute STARLING_INLINE __m256i Positive##Level(const Rows& row, size_t stride,               \
+                                                    const uint8_t* query) {                       \
+    __m256i sums[kRows];                                                                          \
+    for (__m256i & sum : sums) sum = _mm256_setzero_si256();                                      \
+    for (size_t f = 0; f < stride; f += kCodeAlignment) {                                         \
+      const __m256i q = LoadBytes(query + f);                                                     \
+      _Pragma("GCC unroll 8") for (size_t r = 0; r < kRows; ++r) {                                \
+        sums[r] = AddProducts##Level(sums[r], q, LoadBytes(row[r] + f));                          \
+      }                                                                                           \
+    }                                                                                             \
+    return SumEach(sums);                                                                         \
+  }                                                                                               \
+  /* Of bytes of either sign: |q| and x with the signs of q. */                                   \
+  template <typename Rows>                                                                        \
+  attribute STARLING_INLINE __m256i Signed##Level(const Rows& row, size_t stride,                 \
+                                                  const int8_t* query) {                          \
+    __m256i sums[kRows];                                                                          \
+    for (__m256i & sum : sums) sum = _mm256_setzero_si256();                                      \
+    for (size_t f = 0; f < stride; f += kCodeAlignment) {                                         \
+      const __m256i q = LoadBytes(query + f);                                                     \
+      const __m256i size = _mm256_abs_epi8(q);                                                    \
+      _Pragma("GCC unroll 8") for (size_t r = 0; r < kRows; ++r) {                                \
+        const __m256i x = _mm256_sign_epi8(LoadBytes(row[r] + f), q);                             \
+        sums[r] = AddProducts##Level(sums[r], size, x);                                           \
+      }                                                                                           \
+    }                                                                                             \
+    return SumEach(sums);                                                                         \
+  }                                                                                               \
+  attribute STARLING_INLINE size_t ScanCodesOf##Level(CodeRows rows, size_t stride, size_t count, \
+                                                      const uint8_t* query, float bar,            \
+                                                      float* scores, uint32_t* above) {           \
+    size_t found = 0;                                                                             \
+    size_t r = 0;                                                                                 \
+    for (; r + kRows <= count; r += kRows) {                                                      \
+      const Adjacent<int8_t> group{rows.codes + r * stride, stride};                              \
+      FetchAhead(group.first, kRows* stride);                                                     \
+      const __m256i dots =                                                                        \
+          _mm256_sub_epi32(Positive##Level(group, stride, query), LoadBytes(rows.sums + r));      \
+      const __m256 scored =                                                                       \
+          _mm256_mul_ps(_mm256_cvtepi32_ps(dots), _mm256_loadu_ps(rows.scales + r));              \
+      found = Keep(scored, r, kRows, bar, scores, above, found);                                  \
+    }                                                                                             \
+    if (r == count) return found;                                                                 \
+    const auto last = LastRows(rows.codes + r * stride, stride, count - r);                       \
+    const __m256i lanes = FirstLanes(count - r);                                                  \
+    const __m256i dots = _mm256_sub_epi32(Positive##Level(last, stride, query),                   \
+                                          _mm256_maskload_epi32(rows.sums + r, lanes));           \
+    const __m256 scored =                                                                         \
+        _mm256_mul_ps(_mm256_cvtepi32_ps(dots), _mm256_maskload_ps(rows.scales + r, lanes));      \
+    return Keep(scored, r, count - r, bar, scores, above, found);                                 \
+  }                                                                                               \
+  attribute size_t ScanCodes##Level(const CodeRows& rows, size_t count, const uint8_t* query,     \
+                                    float bar, float* scores, uint32_t* above) {                  \
+    return rows.stride == kUsualStride                                                            \
+               ? ScanCodesOf##Level(rows, kUsualStride, count, query, bar, scores, above)         \
+               : ScanCodesOf##Level(rows, rows.stride, count, query, bar, scores, above);         \
+  }                                                                                               \
+  attribute void DotCodes##Level(const int8_t* codes, size_t stride, const uint32_t* of,          \
+                                 size_t count, const int8_t* query, int32_t* dots) {              \
+    for (size_t i = 0; i < count; i += kRows) {                                                   \
+      const auto group = RowsOf(codes, stride, of + i, count - i);                                \
+      _mm256_maskstore_epi32(dots + i, FirstLanes(std::min(kRows, count - i)),                    \
+                             Signed##Level(group, stride, query));                                \
+    }                                                                                             \
   }
 STARLING_SCANS(Avx2, STARLING_AVX2)
 STARLING_SCANS(Avx512, STARLING_AVX512)

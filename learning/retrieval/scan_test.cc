@@ -166,6 +166,44 @@ TEST_P(Scan, MultipliesBytesAsWholeNumbersDo) {
   }
 }
 
+TEST_P(Scan, OfBytesGivesWhatWholeNumbersGiveToTheLastBit) {
+  Random random(8);
+  for (const size_t stride : {32, 64, 96, 1024}) {
+    for (const size_t count : {1, 7, 8, 21}) {
+      std::vector<int8_t> codes(count * stride);
+      for (int8_t& code : codes) code = static_cast<int8_t>(random.Below(255)) - 127;
+      std::fill_n(codes.begin(), stride, static_cast<int8_t>(count % 2 == 0 ? 127 : -127));
+      std::vector<uint8_t> query(stride);
+      for (uint8_t& byte : query) byte = static_cast<uint8_t>(1 + random.Below(127));
+      if (count != 21) std::fill(query.begin(), query.end(), uint8_t{127});
+      std::vector<float> scales(count);
+      std::vector<int32_t> sums(count);
+      std::vector<float> expected(count);
+      for (size_t row = 0; row < count; ++row) {
+        int32_t dot = 0;
+        for (size_t f = 0; f < stride; ++f) {
+          sums[row] += kQueryShift * codes[row * stride + f];
+          dot += codes[row * stride + f] * (query[f] - kQueryShift);
+        }
+        scales[row] = static_cast<float>(random.Unit());
+        expected[row] = scales[row] * static_cast<float>(dot);
+      }
+      std::vector<float> scores(count);
+      std::vector<uint32_t> above(count);
+      const size_t found =
+          kernels().scan_codes({codes.data(), scales.data(), sums.data(), stride}, count,
+                               query.data(), expected[0], scores.data(), above.data());
+      EXPECT_EQ(scores, expected) << count << " x " << stride;
+      std::vector<uint32_t> higher;
+      for (uint32_t row = 0; row < count; ++row) {
+        if (expected[row] > expected[0]) higher.push_back(row);
+      }
+      above.resize(found);
+      EXPECT_EQ(above, higher);
+    }
+  }
+}
+
 TEST(QuantisedItems, KeepsItemsByDescendingNorm) {
   const std::vector<float> values = {1, 0, 0, 0, 3, -4, 2, 2};
   const QuantisedItems codes = QuantisedItems::Make({values, 2});
