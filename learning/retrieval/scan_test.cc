@@ -171,7 +171,8 @@ TEST_P(Scan, OfBytesGivesWhatWholeNumbersGiveToTheLastBit) {
   for (const size_t stride : {32, 64, 96, 1024}) {
     for (const size_t count : {1, 7, 8, 21}) {
       std::vector<int8_t> codes(count * stride);
-      for (int8_t& code : codes) code = static_cast<int8_t>(random.Below(255)) - 127;
+      for (int8_t& code : codes)
+        code = static_cast<int8_t>(static_cast<int>(random.Below(255)) - 127);
       std::fill_n(codes.begin(), stride, static_cast<int8_t>(count % 2 == 0 ? 127 : -127));
       std::vector<uint8_t> query(stride);
       for (uint8_t& byte : query) byte = static_cast<uint8_t>(1 + random.Below(127));
