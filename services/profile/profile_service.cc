@@ -7,7 +7,6 @@
 #include "contracts/ingestion/v1/ingestion.pb.h"
 #include "embedded/profile_migrations.h"
 #include "platform/async/runtime.h"
-#include "platform/base/hash.h"
 #include "platform/base/id.h"
 #include "platform/security/password.h"
 #include "services/profile/user_rules.h"
@@ -407,12 +406,12 @@ Task<Status> ProfileService::Consume(std::span<const messaging::Delivered> event
           event.quantity()));
       if (transaction.changes() > 0) added.push_back(&event);
     }
-    // Finding what is too old walks over what is kept, so only some of a user's events, those that
-    // their ids say, are worth it: a few more than kHistory stay for a while.
+    // Finding what is too old walks over what is kept, so it is done after one event in kTrimEvery:
+    // a few more than kHistory stay for a while. Drawn, since what a sender can foresee it can
+    // avoid.
     std::unordered_set<std::string_view> trimmed;
     for (const ingestion::v1::UserEvent* event : added) {
-      if (Hash64(event->event_id()) % kTrimEvery != 0 || !trimmed.insert(event->user_id()).second)
-        continue;
+      if (FastRandom() % kTrimEvery != 0 || !trimmed.insert(event->user_id()).second) continue;
       STARLING_RETURN_IF_ERROR(transaction.Execute(
           "DELETE FROM history WHERE sequence IN (SELECT sequence FROM history WHERE user_id = ?1 "
           "ORDER BY occurred_at DESC, event_id DESC LIMIT -1 OFFSET ?2)",
