@@ -9,6 +9,8 @@ constexpr char kComplete[] = "all";
 constexpr std::string_view kProduct = "p";
 constexpr size_t kBlockCache = 512 << 10;
 constexpr size_t kWriteBuffer = 1 << 20;
+constexpr size_t kPage = 1'000;
+static_assert(kPage <= kv::kMaxPageEntries);
 
 std::string KeyOf(std::string_view product_id) {
   std::string key(kProduct);
@@ -68,7 +70,7 @@ Task<Status> ProductStore::Load(ProductTable& table, const std::atomic<bool>& st
     if (stopping) co_return Cancelled("the process stops");
     CO_ASSIGN_OR_RETURN(
         const kv::Page page,
-        co_await store_->Scan({.prefix = kProduct, .after = after, .limit = kv::kMaxPageEntries}));
+        co_await store_->Scan({.prefix = kProduct, .after = after, .limit = kPage}));
     CO_RETURN_IF_ERROR(co_await pool_.Run([&]() -> Status {
       catalog::v1::Product product;
       for (const kv::Entry& entry : page.entries) {

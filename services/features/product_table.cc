@@ -52,30 +52,27 @@ void ProductTable::Touch(uint32_t category) {
 }
 
 void ProductTable::Finish() {
-  struct Priced {
-    uint32_t category;
-    double price;
-    float* level;
-  };
-  std::vector<Priced> priced;
   touched_.resize(categories_.size());
+  const auto is_to_do = [&](const ProductTraits& traits) {
+    return touched_[traits.category] && !std::isnan(traits.price);
+  };
+  size_t count = 0;
+  for (const auto& [key, traits] : products_) count += is_to_do(traits) ? 1 : 0;
+  std::vector<ProductTraits*> priced;
+  priced.reserve(count);
   for (auto& [key, traits] : products_) {
-    if (touched_[traits.category] && !std::isnan(traits.price))
-      priced.push_back({traits.category, traits.price, &traits.price_level});
+    if (is_to_do(traits)) priced.push_back(&traits);
   }
-  std::sort(priced.begin(), priced.end(), [](const Priced& a, const Priced& b) {
-    return a.category != b.category ? a.category < b.category : a.price < b.price;
+  std::sort(priced.begin(), priced.end(), [](const ProductTraits* a, const ProductTraits* b) {
+    return a->category != b->category ? a->category < b->category : a->price < b->price;
   });
   for (size_t begin = 0, end = 0; begin < priced.size(); begin = end) {
-    const auto other_category = [&](size_t at) {
-      return at == priced.size() || priced[at].category != priced[begin].category;
-    };
-    while (!other_category(end)) ++end;
+    while (end < priced.size() && priced[end]->category == priced[begin]->category) ++end;
     for (size_t from = begin, to = begin; from < end; from = to) {
-      while (to < end && priced[to].price == priced[from].price) ++to;
+      while (to < end && priced[to]->price == priced[from]->price) ++to;
       const double below = static_cast<double>(from - begin) + static_cast<double>(to - from) / 2;
       const auto level = static_cast<float>(below / static_cast<double>(end - begin));
-      for (size_t i = from; i < to; ++i) *priced[i].level = level;
+      for (size_t i = from; i < to; ++i) priced[i]->price_level = level;
     }
   }
   touched_ = {};
