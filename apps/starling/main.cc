@@ -1,8 +1,11 @@
 // starling: every service of the platform in one binary. `starling --help` teaches it.
+#include <fmt/format.h>
+
 #include <CLI/CLI.hpp>
 
 #include "apps/starling/commands.h"
 #include "apps/starling/version.h"
+#include "learning/selection/selection.h"
 
 namespace {
 
@@ -206,7 +209,8 @@ int main(int argc, char** argv) {
       ->group("Files");
   evaluate
       ->add_option("--model", evaluation_files.models,
-                   "auto (all, also when absent), popularity, item_knn, ease, als, blend")
+                   fmt::format("auto (all, also when absent), {}",
+                               fmt::join(starling::learning::kSelectable, ", ")))
       ->needs(files)
       ->group("Files");
   evaluate->add_option("--threads", evaluation_files.threads, "As many as the machine has when 0")

@@ -192,7 +192,11 @@ class Selector {
         {.k = options_.k, .threads = options_.threads, .memory_limit = options_.memory_limit},
         [&](double) { return !progress_ || progress_(kSearched + 0.03, "fitting trees"); });
     if (stacked.status().code() == StatusCode::kCancelled) return stacked.status();
-    if (stacked.ok()) stacked_ = *std::move(stacked);
+    if (stacked.ok()) {
+      stacked_ = *std::move(stacked);
+    } else {
+      not_stacked_ = std::string(stacked.status().message());
+    }
     return OkStatus();
   }
 
@@ -242,6 +246,12 @@ class Selector {
       }
       if (Wanted("blend")) selection.models.push_back(std::move(blend));
     }
+    const std::string too_few = "fewer than two models could be fitted";
+    if (Wanted("two_stage") && !stacked_.has_value())
+      selection.models.push_back(
+          {.name = "two_stage", .error = not_stacked_.empty() ? too_few : not_stacked_});
+    if (Wanted("blend") && blended_.empty())
+      selection.models.push_back({.name = "blend", .error = too_few});
     double best = -1;
     for (const SelectedModel& model : selection.models) {
       if (!model.error.empty() || model.valid_ndcg <= best) continue;
@@ -295,6 +305,7 @@ class Selector {
   std::vector<Best> found_;
   std::vector<size_t> blended_;  // of found_, best first
   std::optional<Stacked> stacked_;
+  std::string not_stacked_;  // why not
   Blend blend_{.weights = {}, .ndcg = -1};
 };
 

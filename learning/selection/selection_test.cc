@@ -96,6 +96,20 @@ TEST(SelectModel, WhatDoesNotFitIntoMemoryIsToldAndLeftOut) {
   EXPECT_EQ(selection->chosen, "popularity");
 }
 
+TEST(SelectModel, SaysWhyModelsWereNotPutTogether) {
+  const Tasteful made;
+  const auto none = SelectModel(made.data(), {.models = {"blend", "two_stage"}, .memory_limit = 1});
+  ASSERT_TRUE(none.ok()) << none.status();
+  EXPECT_EQ(none->chosen, "");
+  EXPECT_THAT(Of(*none, "blend").error, HasSubstr("fewer than two"));
+  EXPECT_THAT(Of(*none, "two_stage").error, HasSubstr("fewer than two"));
+  // Few who are measured are enough for weights, and not for trees.
+  const auto few = SelectModel(made.data(), {.models = {"blend", "two_stage"}, .max_users = 50});
+  ASSERT_TRUE(few.ok()) << few.status();
+  EXPECT_EQ(few->chosen, "blend");
+  EXPECT_THAT(Of(*few, "two_stage").error, HasSubstr("too few"));
+}
+
 TEST(SelectModel, BadQuestionsAreNamed) {
   const Tasteful made;
   EXPECT_EQ(FieldViolations(SelectModel(made.data(), {.models = {"oracle"}}).status())[0].field,
