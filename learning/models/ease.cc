@@ -95,13 +95,7 @@ std::vector<Source> LargestWeights(std::span<const float> inverse, size_t size, 
 
 StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& options,
                                   const Progress& progress) {
-  STARLING_RETURN_IF_ERROR(CheckWeighting(options.weighting));
-  STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
-  STARLING_RETURN_IF_ERROR(CheckPositive("regularisation", options.regularisation));
-  if (!(options.user_exponent >= 0) || !(options.user_exponent <= 1))
-    return InvalidField("user_exponent", "{} is outside 0 to 1", options.user_exponent);
-  if (!(options.dropout >= 0) || !(options.dropout < 1))
-    return InvalidField("dropout", "{} is no probability below 1", options.dropout);
+  STARLING_RETURN_IF_ERROR(CheckRegression(options));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("max_items", static_cast<double>(options.max_items), 1));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("neighbours", options.neighbours, 0));
   const std::vector<uint32_t> modelled = ModelledItems(data, options.max_items);

@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <string_view>
 
+#include "learning/math/parallel.h"
+#include "learning/weighting.h"
 #include "platform/base/status.h"
 
 namespace starling::learning {
@@ -30,6 +32,26 @@ inline Status CheckPositive(std::string_view field, double value) {
   if (!(value > 0) || !std::isfinite(value)) {
     return InvalidField(field, "{} is not a finite number above 0", value);
   }
+  return OkStatus();
+}
+
+// A share or an exponent.
+inline Status CheckShare(std::string_view field, double value) {
+  if (!(value >= 0) || !(value <= 1)) {
+    return InvalidField(field, "{} is outside 0 to 1", value);
+  }
+  return OkStatus();
+}
+
+// What EASE and its local form are told alike.
+template <typename Options>
+Status CheckRegression(const Options& options) {
+  STARLING_RETURN_IF_ERROR(CheckWeighting(options.weighting));
+  STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
+  STARLING_RETURN_IF_ERROR(CheckPositive("regularisation", options.regularisation));
+  STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
+  if (!(options.dropout >= 0) || !(options.dropout < 1))
+    return InvalidField("dropout", "{} is no probability below 1", options.dropout);
   return OkStatus();
 }
 

@@ -76,10 +76,8 @@ StatusOr<ItemToItemModel> FitItemKnn(const Interactions& data, const ItemKnnOpti
   STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("neighbours", options.neighbours, 1));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("shrinkage", options.shrinkage, 0));
-  if (!(options.user_exponent >= 0) || !(options.user_exponent <= 1))
-    return InvalidField("user_exponent", "{} is outside 0 to 1", options.user_exponent);
-  if (!(options.item_exponent >= 0) || !(options.item_exponent <= 1))
-    return InvalidField("item_exponent", "{} is outside 0 to 1", options.item_exponent);
+  STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
+  STARLING_RETURN_IF_ERROR(CheckShare("item_exponent", options.item_exponent));
   const auto items = static_cast<double>(data.items());
   const double kept = items * std::min(items, static_cast<double>(options.neighbours));
   STARLING_RETURN_IF_ERROR(CheckMemory(

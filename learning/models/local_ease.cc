@@ -12,8 +12,12 @@ namespace {
 
 using Source = ItemToItemModel::Source;
 
-// A row of G without its diagonal: in any order the most similar, each with G_ij.
-using GramRow = std::vector<Source>;
+// A row of G without its diagonal: first the neighbours, then the other items that are kept, each
+// in any order. Items lie by themselves, since they are read for each that is looked for.
+struct GramRow {
+  std::vector<uint32_t> items;
+  std::vector<float> values;
+};
 
 struct Gram {
   std::vector<float> diagonal;
@@ -21,13 +25,7 @@ struct Gram {
 };
 
 Status Check(const LocalEaseOptions& options) {
-  STARLING_RETURN_IF_ERROR(CheckWeighting(options.weighting));
-  STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
-  STARLING_RETURN_IF_ERROR(CheckPositive("regularisation", options.regularisation));
-  if (!(options.user_exponent >= 0) || !(options.user_exponent <= 1))
-    return InvalidField("user_exponent", "{} is outside 0 to 1", options.user_exponent);
-  if (!(options.dropout >= 0) || !(options.dropout < 1))
-    return InvalidField("dropout", "{} is no probability below 1", options.dropout);
+  STARLING_RETURN_IF_ERROR(CheckRegression(options));
   if (options.neighbours < 1 || options.neighbours > 2'000)
     return InvalidField("neighbours", "{} is outside 1 to 2000", options.neighbours);
   return OkStatus();
@@ -42,11 +40,23 @@ auto ByCosine(const std::vector<float>& diagonal) {
   };
 }
 
-void KeepMostSimilar(GramRow& row, size_t most, const std::vector<float>& diagonal) {
-  if (row.size() <= most) return;
-  std::nth_element(row.begin(), row.begin() + static_cast<ptrdiff_t>(most), row.end(),
-                   ByCosine(diagonal));
-  row.resize(most);
+// The `most` most similar, the `neighbours` most similar of them first.
+GramRow RowOf(std::vector<Source>& found, size_t most, size_t neighbours,
+              const std::vector<float>& diagonal) {
+  for (const size_t first : {most, neighbours}) {
+    if (found.size() <= first) continue;
+    std::nth_element(found.begin(), found.begin() + static_cast<ptrdiff_t>(first), found.end(),
+                     ByCosine(diagonal));
+    if (first == most) found.resize(most);
+  }
+  GramRow row;
+  row.items.reserve(found.size());
+  row.values.reserve(found.size());
+  for (const Source& each : found) {
+    row.items.push_back(each.item);
+    row.values.push_back(each.weight);
+  }
+  return row;
 }
 
 // Calls body(begin, end) for all items on all threads, part by part, telling how far it is.
@@ -78,6 +88,7 @@ StatusOr<Gram> GramOf(const Interactions& rows, const LocalEaseOptions& options,
       ForItems(rows.items(), options.threads, 0, 0.3, progress, [&](size_t begin, size_t end) {
         std::vector<float> sums(rows.items(), 0.0F);
         std::vector<uint32_t> touched;
+        std::vector<Source> found;
         for (size_t item = begin; item < end; ++item) {
           const Interactions::Row users = columns.row(item);
           for (size_t u = 0; u < users.size(); ++u) {
@@ -88,17 +99,14 @@ StatusOr<Gram> GramOf(const Interactions& rows, const LocalEaseOptions& options,
               sums[row.items[i]] += weight * row.weights[i];
             }
           }
-          GramRow& found = gram.rows[item];
-          found.reserve(touched.size());
+          found.clear();
           for (const uint32_t other : touched) {
             if (other != item && sums[other] > 0) found.push_back({other, sums[other]});
             sums[other] = 0;
           }
           touched.clear();
-          if (found.size() > most) {
-            KeepMostSimilar(found, most, gram.diagonal);
-            found.shrink_to_fit();
-          }
+          gram.rows[item] =
+              RowOf(found, most, static_cast<size_t>(options.neighbours), gram.diagonal);
         }
       }));
   return gram;
@@ -108,11 +116,16 @@ StatusOr<Gram> GramOf(const Interactions& rows, const LocalEaseOptions& options,
 class LocalRegression {
  public:
   LocalRegression(const Gram& gram, const LocalEaseOptions& options)
-      : gram_(gram), options_(options), position_(gram.rows.size(), 0) {}
+      : gram_(gram),
+        options_(options),
+        asked_((gram.rows.size() + 63) / 64, 0),
+        position_(gram.rows.size(), 0) {}
 
   std::vector<Source> Solve(uint32_t item) {
-    neighbours_ = gram_.rows[item];
-    KeepMostSimilar(neighbours_, static_cast<size_t>(options_.neighbours), gram_.diagonal);
+    const GramRow& row = gram_.rows[item];
+    const size_t count = std::min(row.items.size(), static_cast<size_t>(options_.neighbours));
+    neighbours_.clear();
+    for (size_t i = 0; i < count; ++i) neighbours_.push_back({row.items[i], row.values[i]});
     std::sort(neighbours_.begin(), neighbours_.end(),
               [](const Source& a, const Source& b) { return a.item < b.item; });
     const size_t size = neighbours_.size();
@@ -139,20 +152,25 @@ class LocalRegression {
     const size_t size = neighbours_.size();
     matrix_.assign(size * size, 0.0F);
     added_.resize(size);
-    for (size_t i = 0; i < size; ++i) position_[neighbours_[i].item] = static_cast<uint32_t>(i) + 1;
+    for (size_t i = 0; i < size; ++i) {
+      const uint32_t item = neighbours_[i].item;
+      asked_[item / 64] |= uint64_t{1} << (item % 64);
+      position_[item] = static_cast<uint32_t>(i);
+    }
     const double dropped = options_.dropout / (1 - options_.dropout);
     for (size_t i = 0; i < size; ++i) {
       const uint32_t item = neighbours_[i].item;
       matrix_[i * size + i] = gram_.diagonal[item];
       added_[i] = static_cast<float>(options_.regularisation + dropped * gram_.diagonal[item]);
-      for (const Source& other : gram_.rows[item]) {
-        const uint32_t at = position_[other.item];
-        if (at == 0) continue;
-        const size_t j = at - 1;
-        matrix_[std::max(i, j) * size + std::min(i, j)] = other.weight;
+      const GramRow& row = gram_.rows[item];
+      for (size_t k = 0; k < row.items.size(); ++k) {
+        const uint32_t other = row.items[k];
+        if ((asked_[other / 64] >> (other % 64) & 1) == 0) continue;
+        const size_t j = position_[other];
+        matrix_[std::max(i, j) * size + std::min(i, j)] = row.values[k];
       }
     }
-    for (const Source& neighbour : neighbours_) position_[neighbour.item] = 0;
+    for (const Source& neighbour : neighbours_) asked_[neighbour.item / 64] = 0;
   }
 
   // The Cholesky factor of the matrix, in its place's twin; false when it has none.
@@ -189,8 +207,9 @@ class LocalRegression {
 
   const Gram& gram_;
   const LocalEaseOptions& options_;
-  std::vector<uint32_t> position_;  // in neighbours_, from 1; 0: not there
-  GramRow neighbours_;
+  std::vector<uint64_t> asked_;     // a bit an item: it is one of the neighbours
+  std::vector<uint32_t> position_;  // of each that is, in neighbours_
+  std::vector<Source> neighbours_;
   std::vector<float> matrix_, factor_, added_, inverse_, solution_;
 };
 

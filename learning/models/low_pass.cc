@@ -110,10 +110,8 @@ Status Check(const LowPassOptions& options) {
   STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
   if (options.factors < 1 || options.factors > 1024)
     return InvalidField("factors", "{} is outside 1 to 1024", options.factors);
-  if (!(options.user_exponent >= 0) || !(options.user_exponent <= 1))
-    return InvalidField("user_exponent", "{} is outside 0 to 1", options.user_exponent);
-  if (!(options.item_exponent >= 0) || !(options.item_exponent <= 1))
-    return InvalidField("item_exponent", "{} is outside 0 to 1", options.item_exponent);
+  STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
+  STARLING_RETURN_IF_ERROR(CheckShare("item_exponent", options.item_exponent));
   return CheckAtLeast("iterations", options.iterations, 1);
 }
 
