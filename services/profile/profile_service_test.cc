@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "contracts/ingestion/v1/ingestion.pb.h"
+#include "embedded/profile_migrations.h"
 #include "platform/host/service_test.h"
 
 namespace starling::profile {
@@ -181,6 +182,27 @@ TEST_F(ProfileServiceTest, AnEventThatComesAgainCountsOnce) {
   Tell({View("e1", "ada", 1), View("e1", "ada", 1)});
   Tell({View("e1", "ada", 1), View("e2", "ada", 2)});
   EXPECT_THAT(History("ada"), ElementsAre("e2", "e1"));
+}
+
+// A few more than are read stay for a while: that none of the last 1,000 events is drawn has a
+// probability of 2e-14.
+TEST_F(ProfileServiceTest, WhatIsTooOldGoesFromTheDiskToo) {
+  for (int i = 0; i < 3'000;) {
+    std::vector<ingestion::v1::UserEvent> batch;
+    for (int end = i + 100; i < end; ++i)
+      batch.push_back(View("e" + std::to_string(i), "ada", 1'000 + i));
+    Tell(batch);
+  }
+  Close();
+  const auto database = environment_.get().OpenDatabase("profile", kMigrations);
+  ASSERT_TRUE(database.ok()) << database.status();
+  const auto rows = Block((*database)->Read([](sql::Connection& connection) {
+    return connection.QueryOne("SELECT count(*) FROM history",
+                               [](const sql::Row& row) { return row.Int(0); });
+  }));
+  ASSERT_TRUE(rows.ok()) << rows.status();
+  EXPECT_GE(**rows, 500);
+  EXPECT_LT(**rows, 1'500);
 }
 
 TEST_F(ProfileServiceTest, AHistoryThatWasReadBeforeHasTheNextEvent) {
