@@ -123,15 +123,12 @@ std::vector<Recipe> Candidates(Algorithm algorithm, size_t products) {
   }
   // Aged data weighs less, so it wants less regularisation.
   if (mixed || algorithm == Algorithm::kEase) {
-    const bool large = products > learning::kLocalEaseFrom;  // a fit takes half a minute there
     recipes.push_back({.main = Main::kEase, .regularisation = 300});
-    if (!large)
-      recipes.push_back({.main = Main::kEase, .half_life_days = 180, .regularisation = 150});
+    recipes.push_back({.main = Main::kEase, .half_life_days = 180, .regularisation = 150});
     recipes.push_back({.main = Main::kEase, .half_life_days = 60, .regularisation = 100});
     recipes.push_back({.main = Main::kEase, .regularisation = 150, .user_exponent = 0.5});
-    if (!large)
-      recipes.push_back(
-          {.main = Main::kEase, .half_life_days = 60, .regularisation = 50, .user_exponent = 0.5});
+    recipes.push_back(
+        {.main = Main::kEase, .half_life_days = 60, .regularisation = 50, .user_exponent = 0.5});
   }
   if (algorithm == Algorithm::kAls || (mixed && products <= kMostProductsForFactors)) {
     recipes.push_back({.main = Main::kAls, .regularisation = 0.003});
