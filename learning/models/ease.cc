@@ -34,9 +34,9 @@ std::vector<uint32_t> ModelledItems(const Interactions& data, size_t max_items) 
   return items;
 }
 
-// X'WX + L, its lower triangle, over the modelled items.
+// X'WX + L, its lower triangle, over the modelled items; sets L.
 std::vector<float> RegularisedGram(const Interactions& rows, std::span<const uint32_t> modelled,
-                                   const EaseOptions& options) {
+                                   const EaseOptions& options, std::vector<float>& added) {
   const size_t size = modelled.size();
   std::vector<uint32_t> position(rows.items(), kNotModelled);
   for (size_t i = 0; i < size; ++i) {
@@ -45,6 +45,7 @@ std::vector<float> RegularisedGram(const Interactions& rows, std::span<const uin
   const Interactions columns = rows.Transposed();
   const std::vector<float> user_weights = UserWeights(rows, options.user_exponent);
   std::vector<float> gram(size * size, 0.0F);
+  added.resize(size);
   // One row of the result at a time: it stays in cache, and no two threads write the same.
   ParallelFor(size, options.threads, 8, [&](size_t begin, size_t end) {
     for (size_t i = begin; i < end; ++i) {
@@ -60,22 +61,24 @@ std::vector<float> RegularisedGram(const Interactions& rows, std::span<const uin
           }
         }
       }
-      sums[i] += static_cast<float>(options.regularisation +
-                                    options.dropout / (1 - options.dropout) * sums[i]);
+      added[i] = AddedToDiagonal(options, sums[i]);
+      sums[i] += added[i];
     }
   });
   return gram;
 }
 
-// Column `target` of B, which is row `target` of the symmetric P over -P_jj: the largest weights.
+// Column `target` of B, which is row `target` of the symmetric P over -P_jj, times `scale`: the
+// largest weights.
 std::vector<Source> LargestWeights(std::span<const float> inverse, size_t size, size_t target,
-                                   std::span<const uint32_t> modelled, int neighbours) {
+                                   float scale, std::span<const uint32_t> modelled,
+                                   int neighbours) {
   const float* row = inverse.data() + target * size;
   std::vector<Source> found;
   found.reserve(size);
   for (size_t i = 0; i < size; ++i) {
     if (i != target && row[i] != 0) {
-      found.push_back({modelled[i], -row[i] / row[target]});
+      found.push_back({modelled[i], -row[i] / row[target] * scale});
     }
   }
   if (neighbours > 0 && found.size() > static_cast<size_t>(neighbours)) {
@@ -108,8 +111,9 @@ StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& o
 
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0));
   const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
+  std::vector<float> added;
   std::vector<float> matrix =
-      RegularisedGram(data.Weighed(options.weighting, as_of), modelled, options);
+      RegularisedGram(data.Weighed(options.weighting, as_of), modelled, options, added);
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0.1));
   STARLING_RETURN_IF_ERROR(InvertPositiveDefinite(matrix, modelled.size(), options.threads));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0.9));
@@ -117,8 +121,10 @@ StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& o
   std::vector<std::vector<Source>> sources(data.items());
   ParallelFor(modelled.size(), options.threads, 16, [&](size_t begin, size_t end) {
     for (size_t target = begin; target < end; ++target) {
+      const float scale =
+          Relaxed(added[target] * matrix[target * modelled.size() + target], options.relaxation);
       sources[modelled[target]] =
-          LargestWeights(matrix, modelled.size(), target, modelled, options.neighbours);
+          LargestWeights(matrix, modelled.size(), target, scale, modelled, options.neighbours);
     }
   });
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));

@@ -17,6 +17,15 @@
 // (Steck, "Autoencoders that don't overfit towards the Identity", NeurIPS 2020, equation 9);
 // popular items are then regularised more. 0, the default, is plain EASE.
 //
+// The relaxation r multiplies what is said of item j by (L_jj P_jj)^r. At 1 that is the regression
+// without the constraint on the diagonal, as far as items are concerned that a user has not had
+// (Moon, Kim, Lee, "It's Enough: Relaxing Diagonal Constraints in Linear Autoencoders for
+// Recommendation", SIGIR 2023, their largest xi): L_jj P_jj is 1 less the weight that the item
+// would have had in its own prediction: popular items, and those of which others say little, stay
+// behind. 0 is plain EASE. Where entries are missing at random 1 is better: by 1 % of NDCG on
+// MovieLens 1M, by 3 % on Last.fm and MovieLens latest small. Where the future is asked for, as in
+// shops, 0 is.
+//
 // X: users x items, weighed (weighting.h); recent interactions may count more, then a smaller
 // regularisation fits. Only the max_items most popular items are modelled, which bounds time
 // (max_items^3 multiply-adds: 4,000 items 1 s, 10,000 items 10 s on two cores) and memory
@@ -39,6 +48,7 @@ struct EaseOptions {
   double regularisation = 200;  // > 0; grows with the number of users
   double user_exponent = 0;     // a, in [0, 1]
   double dropout = 0;           // p, in [0, 1)
+  double relaxation = 0;        // r, in [-4, 4]
   size_t max_items = 10'000;    // >= 1
   int neighbours = 200;         // kept for each item; 0: all
   int threads = 1;

@@ -134,6 +134,33 @@ TEST(Ease, TheUserExponentWeighsWhoHasMuchLess) {
   EXPECT_EQ(FieldViolations(FitEase(data, options).status())[0].field, "user_exponent");
 }
 
+// With r = 1 the weights between items are those of the ridge regression without the constraint.
+TEST(Ease, RelaxationIsTheRegressionWithoutTheConstraint) {
+  const Interactions data = MakeInteractions(TestEvents(60, 24, 1), 60, 24).value();
+  EaseOptions options = kOptions;
+  options.relaxation = 1;
+  const ItemToItemModel model = FitEase(data, options).value();
+  Eigen::MatrixXd x = Eigen::MatrixXd::Zero(60, 24);
+  for (uint32_t user = 0; user < 60; ++user) {
+    for (size_t i = 0; i < data.row(user).size(); ++i)
+      x(user, data.row(user).items[i]) = data.row(user).weights[i];
+  }
+  const Eigen::MatrixXd gram = x.transpose() * x;
+  const Eigen::MatrixXd ridge =
+      (gram + options.regularisation * Eigen::MatrixXd::Identity(24, 24)).inverse() * gram;
+  options.relaxation = 2;
+  const ItemToItemModel twice = FitEase(data, options).value();
+  for (uint32_t from = 0; from < 24; ++from) {
+    for (uint32_t to = 0; to < 24; ++to) {
+      if (from == to) continue;
+      EXPECT_NEAR(model.Weight(from, to), ridge(from, to), 1e-5) << from << ' ' << to;
+      EXPECT_NEAR(twice.Weight(from, to), ridge(from, to) * (1 - ridge(to, to)), 1e-5);
+    }
+  }
+  options.relaxation = 5;
+  EXPECT_EQ(FieldViolations(FitEase(data, options).status())[0].field, "relaxation");
+}
+
 TEST(Ease, DropoutRegularisesPopularItemsMore) {
   const Interactions data = MakeInteractions(TestEvents(60, 24, 1), 60, 24).value();
   EaseOptions options = kOptions;

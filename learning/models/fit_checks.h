@@ -1,6 +1,7 @@
 // What every fit asks of its options before it takes memory or time.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <string_view>
@@ -52,7 +53,19 @@ Status CheckRegression(const Options& options) {
   STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
   if (!(options.dropout >= 0) || !(options.dropout < 1))
     return InvalidField("dropout", "{} is no probability below 1", options.dropout);
+  if (!(options.relaxation >= -4) || !(options.relaxation <= 4))
+    return InvalidField("relaxation", "{} is outside -4 to 4", options.relaxation);
   return OkStatus();
+}
+
+// What both add to an entry of the diagonal of G, and the power of L_jj P_jj that they scale by.
+template <typename Options>
+float AddedToDiagonal(const Options& options, float diagonal) {
+  return static_cast<float>(options.regularisation +
+                            options.dropout / (1 - options.dropout) * diagonal);
+}
+inline float Relaxed(float unexplained, double relaxation) {
+  return static_cast<float>(std::pow(std::clamp(unexplained, 0.0F, 1.0F), relaxation));
 }
 
 }  // namespace starling::learning

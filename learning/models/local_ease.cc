@@ -138,10 +138,16 @@ class LocalRegression {
       if (more > 1e6) return {};  // sums that overflowed
     }
     Substitute(size);
+    // 1 / P_jj by the inverse of a matrix in blocks.
+    const float diagonal = gram_.diagonal[item];
+    const float added = AddedToDiagonal(options_, diagonal);
+    float left = diagonal + added;
+    for (size_t i = 0; i < size; ++i) left -= neighbours_[i].weight * solution_[i];
+    const float scale = Relaxed(added / std::max(left, added), options_.relaxation);
     std::vector<Source> weights;
     weights.reserve(size);
     for (size_t i = 0; i < size; ++i) {
-      if (solution_[i] != 0) weights.push_back({neighbours_[i].item, solution_[i]});
+      if (solution_[i] != 0) weights.push_back({neighbours_[i].item, solution_[i] * scale});
     }
     return weights;
   }
@@ -157,11 +163,10 @@ class LocalRegression {
       asked_[item / 64] |= uint64_t{1} << (item % 64);
       position_[item] = static_cast<uint32_t>(i);
     }
-    const double dropped = options_.dropout / (1 - options_.dropout);
     for (size_t i = 0; i < size; ++i) {
       const uint32_t item = neighbours_[i].item;
       matrix_[i * size + i] = gram_.diagonal[item];
-      added_[i] = static_cast<float>(options_.regularisation + dropped * gram_.diagonal[item]);
+      added_[i] = AddedToDiagonal(options_, gram_.diagonal[item]);
       const GramRow& row = gram_.rows[item];
       for (size_t k = 0; k < row.items.size(); ++k) {
         const uint32_t other = row.items[k];

@@ -33,6 +33,7 @@ struct LocalEaseOptions {
   double regularisation = 200;  // > 0
   double user_exponent = 0;     // in [0, 1]
   double dropout = 0;           // in [0, 1)
+  double relaxation = 0;        // in [-4, 4]; P_jj is of the item and its neighbours alone
   int neighbours = 200;         // 1 to 2000
   int threads = 1;
   size_t memory_limit = size_t{4} << 30;  // bytes beside the data

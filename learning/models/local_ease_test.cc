@@ -20,11 +20,13 @@ TEST(LocalEase, WithAllItemsAsNeighboursIsEase) {
                                       .regularisation = 3,
                                       .user_exponent = 0.5,
                                       .dropout = dropout,
+                                      .relaxation = 1,
                                       .neighbours = 0});
     const auto local = FitLocalEase(data, {.weighting = kLinear,
                                            .regularisation = 3,
                                            .user_exponent = 0.5,
                                            .dropout = dropout,
+                                           .relaxation = 1,
                                            .neighbours = 24});
     ASSERT_TRUE(whole.ok() && local.ok()) << local.status();
     // An item that shares no user with the target is no neighbour, though EASE may weigh it.

@@ -42,6 +42,7 @@ const std::vector<Family>& Families() {
       {"ease",
        {{"regularisation", {3, 6, 12, 25, 50, 100, 200, 400, 800, 1'600, 3'200}, 6},
         {"user_exponent", {0, 0.25, 0.5, 0.75, 1}, 2},
+        {"relaxation", {0, 0.5, 1, 1.5, 2}, 2},
         {"dropout", {0, 0.1, 0.2, 0.33, 0.5, 0.67}, 2}}}};
   return kFamilies;
 }
@@ -83,7 +84,8 @@ StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Cho
     return Shared(FitEase(data,
                           {.regularisation = value(0),
                            .user_exponent = value(1),
-                           .dropout = value(2),
+                           .dropout = value(3),
+                           .relaxation = value(2),
                            .neighbours = data.items() <= kSmall ? 0 : 500,
                            .threads = limits.threads,
                            .memory_limit = limits.memory},
@@ -93,7 +95,8 @@ StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Cho
     return Shared(FitLocalEase(data,
                                {.regularisation = value(0),
                                 .user_exponent = value(1),
-                                .dropout = value(2),
+                                .dropout = value(3),
+                                .relaxation = value(2),
                                 .threads = limits.threads,
                                 .memory_limit = limits.memory},
                                progress));
