@@ -117,4 +117,22 @@ void MultiplyInPlace(std::vector<float>& matrix, size_t rows, std::span<const fl
   matrix.swap(product);
 }
 
+void AddProduct(const Operand& a, const Operand& b, std::span<float> sum, int threads) {
+  const auto shape = [](const Operand& operand) {
+    const bool turned = operand.transposed == Transposed::kYes;
+    return std::pair(static_cast<int>(turned ? operand.columns : operand.rows),
+                     static_cast<int>(turned ? operand.rows : operand.columns));
+  };
+  const auto blas = [](const Operand& operand) {
+    return operand.transposed == Transposed::kYes ? CblasTrans : CblasNoTrans;
+  };
+  const auto [rows, inner] = shape(a);
+  const int columns = shape(b).second;
+  if (rows == 0 || columns == 0 || inner == 0) return;
+  const BlasThreads of_blas(threads);
+  cblas_sgemm(CblasRowMajor, blas(a), blas(b), rows, columns, inner, 1.0F, a.values.data(),
+              static_cast<int>(a.columns), b.values.data(), static_cast<int>(b.columns), 1.0F,
+              sum.data(), columns);
+}
+
 }  // namespace starling::learning

@@ -36,4 +36,15 @@ StatusOr<Eigenbasis> SymmetricEigenbasis(std::span<const float> matrix, size_t s
 void MultiplyInPlace(std::vector<float>& matrix, size_t rows, std::span<const float> q,
                      size_t columns, int threads);
 
+// A matrix as it goes into a product.
+enum class Transposed { kNo, kYes };
+struct Operand {
+  std::span<const float> values;  // rows x columns
+  size_t rows = 0;
+  size_t columns = 0;
+  Transposed transposed = Transposed::kNo;
+};
+// Adds A B to `sum`, of as many rows as A and columns as B, as transposed; inner sizes are alike.
+void AddProduct(const Operand& a, const Operand& b, std::span<float> sum, int threads);
+
 }  // namespace starling::learning

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "learning/models/als.h"
+#include "learning/models/autoencoder.h"
 #include "learning/models/item_to_item.h"
 #include "learning/models/low_pass.h"
 #include "learning/models/popularity.h"
@@ -22,6 +23,7 @@ StatusOr<std::unique_ptr<const Model>> OpenByKind(const Artifact& artifact) {
   if (kind == kPopularityKind) return OpenAs<PopularityModel>(artifact);
   if (kind == kItemKnnKind || kind == kEaseKind) return OpenAs<ItemToItemModel>(artifact);
   if (kind == kAlsKind) return OpenAs<AlsModel>(artifact);
+  if (kind == kAutoencoderKind) return OpenAs<AutoencoderModel>(artifact);
   if (kind == kLowPassKind) return OpenAs<LowPassModel>(artifact);
   if (kind == kRepeatKind) return OpenAs<RepeatModel>(artifact);
   return DataLoss("the model is of the unknown kind '{}'; it was written by a newer program", kind);

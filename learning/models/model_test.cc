@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "learning/models/als.h"
+#include "learning/models/autoencoder.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/models/low_pass.h"
@@ -35,6 +36,7 @@ std::vector<std::unique_ptr<const Model>> EveryKind() {
   models.push_back(Own(FitEase(data, {.weighting = weighting, .neighbours = 5})));
   models.push_back(Own(FitAls(data, {.weighting = weighting, .factors = 4, .iterations = 2})));
   models.push_back(Own(FitLowPass(data, {.weighting = weighting, .factors = 4})));
+  models.push_back(Own(FitAutoencoder(data, {.weighting = weighting, .factors = 4, .steps = 3})));
   return models;
 }
 
@@ -133,6 +135,16 @@ TEST(OpenModel, SaysWhatContradictsItself) {
     });
   };
   EXPECT_TRUE(low_pass(two, two).ok());
+  const auto autoencoder = [&](const std::vector<float>& encoder, const std::vector<float>& bias) {
+    return StatusOf("autoencoder", [&](ArtifactWriter& writer) {
+      writer.Add<double>("parameters", weighting);
+      writer.Add<float>("encoder", encoder);
+      writer.Add<float>("encoder_bias", bias);
+      writer.Add<float>("decoder", two);
+      writer.Add<float>("decoder_bias", two);
+    });
+  };
+  EXPECT_TRUE(autoencoder(two, {1}).ok());
   const std::vector<float> negative = {-1};
   const std::vector<float> one = {1};
   EXPECT_TRUE(item_to_item(weighting, offsets, targets, two).ok());
@@ -159,7 +171,9 @@ TEST(OpenModel, SaysWhatContradictsItself) {
            {factorised(als, two, 2, 1), "has 2 values and not 1"},
            {low_pass(two, three), "no rows of 2 items"},
            {low_pass({1, 0}, two), "no finite number above 0"},
-           {low_pass({}, two), "no rows of 0 items"}}) {
+           {low_pass({}, two), "no rows of 0 items"},
+           {autoencoder(three, {1}), "have 3 and 2 values, not 2 items of 1"},
+           {autoencoder(two, {}), "not 2 items of 0"}}) {
     EXPECT_FALSE(row.status.ok()) << row.message;
     EXPECT_THAT(std::string(row.status.message()), HasSubstr(row.message));
   }

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "learning/models/als.h"
+#include "learning/models/autoencoder.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
@@ -14,6 +15,7 @@ namespace {
 
 // Up to here all weights between items are kept; beyond it the largest.
 constexpr size_t kSmall = 6'000;
+constexpr size_t kMostForAutoencoder = 50'000;
 
 template <typename T>
 StatusOr<std::shared_ptr<const Model>> Shared(StatusOr<T> model) {
@@ -39,6 +41,7 @@ const std::vector<Family>& Families() {
        {{"regularisation", {0.0003, 0.001, 0.003, 0.006, 0.012, 0.03}, 2},
         {"unobserved_weight", {0.02, 0.05, 0.1, 0.2, 0.5, 1}, 3},
         {"factors", {32, 64, 128, 256}, 1}}},
+      {"autoencoder", {{"steps", {500, 1'000, 1'500}, 1}, {"dropout", {0.5, 0.7}, 0}}},
       {"ease",
        {{"regularisation", {3, 6, 12, 25, 50, 100, 200, 400, 800, 1'600, 3'200}, 6},
         {"user_exponent", {0, 0.25, 0.5, 0.75, 1}, 2},
@@ -100,6 +103,18 @@ StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Cho
                                 .threads = limits.threads,
                                 .memory_limit = limits.memory},
                                progress));
+  }
+  if (family.name == "autoencoder") {
+    if (data.items() > kMostForAutoencoder) {
+      return ResourceExhausted("it looks at all items in each step, which takes too long of {}",
+                               data.items());
+    }
+    return Shared(FitAutoencoder(data,
+                                 {.steps = static_cast<int>(value(0)),
+                                  .dropout = value(1),
+                                  .threads = limits.threads,
+                                  .memory_limit = limits.memory},
+                                 progress));
   }
   return Shared(FitAls(data,
                        {.factors = static_cast<int>(value(2)),

@@ -44,8 +44,8 @@ struct SelectionOptions {
   std::function<void()> before_fit;
   std::function<uint64_t()> after_fit;
 };
-inline constexpr std::string_view kSelectable[] = {"popularity", "item_knn", "low_pass", "als",
-                                                   "ease",       "blend",    "two_stage"};
+inline constexpr std::string_view kSelectable[] = {
+    "popularity", "item_knn", "low_pass", "als", "autoencoder", "ease", "blend", "two_stage"};
 
 struct SelectedModel {
   std::string name;

@@ -1,0 +1,229 @@
+#include "learning/models/autoencoder.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "learning/math/kernels.h"
+#include "learning/models/autoencoder_step.h"
+#include "learning/models/fit_checks.h"
+#include "learning/models/parameters.h"
+#include "learning/models/weighed_history.h"
+#include "learning/random.h"
+
+namespace starling::learning {
+namespace {
+
+// Adam's, as its paper has them.
+constexpr double kFirstDecay = 0.9;
+constexpr double kSecondDecay = 0.999;
+constexpr float kLeast = 1e-8F;
+
+size_t BatchOf(const Interactions& data) { return std::clamp<size_t>(data.users() / 24, 64, 256); }
+
+AutoencoderShape ShapeOf(const Interactions& data, const AutoencoderOptions& options) {
+  return {data.items(), static_cast<size_t>(options.factors)};
+}
+
+Status Check(const AutoencoderOptions& options) {
+  STARLING_RETURN_IF_ERROR(CheckWeighting(options.weighting));
+  STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
+  if (options.factors < 1 || options.factors > 1024)
+    return InvalidField("factors", "{} is outside 1 to 1024", options.factors);
+  STARLING_RETURN_IF_ERROR(CheckAtLeast("steps", options.steps, 1));
+  STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
+  STARLING_RETURN_IF_ERROR(CheckPositive("learning_rate", options.learning_rate));
+  if (!(options.dropout >= 0) || !(options.dropout < 1))
+    return InvalidField("dropout", "{} is no probability below 1", options.dropout);
+  return OkStatus();
+}
+
+// Users with something to learn from, and how much each counts.
+struct Learned {
+  std::vector<uint32_t> users;
+  std::vector<float> weights;  // of each of `users`, of mean 1
+};
+Learned LearnedFrom(const Interactions& rows, double exponent) {
+  Learned learned;
+  double sum = 0;
+  for (uint32_t user = 0; user < rows.users(); ++user) {
+    double n = 0;
+    for (const float weight : rows.row(user).weights) n += weight;
+    if (!(n > 0)) continue;
+    learned.users.push_back(user);
+    learned.weights.push_back(static_cast<float>(std::pow(n, -exponent)));
+    sum += learned.weights.back();
+  }
+  for (float& weight : learned.weights)
+    weight *= static_cast<float>(static_cast<double>(learned.users.size()) / sum);
+  return learned;
+}
+
+void DrawInput(Interactions::Row row, double dropout, Random& random, AutoencoderInput& input) {
+  input.items.clear();
+  input.values.clear();
+  double squares = 0;
+  for (const float weight : row.weights) squares += static_cast<double>(weight) * weight;
+  const auto scale = static_cast<float>(1 / (std::sqrt(squares) * (1 - dropout)));
+  for (size_t i = 0; i < row.size(); ++i) {
+    if (random.Unit() <= dropout) continue;
+    input.items.push_back(row.items[i]);
+    input.values.push_back(row.weights[i] * scale);
+  }
+}
+
+class Adam {
+ public:
+  Adam(size_t size, double rate, int threads)
+      : rate_(rate), threads_(threads), first_(size, 0.0F), second_(size, 0.0F) {}
+
+  void Apply(std::span<const float> gradient, std::span<float> parameters) {
+    ++time_;
+    const auto rate = static_cast<float>(rate_ * std::sqrt(1 - std::pow(kSecondDecay, time_)) /
+                                         (1 - std::pow(kFirstDecay, time_)));
+    ParallelFor(parameters.size(), threads_, 65'536, [&](size_t begin, size_t end) {
+      constexpr auto kFirst = static_cast<float>(kFirstDecay);
+      constexpr auto kSecond = static_cast<float>(kSecondDecay);
+      for (size_t i = begin; i < end; ++i) {
+        const float g = gradient[i];
+        first_[i] = kFirst * first_[i] + (1 - kFirst) * g;
+        second_[i] = kSecond * second_[i] + (1 - kSecond) * g * g;
+        parameters[i] -= rate * first_[i] / (std::sqrt(second_[i]) + kLeast);
+      }
+    });
+  }
+
+ private:
+  double rate_;
+  int threads_;
+  int time_ = 0;
+  std::vector<float> first_, second_;
+};
+
+std::vector<float> Start(AutoencoderShape shape, uint64_t seed) {
+  std::vector<float> parameters(shape.Size(), 0.0F);
+  const double bound = std::sqrt(6 / static_cast<double>(shape.items + shape.factors));
+  Random random(seed);
+  for (size_t i = 0; i < shape.EncoderBias(); ++i)
+    parameters[i] = static_cast<float>((2 * random.Unit() - 1) * bound);
+  return parameters;
+}
+
+}  // namespace
+
+uint64_t AutoencoderMemory(const Interactions& data, const AutoencoderOptions& options) {
+  const AutoencoderShape shape = ShapeOf(data, options);
+  // Parameters, their gradient and Adam's two; then the parameters as the model has them, which
+  // come when the gradient has gone.
+  return 16 * shape.Size() + 4 * BatchOf(data) * (shape.items + 2 * shape.factors) +
+         8 * data.entries();
+}
+
+StatusOr<AutoencoderModel> FitAutoencoder(const Interactions& data,
+                                          const AutoencoderOptions& options,
+                                          const Progress& progress) {
+  STARLING_RETURN_IF_ERROR(Check(options));
+  STARLING_RETURN_IF_ERROR(CheckMemory(static_cast<double>(AutoencoderMemory(data, options)),
+                                       options.memory_limit,
+                                       "lower factors, or raise it when the machine has it"));
+  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
+  const Interactions rows = data.Weighed(options.weighting, as_of);
+  const AutoencoderShape shape = ShapeOf(data, options);
+  Learned learned = LearnedFrom(rows, options.user_exponent);
+  const size_t batch = std::min(BatchOf(data), learned.users.size());
+
+  std::vector<float> parameters = Start(shape, options.seed);
+  if (batch > 0) {
+    std::vector<float> gradient;
+    AutoencoderStep step(shape, batch, options.threads);
+    Adam adam(shape.Size(), options.learning_rate, options.threads);
+    Random random(options.seed + 1);
+    std::vector<AutoencoderInput> input(batch);
+    size_t next = learned.users.size();
+    for (int time = 0; time < options.steps; ++time) {
+      STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1.0 * time / options.steps));
+      if (next + batch > learned.users.size()) {  // a few are left out of each turn
+        next = 0;
+        for (size_t i = learned.users.size(); i-- > 1;) {
+          const size_t other = random.Below(i + 1);
+          std::swap(learned.users[i], learned.users[other]);
+          std::swap(learned.weights[i], learned.weights[other]);
+        }
+      }
+      const auto users = std::span(learned.users).subspan(next, batch);
+      for (size_t u = 0; u < batch; ++u)
+        DrawInput(rows.row(users[u]), options.dropout, random, input[u]);
+      step.Loss(parameters, rows, users, input, std::span(learned.weights).subspan(next, batch),
+                gradient);
+      adam.Apply(gradient, parameters);
+      next += batch;
+    }
+  }
+  if (!std::all_of(parameters.begin(), parameters.end(), [](float x) { return std::isfinite(x); }))
+    return FailedPrecondition("the autoencoder left the finite numbers; lower learning_rate");
+
+  AutoencoderModel model;
+  model.weighting_ = options.weighting;
+  model.parameters_ = Array(WeightingParameters(options.weighting));
+  const auto part = [&](size_t begin, size_t count) {
+    const auto first = parameters.begin() + static_cast<ptrdiff_t>(begin);
+    return Array(std::vector<float>(first, first + static_cast<ptrdiff_t>(count)));
+  };
+  model.encoder_ = part(0, shape.items * shape.factors);
+  model.decoder_ = part(shape.Decoder(), shape.items * shape.factors);
+  model.encoder_bias_ = part(shape.EncoderBias(), shape.factors);
+  model.decoder_bias_ = part(shape.DecoderBias(), shape.items);
+  STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
+  return model;
+}
+
+StatusOr<AutoencoderModel> AutoencoderModel::Open(const Artifact& artifact) {
+  AutoencoderModel model;
+  STARLING_ASSIGN_OR_RETURN(model.parameters_, artifact.Get<double>("parameters", 2));
+  STARLING_ASSIGN_OR_RETURN(model.weighting_, WeightingFrom(model.parameters_));
+  const auto take = [&](const char* name, Array<float>& into) -> Status {
+    STARLING_ASSIGN_OR_RETURN(const Matrix<float> section, artifact.Get<float>(name));
+    into = section.values;
+    return OkStatus();
+  };
+  STARLING_RETURN_IF_ERROR(take("encoder", model.encoder_));
+  STARLING_RETURN_IF_ERROR(take("encoder_bias", model.encoder_bias_));
+  STARLING_RETURN_IF_ERROR(take("decoder", model.decoder_));
+  STARLING_RETURN_IF_ERROR(take("decoder_bias", model.decoder_bias_));
+  const size_t size = model.items() * model.dimension();
+  if (size == 0 || model.encoder_.size() != size || model.decoder_.size() != size) {
+    return DataLoss("sections 'encoder' and 'decoder' have {} and {} values, not {} items of {}",
+                    model.encoder_.size(), model.decoder_.size(), model.items(), model.dimension());
+  }
+  return model;
+}
+
+void AutoencoderModel::AddTo(ArtifactWriter& writer) const {
+  writer.Add<double>("parameters", parameters_);
+  writer.Add<float>("encoder", encoder_);
+  writer.Add<float>("encoder_bias", encoder_bias_);
+  writer.Add<float>("decoder", decoder_);
+  writer.Add<float>("decoder_bias", decoder_bias_);
+}
+
+void AutoencoderModel::Score(History history, int64_t now, std::span<float> scores) const {
+  const Kernels& kernels = BestKernels();
+  const std::vector<WeighedItem> entries = WeighHistory(history, weighting_, now, items());
+  float squares = 0;
+  for (const WeighedItem& entry : entries) squares += entry.x * entry.x;
+  std::vector<float> hidden(encoder_bias_.begin(), encoder_bias_.end());
+  for (const WeighedItem& entry : entries) {
+    kernels.axpy(entry.x / std::sqrt(squares), encoder_.data() + entry.item * dimension(),
+                 hidden.data(), dimension());
+  }
+  for (float& h : hidden) h = std::tanh(h);
+  kernels.score_rows(decoder_.data(), items(), dimension(), hidden.data(), scores.data());
+  kernels.axpy(1, decoder_bias_.data(), scores.data(), items());
+}
+
+std::vector<std::optional<uint32_t>> AutoencoderModel::Explain(
+    History /*history*/, int64_t /*now*/, std::span<const uint32_t> items) const {
+  return std::vector<std::optional<uint32_t>>(items.size());
+}
+
+}  // namespace starling::learning
