@@ -41,7 +41,7 @@ const std::vector<Family>& Families() {
        {{"regularisation", {0.0003, 0.001, 0.003, 0.006, 0.012, 0.03}, 2},
         {"unobserved_weight", {0.02, 0.05, 0.1, 0.2, 0.5, 1}, 3},
         {"factors", {32, 64, 128, 256}, 1}}},
-      {"autoencoder", {{"steps", {500, 1'000, 1'500}, 1}, {"dropout", {0.5, 0.7}, 0}}},
+      {"autoencoder", {{"steps", {500, 1'000, 1'500}, 1}, {"dropout", {0.3, 0.5, 0.7}, 1}}},
       {"ease",
        {{"regularisation", {3, 6, 12, 25, 50, 100, 200, 400, 800, 1'600, 3'200}, 6},
         {"user_exponent", {0, 0.25, 0.5, 0.75, 1}, 2},
