@@ -48,9 +48,9 @@ std::vector<size_t> Offsets(std::span<const size_t> counts) {
 Interactions::Row Interactions::row(size_t user) const {
   const size_t begin = offsets_[user];
   const size_t size = offsets_[user + 1] - begin;
-  return {.items = std::span(items_).subspan(begin, size),
-          .weights = std::span(weights_).subspan(begin, size),
-          .times = std::span(times_).subspan(begin, size)};
+  return {.items = items_.subspan(begin, size),
+          .weights = weights_.subspan(begin, size),
+          .times = times_.empty() ? std::span<const int64_t>() : times_.subspan(begin, size)};
 }
 
 bool Interactions::Contains(size_t user, uint32_t item) const {
@@ -67,36 +67,37 @@ std::vector<uint32_t> Interactions::ItemCounts() const {
 }
 
 Interactions Interactions::Transposed() const {
-  std::vector<size_t> counts(items_count_, 0);
-  for (const uint32_t item : items_) {
-    ++counts[item];
-  }
+  std::vector<size_t> next(items_count_ + 1, 0);  // where the next entry of each item goes
+  for (const uint32_t item : items_) ++next[item + 1];
+  std::partial_sum(next.begin(), next.end(), next.begin());
   Interactions result;
-  result.offsets_ = Offsets(counts);
-  result.items_.resize(entries());
-  result.weights_.resize(entries());
-  result.times_.resize(entries());
-  result.items_count_ = users();
-  result.latest_time_ = latest_time_;
-  std::vector<size_t> next(result.offsets_.begin(), result.offsets_.end() - 1);
+  result.offsets_ = Array(next);
+  std::vector<uint32_t> users_of(entries());
+  std::vector<float> weights(entries());
   for (size_t user = 0; user < users(); ++user) {
     for (size_t from = offsets_[user]; from < offsets_[user + 1]; ++from) {
       const size_t to = next[items_[from]]++;
-      result.items_[to] = static_cast<uint32_t>(user);
-      result.weights_[to] = weights_[from];
-      result.times_[to] = times_[from];
+      users_of[to] = static_cast<uint32_t>(user);
+      weights[to] = weights_[from];
     }
   }
+  result.items_ = Array(std::move(users_of));
+  result.weights_ = Array(std::move(weights));
+  result.items_count_ = users();
+  result.latest_time_ = latest_time_;
   return result;
 }
 
 Interactions Interactions::Weighed(const Weighting& weighting, int64_t now) const {
-  Interactions result = *this;
-  for (size_t i = 0; i < result.weights_.size(); ++i) {
+  std::vector<float> weights(entries());
+  for (size_t i = 0; i < weights.size(); ++i) {
+    const int64_t time = times_.empty() ? now : times_[i];
     // What has aged away stays an entry, with the smallest weight whose inverse is finite.
-    result.weights_[i] =
-        std::max(Weigh(weighting, weights_[i], times_[i], now), std::numeric_limits<float>::min());
+    weights[i] =
+        std::max(Weigh(weighting, weights_[i], time, now), std::numeric_limits<float>::min());
   }
+  Interactions result = *this;
+  result.weights_ = Array(std::move(weights));
   return result;
 }
 
@@ -117,29 +118,37 @@ StatusOr<Interactions> MakeInteractions(std::span<const Interaction> events, siz
     sorted[next[event.user]++] = event;
   }
 
-  Interactions result;
-  result.items_count_ = items;
-  result.offsets_.assign(users + 1, 0);
+  std::vector<size_t> ends(users + 1, 0);
+  std::vector<uint32_t> of_items;
+  std::vector<float> weights;
+  std::vector<int64_t> times;
+  of_items.reserve(events.size());
+  weights.reserve(events.size());
+  times.reserve(events.size());
   for (size_t user = 0; user < users; ++user) {
     const auto begin = sorted.begin() + static_cast<ptrdiff_t>(offsets[user]);
     const auto end = sorted.begin() + static_cast<ptrdiff_t>(offsets[user + 1]);
     std::stable_sort(begin, end,
                      [](const Interaction& a, const Interaction& b) { return a.item < b.item; });
     for (auto event = begin; event != end; ++event) {
-      if (event != begin && event->item == result.items_.back()) {
-        result.weights_.back() += event->weight;
-        result.times_.back() = std::max(result.times_.back(), event->time);
+      if (event != begin && event->item == of_items.back()) {
+        weights.back() += event->weight;
+        times.back() = std::max(times.back(), event->time);
       } else {
-        result.items_.push_back(event->item);
-        result.weights_.push_back(event->weight);
-        result.times_.push_back(event->time);
+        of_items.push_back(event->item);
+        weights.push_back(event->weight);
+        times.push_back(event->time);
       }
     }
-    result.offsets_[user + 1] = result.items_.size();
+    ends[user + 1] = of_items.size();
   }
-  if (!result.times_.empty()) {
-    result.latest_time_ = *std::max_element(result.times_.begin(), result.times_.end());
-  }
+  Interactions result;
+  result.items_count_ = items;
+  if (!times.empty()) result.latest_time_ = *std::max_element(times.begin(), times.end());
+  result.offsets_ = Array(std::move(ends));
+  result.items_ = Array(std::move(of_items));
+  result.weights_ = Array(std::move(weights));
+  result.times_ = Array(std::move(times));
   return result;
 }
 

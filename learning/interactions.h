@@ -6,7 +6,7 @@
 //   for (uint32_t item : train.row(0).items) ...
 //
 // Users and items are dense indexes from 0; names belong to IdTable (id_table.h). An immutable
-// value, 16 bytes an entry and 8 a user; thread-safe for reading.
+// value, 16 bytes an entry and 8 a user; copies share them. Thread-safe for reading.
 #pragma once
 
 #include <cstddef>
@@ -14,6 +14,7 @@
 #include <span>
 #include <vector>
 
+#include "learning/math/array.h"
 #include "learning/weighting.h"
 #include "platform/base/status.h"
 
@@ -34,9 +35,10 @@ struct InteractionLimits {
 
 class Interactions {
  public:
-  Interactions() : offsets_(1, 0) {}
+  Interactions() : offsets_(std::vector<size_t>(1, 0)) {}
 
-  // The entries of one row, by ascending item; three arrays of one length.
+  // The entries of one row, by ascending item; arrays of one length, but what was transposed has no
+  // times.
   struct Row {
     std::span<const uint32_t> items;
     std::span<const float> weights;
@@ -54,19 +56,21 @@ class Interactions {
   int64_t latest_time() const { return latest_time_; }
   // How many users have each item.
   std::vector<uint32_t> ItemCounts() const;
-  // items x users: a row is an item, its `items` are users. Two passes over the entries.
+  // items x users, without times: a row is an item, its `items` are users. Two passes over the
+  // entries; 8 bytes an entry and an item.
   Interactions Transposed() const;
-  // The same entries with weights as `weighting` sees them at `now`.
+  // The same entries with weights as `weighting` sees them at `now`; without times all are of now.
+  // 4 bytes an entry.
   Interactions Weighed(const Weighting& weighting, int64_t now) const;
 
  private:
   friend StatusOr<Interactions> MakeInteractions(std::span<const Interaction> events, size_t users,
                                                  size_t items, const InteractionLimits& limits);
 
-  std::vector<size_t> offsets_;  // users + 1
-  std::vector<uint32_t> items_;
-  std::vector<float> weights_;
-  std::vector<int64_t> times_;
+  Array<size_t> offsets_;  // users + 1
+  Array<uint32_t> items_;
+  Array<float> weights_;
+  Array<int64_t> times_;
   size_t items_count_ = 0;
   int64_t latest_time_ = 0;
 };

@@ -44,6 +44,12 @@ void MirrorTriangle(std::span<float> matrix, size_t size) {
   }
 }
 
+// How many rows MultiplyInPlace takes at once: enough for every thread, few enough for the cache.
+size_t RowsAtOnce(size_t columns) {
+  constexpr size_t kValues = size_t{1} << 18;
+  return std::max<size_t>(256, kValues / columns);
+}
+
 }  // namespace
 
 Status InvertPositiveDefinite(std::span<float> matrix, size_t size, int threads) {
@@ -104,17 +110,28 @@ StatusOr<Eigenbasis> SymmetricEigenbasis(std::span<const float> matrix, size_t s
   return basis;
 }
 
-void MultiplyInPlace(std::vector<float>& matrix, size_t rows, std::span<const float> q,
-                     size_t columns, int threads) {
-  if (rows == 0) {
+void MultiplyInPlace(std::span<float> matrix, size_t rows, std::span<const float> q, size_t columns,
+                     int threads) {
+  if (rows == 0 || columns == 0) {
     return;
   }
-  std::vector<float> product(rows * columns);
+  const size_t at_once = std::min(rows, RowsAtOnce(columns));
+  std::vector<float> product(at_once * columns);
   const BlasThreads blas(threads);
   const int n = static_cast<int>(columns);
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(rows), n, n, 1.0F,
-              matrix.data(), n, q.data(), n, 0.0F, product.data(), n);
-  matrix.swap(product);
+  for (size_t first = 0; first < rows; first += at_once) {
+    const size_t count = std::min(at_once, rows - first);
+    float* block = matrix.data() + first * columns;
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, static_cast<int>(count), n, n, 1.0F,
+                block, n, q.data(), n, 0.0F, product.data(), n);
+    std::copy_n(product.data(), count * columns, block);
+  }
+}
+
+uint64_t RotationMemory(size_t columns) {
+  // The Gram matrix, then its eigenvectors in double precision, then in single.
+  const uint64_t square = columns * columns;
+  return 16 * square + 4 * RowsAtOnce(columns) * columns;
 }
 
 void AddProduct(const Operand& a, const Operand& b, std::span<float> sum, int threads) {

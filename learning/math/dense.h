@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -32,9 +33,12 @@ struct Eigenbasis {
 };
 StatusOr<Eigenbasis> SymmetricEigenbasis(std::span<const float> matrix, size_t size);
 
-// Replaces a rows x columns matrix X by X Q, Q being columns x columns. Takes as much memory again.
-void MultiplyInPlace(std::vector<float>& matrix, size_t rows, std::span<const float> q,
-                     size_t columns, int threads);
+// Replaces a rows x columns matrix X by X Q, Q being columns x columns. Takes 1 MB, or 256 rows.
+void MultiplyInPlace(std::span<float> matrix, size_t rows, std::span<const float> q, size_t columns,
+                     int threads);
+
+// Bytes that SymmetricEigenbasis of a Gram matrix takes, and MultiplyInPlace by what it gives.
+uint64_t RotationMemory(size_t columns);
 
 // A matrix as it goes into a product.
 enum class Transposed { kNo, kYes };

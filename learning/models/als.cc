@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "learning/math/dense.h"
 #include "learning/math/kernels.h"
 #include "learning/models/als_step.h"
 #include "learning/models/fit_checks.h"
@@ -25,12 +26,8 @@ Status CheckOptions(const Interactions& data, const AlsOptions& options) {
   if (options.factors < 1 || options.factors > 1024) {
     return InvalidField("factors", "{} is outside 1 to 1024; 64 is a good start", options.factors);
   }
-  const auto rows = static_cast<double>(data.users() + data.items());
-  const auto larger = static_cast<double>(std::max(data.users(), data.items()));
-  // Both sides, one more while it is rotated, and the weighed data with its transpose.
-  return CheckMemory(
-      4 * options.factors * (rows + larger) + 32 * static_cast<double>(data.entries()) + 8 * rows,
-      options.memory_limit, "lower factors, or raise it when the machine has the memory");
+  return CheckMemory(AlsMemory(data, options), options.memory_limit,
+                     "lower factors, or raise it when the machine has the memory");
 }
 
 Factors RandomFactors(size_t rows, size_t dimension, Random& random) {
@@ -43,6 +40,12 @@ Factors RandomFactors(size_t rows, size_t dimension, Random& random) {
 }
 
 }  // namespace
+
+uint64_t AlsMemory(const Interactions& data, const AlsOptions& options) {
+  const auto dimension = static_cast<uint64_t>(options.factors);
+  return WeighedMemory(data) + 4 * dimension * (data.users() + data.items()) +
+         RotationMemory(dimension);
+}
 
 double AlsRegularisation::Of(double weight) const {
   return regularisation * std::pow(weight + base, exponent);

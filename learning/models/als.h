@@ -25,7 +25,7 @@
 // fit some thousand items; since r grows with the catalogue, a much larger one (65,000 items, 300
 // of them a user) wants a regularisation of about 0.0005, or the ranking becomes that of
 // popularity. Shapes: factors() is items x dimension, row-major. The same data, options and machine
-// give the same bytes. Fit takes 8 dimension bytes for each user and item.
+// give the same bytes. Memory: 4 dimension bytes for each user and item, 12 an entry.
 #pragma once
 
 #include "learning/interactions.h"
@@ -95,5 +95,7 @@ class AlsModel final : public Model {
 
 StatusOr<AlsModel> FitAls(const Interactions& data, const AlsOptions& options,
                           const Progress& progress = {});
+// Bytes that FitAls takes at its peak beside the data, the model included.
+uint64_t AlsMemory(const Interactions& data, const AlsOptions& options);
 
 }  // namespace starling::learning

@@ -69,13 +69,12 @@ std::vector<float> RegularisedGram(const Interactions& rows, std::span<const uin
 }
 
 // Column `target` of B, which is row `target` of the symmetric P over -P_jj, times `scale`: the
-// largest weights.
-std::vector<Source> LargestWeights(std::span<const float> inverse, size_t size, size_t target,
-                                   float scale, std::span<const uint32_t> modelled,
-                                   int neighbours) {
+// largest weights, in `found`.
+void LargestWeights(std::span<const float> inverse, size_t size, size_t target, float scale,
+                    std::span<const uint32_t> modelled, int neighbours,
+                    std::vector<Source>& found) {
   const float* row = inverse.data() + target * size;
-  std::vector<Source> found;
-  found.reserve(size);
+  found.clear();
   for (size_t i = 0; i < size; ++i) {
     if (i != target && row[i] != 0) {
       found.push_back({modelled[i], -row[i] / row[target] * scale});
@@ -89,12 +88,56 @@ std::vector<Source> LargestWeights(std::span<const float> inverse, size_t size, 
                        return x != y ? x > y : a.item < b.item;
                      });
     found.resize(static_cast<size_t>(neighbours));
-    found.shrink_to_fit();
   }
-  return found;
+}
+
+// How many weights are kept when so many items are modelled.
+uint64_t WeightsOf(uint64_t size, const EaseOptions& options) {
+  const uint64_t others = size == 0 ? 0 : size - 1;
+  const auto neighbours = static_cast<uint64_t>(options.neighbours);
+  return size * (neighbours == 0 ? others : std::min(others, neighbours));
+}
+
+uint64_t MemoryOf(const Interactions& data, uint64_t size, const EaseOptions& options) {
+  const uint64_t weights = WeightsOf(size, options);
+  const uint64_t matrix = 4 * size * size;
+  const uint64_t sources = ItemToItemModel::SourcesMemory(data.items(), weights);
+  const uint64_t gram = WeighedMemory(data) + 4 * data.items() + 4 * data.users() + matrix;
+  const uint64_t choosing = matrix + sources + 8 * size * static_cast<uint64_t>(options.threads);
+  const uint64_t model = sources + ItemToItemModel::MemoryOf(data.items(), weights);
+  return std::max({gram, choosing, model}) + 8 * size;
+}
+
+StatusOr<BumpRows<Source>> FitSources(const Interactions& data, std::span<const uint32_t> modelled,
+                                      const EaseOptions& options, const Progress& progress) {
+  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
+  const size_t size = modelled.size();
+  std::vector<float> added;
+  std::vector<float> matrix =
+      RegularisedGram(data.Weighed(options.weighting, as_of), modelled, options, added);
+  STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0.1));
+  STARLING_RETURN_IF_ERROR(InvertPositiveDefinite(matrix, size, options.threads));
+  STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0.9));
+
+  BumpRows<Source> sources(data.items(), WeightsOf(size, options));
+  ParallelFor(size, options.threads, 16, [&](size_t begin, size_t end) {
+    std::vector<Source> found;
+    found.reserve(size);
+    for (size_t target = begin; target < end; ++target) {
+      const float scale =
+          Relaxed(added[target] * matrix[target * size + target], options.relaxation);
+      LargestWeights(matrix, size, target, scale, modelled, options.neighbours, found);
+      std::ranges::copy(found, sources.Take(modelled[target], found.size()).begin());
+    }
+  });
+  return sources;
 }
 
 }  // namespace
+
+uint64_t EaseMemory(const Interactions& data, const EaseOptions& options) {
+  return MemoryOf(data, ModelledItems(data, options.max_items).size(), options);
+}
 
 StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& options,
                                   const Progress& progress) {
@@ -102,31 +145,12 @@ StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& o
   STARLING_RETURN_IF_ERROR(CheckAtLeast("max_items", static_cast<double>(options.max_items), 1));
   STARLING_RETURN_IF_ERROR(CheckAtLeast("neighbours", options.neighbours, 0));
   const std::vector<uint32_t> modelled = ModelledItems(data, options.max_items);
-  const auto size = static_cast<double>(modelled.size());
-  const double kept = options.neighbours == 0 ? size : std::min<double>(size, options.neighbours);
   STARLING_RETURN_IF_ERROR(
-      CheckMemory(4 * size * size + 16 * size * kept + 32.0 * static_cast<double>(data.entries()),
-                  options.memory_limit,
+      CheckMemory(MemoryOf(data, modelled.size(), options), options.memory_limit,
                   "lower max_items or neighbours, or raise it when the machine has the memory"));
-
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0));
-  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
-  std::vector<float> added;
-  std::vector<float> matrix =
-      RegularisedGram(data.Weighed(options.weighting, as_of), modelled, options, added);
-  STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0.1));
-  STARLING_RETURN_IF_ERROR(InvertPositiveDefinite(matrix, modelled.size(), options.threads));
-  STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0.9));
-
-  std::vector<std::vector<Source>> sources(data.items());
-  ParallelFor(modelled.size(), options.threads, 16, [&](size_t begin, size_t end) {
-    for (size_t target = begin; target < end; ++target) {
-      const float scale =
-          Relaxed(added[target] * matrix[target * modelled.size() + target], options.relaxation);
-      sources[modelled[target]] =
-          LargestWeights(matrix, modelled.size(), target, scale, modelled, options.neighbours);
-    }
-  });
+  STARLING_ASSIGN_OR_RETURN(const BumpRows<Source> sources,
+                            FitSources(data, modelled, options, progress));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
   return ItemToItemModel(kEaseKind, options.weighting, sources);
 }

@@ -29,9 +29,10 @@
 // X: users x items, weighed (weighting.h); recent interactions may count more, then a smaller
 // regularisation fits. Only the max_items most popular items are modelled, which bounds time
 // (max_items^3 multiply-adds: 4,000 items 1 s, 10,000 items 10 s on two cores) and memory
-// (4 max_items^2 bytes). Of the weights into each item the `neighbours` largest by magnitude are
-// kept, also negative ones, so that serving is sparse. 200 cost 2 % of the NDCG on MovieLens 1M,
-// 400 cost 1 %, and neither costs anything on Online Retail.
+// (4 max_items^2 bytes, or 16 max_items neighbours when that is more). Of the weights into each
+// item the `neighbours` largest by magnitude are kept, also negative ones, so that serving is
+// sparse. 200 cost 2 % of the NDCG on MovieLens 1M, 400 cost 1 %, and neither costs anything on
+// Online Retail.
 //
 // The inversion is one call that Progress cannot stop; it is asked before and after.
 #pragma once
@@ -57,5 +58,7 @@ struct EaseOptions {
 
 StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& options,
                                   const Progress& progress = {});
+// Bytes that FitEase takes at its peak beside the data, the model included. Counts the items.
+uint64_t EaseMemory(const Interactions& data, const EaseOptions& options);
 
 }  // namespace starling::learning

@@ -4,22 +4,30 @@
 #include <algorithm>
 #include <cmath>
 #include <cstddef>
+#include <cstdint>
 #include <string_view>
 
+#include "learning/interactions.h"
 #include "learning/math/parallel.h"
 #include "learning/weighting.h"
 #include "platform/base/status.h"
 
 namespace starling::learning {
 
-inline Status CheckMemory(double bytes, size_t limit, std::string_view remedy) {
-  if (bytes > static_cast<double>(limit)) {
+// What a fit's own memory function says, beside its limit.
+inline Status CheckMemory(uint64_t bytes, size_t limit, std::string_view remedy) {
+  if (bytes > limit) {
     return WithViolations(
-        ResourceExhausted("the fit would take {:.0f} MB and memory_limit is {} MB; {}", bytes / 1e6,
-                          limit / 1'000'000, remedy),
+        ResourceExhausted("the fit would take {} MB and memory_limit is {} MB; {}",
+                          bytes / 1'000'000, limit / 1'000'000, remedy),
         {{"memory_limit", "too low for this fit"}});
   }
   return OkStatus();
+}
+
+// The data once more with other weights, and the transpose of that (interactions.h).
+inline uint64_t WeighedMemory(const Interactions& data) {
+  return 12 * data.entries() + 8 * data.items();
 }
 
 inline Status CheckAtLeast(std::string_view field, double value, double least) {

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "learning/models/fit_checks.h"
+#include "learning/models/neighbour_counts.h"
 #include "learning/models/user_weights.h"
 
 namespace starling::learning {
@@ -18,6 +20,8 @@ struct Norms {
 
 Norms NormsOf(const Interactions& columns, std::span<const float> user_weights, double exponent) {
   Norms norms;
+  norms.source.reserve(columns.users());
+  norms.target.reserve(columns.users());
   for (size_t item = 0; item < columns.users(); ++item) {
     const Interactions::Row users = columns.row(item);
     double sum = 0;
@@ -30,11 +34,18 @@ Norms NormsOf(const Interactions& columns, std::span<const float> user_weights, 
   return norms;
 }
 
-// The neighbours of one item; `sums` is all zero before and after, `touched` empty.
-std::vector<Source> Neighbours(uint32_t item, const Interactions& rows, const Interactions& columns,
-                               const Norms& norms, std::span<const float> user_weights,
-                               const ItemKnnOptions& options, std::vector<float>& sums,
-                               std::vector<uint32_t>& touched) {
+// What one thread adds up in; `sums` is all zero between items, `touched` empty.
+struct Scratch {
+  std::vector<float> sums;
+  std::vector<uint32_t> touched;
+  std::vector<Source> found;
+};
+
+// The neighbours of one item, in scratch.found.
+void FindNeighbours(uint32_t item, const Interactions& rows, const Interactions& columns,
+                    const Norms& norms, std::span<const float> user_weights,
+                    const ItemKnnOptions& options, Scratch& scratch) {
+  auto& [sums, touched, found] = scratch;
   const Interactions::Row users = columns.row(item);
   for (size_t u = 0; u < users.size(); ++u) {
     const Interactions::Row row = rows.row(users.items[u]);
@@ -46,8 +57,7 @@ std::vector<Source> Neighbours(uint32_t item, const Interactions& rows, const In
       sums[row.items[i]] += weight * row.weights[i];
     }
   }
-  std::vector<Source> found;
-  found.reserve(touched.size());
+  found.clear();
   for (const uint32_t other : touched) {
     const auto scale =
         static_cast<float>(norms.source[other] * norms.target[item] + options.shrinkage);
@@ -64,11 +74,51 @@ std::vector<Source> Neighbours(uint32_t item, const Interactions& rows, const In
   std::nth_element(found.begin(), found.begin() + static_cast<ptrdiff_t>(kept), found.end(),
                    better);
   found.resize(kept);
-  found.shrink_to_fit();
-  return found;
+}
+
+uint64_t MemoryOf(const Interactions& data, const NeighbourCounts& counts,
+                  const ItemKnnOptions& options) {
+  const uint64_t weights = counts.Expected(static_cast<size_t>(options.neighbours));
+  const uint64_t sources = ItemToItemModel::SourcesMemory(data.items(), weights);
+  const uint64_t norms = 16 * data.items() + 4 * data.users();
+  const uint64_t scratch = 4 * data.items() + 12 * counts.Widest();
+  const uint64_t finding =
+      WeighedMemory(data) + norms + static_cast<uint64_t>(options.threads) * scratch;
+  const uint64_t model = ItemToItemModel::MemoryOf(data.items(), weights);
+  return sources + std::max(finding, model);
+}
+
+StatusOr<BumpRows<Source>> FitSources(const Interactions& data, const ItemKnnOptions& options,
+                                      uint64_t most, const Progress& progress) {
+  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
+  const Interactions rows = data.Weighed(options.weighting, as_of);
+  const Interactions columns = rows.Transposed();
+  const std::vector<float> user_weights = UserWeights(rows, options.user_exponent);
+  const Norms norms = NormsOf(columns, user_weights, options.item_exponent);
+  BumpRows<Source> sources(data.items(), most);
+  constexpr size_t kParts = 20;  // how often progress is told
+  const size_t part = std::max<size_t>(1, (data.items() + kParts - 1) / kParts);
+  for (size_t first = 0; first < data.items(); first += part) {
+    STARLING_RETURN_IF_ERROR(
+        ReportProgress(progress, static_cast<double>(first) / static_cast<double>(data.items())));
+    const size_t count = std::min(part, data.items() - first);
+    ParallelFor(count, options.threads, 256, [&](size_t begin, size_t end) {
+      Scratch scratch{.sums = std::vector<float>(data.items(), 0.0F)};
+      for (size_t item = first + begin; item < first + end; ++item) {
+        FindNeighbours(static_cast<uint32_t>(item), rows, columns, norms, user_weights, options,
+                       scratch);
+        std::ranges::copy(scratch.found, sources.Take(item, scratch.found.size()).begin());
+      }
+    });
+  }
+  return sources;
 }
 
 }  // namespace
+
+uint64_t ItemKnnMemory(const Interactions& data, const ItemKnnOptions& options) {
+  return MemoryOf(data, NeighbourCounts(data, static_cast<size_t>(options.neighbours)), options);
+}
 
 StatusOr<ItemToItemModel> FitItemKnn(const Interactions& data, const ItemKnnOptions& options,
                                      const Progress& progress) {
@@ -78,33 +128,15 @@ StatusOr<ItemToItemModel> FitItemKnn(const Interactions& data, const ItemKnnOpti
   STARLING_RETURN_IF_ERROR(CheckAtLeast("shrinkage", options.shrinkage, 0));
   STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
   STARLING_RETURN_IF_ERROR(CheckShare("item_exponent", options.item_exponent));
-  const auto items = static_cast<double>(data.items());
-  const double kept = items * std::min(items, static_cast<double>(options.neighbours));
-  STARLING_RETURN_IF_ERROR(CheckMemory(
-      32.0 * static_cast<double>(data.entries()) + 16 * kept + 8.0 * options.threads * items,
-      options.memory_limit, "lower neighbours, or raise it when the machine has the memory"));
-
-  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
-  const Interactions rows = data.Weighed(options.weighting, as_of);
-  const Interactions columns = rows.Transposed();
-  const std::vector<float> user_weights = UserWeights(rows, options.user_exponent);
-  const Norms norms = NormsOf(columns, user_weights, options.item_exponent);
-  std::vector<std::vector<Source>> sources(data.items());
-  constexpr size_t kParts = 20;  // how often progress is told
-  const size_t part = std::max<size_t>(1, (data.items() + kParts - 1) / kParts);
-  for (size_t first = 0; first < data.items(); first += part) {
-    STARLING_RETURN_IF_ERROR(
-        ReportProgress(progress, static_cast<double>(first) / static_cast<double>(data.items())));
-    const size_t count = std::min(part, data.items() - first);
-    ParallelFor(count, options.threads, 256, [&](size_t begin, size_t end) {
-      std::vector<float> sums(data.items(), 0.0F);
-      std::vector<uint32_t> touched;
-      for (size_t item = first + begin; item < first + end; ++item) {
-        sources[item] = Neighbours(static_cast<uint32_t>(item), rows, columns, norms, user_weights,
-                                   options, sums, touched);
-      }
-    });
-  }
+  const auto neighbours = static_cast<size_t>(options.neighbours);
+  std::optional<NeighbourCounts> counts(std::in_place, data, neighbours);
+  STARLING_RETURN_IF_ERROR(CheckMemory(MemoryOf(data, *counts, options), options.memory_limit,
+                                       "lower neighbours, or raise it when the machine has the "
+                                       "memory"));
+  const uint64_t most = counts->AtMost(neighbours);
+  counts.reset();
+  STARLING_ASSIGN_OR_RETURN(const BumpRows<Source> sources,
+                            FitSources(data, options, most, progress));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
   return ItemToItemModel(kItemKnnKind, options.weighting, sources);
 }

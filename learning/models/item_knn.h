@@ -32,5 +32,8 @@ struct ItemKnnOptions {
 
 StatusOr<ItemToItemModel> FitItemKnn(const Interactions& data, const ItemKnnOptions& options,
                                      const Progress& progress = {});
+// Bytes that FitItemKnn takes at its peak beside the data, the model included: as right as
+// NeighbourCounts.
+uint64_t ItemKnnMemory(const Interactions& data, const ItemKnnOptions& options);
 
 }  // namespace starling::learning

@@ -9,11 +9,11 @@
 namespace starling::learning {
 
 ItemToItemModel::ItemToItemModel(std::string_view kind, const Weighting& weighting,
-                                 const std::vector<std::vector<Source>>& sources)
+                                 const BumpRows<Source>& sources)
     : kind_(kind), weighting_(weighting), parameters_(WeightingParameters(weighting)) {
-  std::vector<uint64_t> offsets(sources.size() + 1, 0);
-  for (const auto& into : sources) {
-    for (const Source& source : into) {
+  std::vector<uint64_t> offsets(sources.rows() + 1, 0);
+  for (size_t target = 0; target < sources.rows(); ++target) {
+    for (const Source& source : sources[target]) {
       ++offsets[source.item + 1];
     }
   }
@@ -21,7 +21,7 @@ ItemToItemModel::ItemToItemModel(std::string_view kind, const Weighting& weighti
   std::vector<uint32_t> targets(offsets.back());
   std::vector<float> weights(offsets.back());
   std::vector<uint64_t> next(offsets.begin(), offsets.end() - 1);
-  for (size_t target = 0; target < sources.size(); ++target) {
+  for (size_t target = 0; target < sources.rows(); ++target) {
     for (const Source& source : sources[target]) {
       const size_t at = next[source.item]++;
       targets[at] = static_cast<uint32_t>(target);

@@ -7,6 +7,7 @@
 // so 50 events with 200 weights each take about 10 us.
 #pragma once
 
+#include "learning/math/bump_rows.h"
 #include "learning/models/model.h"
 #include "learning/weighting.h"
 
@@ -25,7 +26,10 @@ class ItemToItemModel final : public Model {
 
   // sources[j]: the weights into item j, by any order. kind: one of the two above.
   ItemToItemModel(std::string_view kind, const Weighting& weighting,
-                  const std::vector<std::vector<Source>>& sources);
+                  const BumpRows<Source>& sources);
+  // What that takes beside the sources, the model included, and what those take.
+  static uint64_t MemoryOf(size_t items, uint64_t weights) { return 16 * items + 8 * weights; }
+  static uint64_t SourcesMemory(size_t items, uint64_t weights) { return 16 * items + 8 * weights; }
   static StatusOr<ItemToItemModel> Open(const Artifact& artifact);
 
   std::string_view kind() const override { return kind_; }

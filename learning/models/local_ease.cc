@@ -5,6 +5,7 @@
 
 #include "learning/math/kernels.h"
 #include "learning/models/fit_checks.h"
+#include "learning/models/neighbour_counts.h"
 #include "learning/models/user_weights.h"
 
 namespace starling::learning {
@@ -12,16 +13,20 @@ namespace {
 
 using Source = ItemToItemModel::Source;
 
-// A row of G without its diagonal: first the neighbours, then the other items that are kept, each
-// in any order. Items lie by themselves, since they are read for each that is looked for.
-struct GramRow {
-  std::vector<uint32_t> items;
-  std::vector<float> values;
-};
-
+// G without its diagonal. Of each row first the neighbours, then the other items that are kept,
+// each in any order. Items lie by themselves, since they are read for each that is looked for.
 struct Gram {
   std::vector<float> diagonal;
-  std::vector<GramRow> rows;
+  BumpRows<uint32_t> items;
+  BumpRows<float> values;
+};
+
+// What a fit keeps and takes, known before it begins.
+struct Plan {
+  size_t most = 0;           // kept of each row of G
+  uint64_t gram_values = 0;  // room for those of all rows
+  uint64_t weights = 0;      // room for those of the model
+  uint64_t memory = 0;       // bytes at the peak
 };
 
 Status Check(const LocalEaseOptions& options) {
@@ -40,23 +45,37 @@ auto ByCosine(const std::vector<float>& diagonal) {
   };
 }
 
+Plan PlanOf(const Interactions& data, const LocalEaseOptions& options) {
+  const uint64_t items = data.items();
+  const auto neighbours = static_cast<uint64_t>(options.neighbours);
+  const auto threads = static_cast<uint64_t>(options.threads);
+  // Half the limit holds that many of each row.
+  const uint64_t most = options.memory_limit / 2 / std::max<uint64_t>(items, 1) / sizeof(Source);
+  Plan plan{.most = std::clamp(most, neighbours, std::max(neighbours, items))};
+  const NeighbourCounts counts(data, plan.most);
+  plan.gram_values = counts.AtMost(plan.most);
+  plan.weights = counts.AtMost(neighbours);
+  const uint64_t gram = 4 * items + 32 * items + 8 * counts.Expected(plan.most);
+  const uint64_t weights = counts.Expected(neighbours);
+  const uint64_t sources = ItemToItemModel::SourcesMemory(items, weights);
+  const uint64_t multiplying =
+      WeighedMemory(data) + 4 * data.users() + gram + threads * (4 * items + 12 * counts.Widest());
+  const uint64_t square = std::min(neighbours, items) * std::min(neighbours, items);
+  const uint64_t solving = gram + sources + threads * (8 * square + 4 * items);
+  const uint64_t model = sources + ItemToItemModel::MemoryOf(items, weights);
+  plan.memory = std::max({multiplying, solving, model});
+  return plan;
+}
+
 // The `most` most similar, the `neighbours` most similar of them first.
-GramRow RowOf(std::vector<Source>& found, size_t most, size_t neighbours,
-              const std::vector<float>& diagonal) {
+void Keep(std::vector<Source>& found, size_t most, size_t neighbours,
+          const std::vector<float>& diagonal) {
   for (const size_t first : {most, neighbours}) {
     if (found.size() <= first) continue;
     std::nth_element(found.begin(), found.begin() + static_cast<ptrdiff_t>(first), found.end(),
                      ByCosine(diagonal));
     if (first == most) found.resize(most);
   }
-  GramRow row;
-  row.items.reserve(found.size());
-  row.values.reserve(found.size());
-  for (const Source& each : found) {
-    row.items.push_back(each.item);
-    row.values.push_back(each.weight);
-  }
-  return row;
 }
 
 // Calls body(begin, end) for all items on all threads, part by part, telling how far it is.
@@ -74,11 +93,13 @@ Status ForItems(size_t items, int threads, double from, double to, const Progres
   return OkStatus();
 }
 
-StatusOr<Gram> GramOf(const Interactions& rows, const LocalEaseOptions& options, size_t most,
+StatusOr<Gram> GramOf(const Interactions& rows, const LocalEaseOptions& options, const Plan& plan,
                       const Progress& progress) {
   const Interactions columns = rows.Transposed();
   const std::vector<float> user_weights = UserWeights(rows, options.user_exponent);
-  Gram gram{std::vector<float>(rows.items(), 0.0F), std::vector<GramRow>(rows.items())};
+  Gram gram{.diagonal = std::vector<float>(rows.items(), 0.0F),
+            .items = BumpRows<uint32_t>(rows.items(), plan.gram_values),
+            .values = BumpRows<float>(rows.items(), plan.gram_values)};
   for (size_t item = 0; item < rows.items(); ++item) {
     const Interactions::Row users = columns.row(item);
     for (size_t u = 0; u < users.size(); ++u)
@@ -105,8 +126,10 @@ StatusOr<Gram> GramOf(const Interactions& rows, const LocalEaseOptions& options,
             sums[other] = 0;
           }
           touched.clear();
-          gram.rows[item] =
-              RowOf(found, most, static_cast<size_t>(options.neighbours), gram.diagonal);
+          Keep(found, plan.most, static_cast<size_t>(options.neighbours), gram.diagonal);
+          std::ranges::transform(found, gram.items.Take(item, found.size()).begin(), &Source::item);
+          std::ranges::transform(found, gram.values.Take(item, found.size()).begin(),
+                                 &Source::weight);
         }
       }));
   return gram;
@@ -118,14 +141,16 @@ class LocalRegression {
   LocalRegression(const Gram& gram, const LocalEaseOptions& options)
       : gram_(gram),
         options_(options),
-        asked_((gram.rows.size() + 63) / 64, 0),
-        position_(gram.rows.size(), 0) {}
+        asked_((gram.diagonal.size() + 63) / 64, 0),
+        position_(gram.diagonal.size(), 0) {}
 
-  std::vector<Source> Solve(uint32_t item) {
-    const GramRow& row = gram_.rows[item];
-    const size_t count = std::min(row.items.size(), static_cast<size_t>(options_.neighbours));
+  // The weights into an item, until the next is solved.
+  std::span<const Source> Solve(uint32_t item) {
+    const std::span<const uint32_t> others = gram_.items[item];
+    const std::span<const float> values = gram_.values[item];
+    const size_t count = std::min(others.size(), static_cast<size_t>(options_.neighbours));
     neighbours_.clear();
-    for (size_t i = 0; i < count; ++i) neighbours_.push_back({row.items[i], row.values[i]});
+    for (size_t i = 0; i < count; ++i) neighbours_.push_back({others[i], values[i]});
     std::sort(neighbours_.begin(), neighbours_.end(),
               [](const Source& a, const Source& b) { return a.item < b.item; });
     const size_t size = neighbours_.size();
@@ -144,12 +169,11 @@ class LocalRegression {
     float left = diagonal + added;
     for (size_t i = 0; i < size; ++i) left -= neighbours_[i].weight * solution_[i];
     const float scale = Relaxed(added / std::max(left, added), options_.relaxation);
-    std::vector<Source> weights;
-    weights.reserve(size);
+    weights_.clear();
     for (size_t i = 0; i < size; ++i) {
-      if (solution_[i] != 0) weights.push_back({neighbours_[i].item, solution_[i] * scale});
+      if (solution_[i] != 0) weights_.push_back({neighbours_[i].item, solution_[i] * scale});
     }
-    return weights;
+    return weights_;
   }
 
  private:
@@ -167,12 +191,13 @@ class LocalRegression {
       const uint32_t item = neighbours_[i].item;
       matrix_[i * size + i] = gram_.diagonal[item];
       added_[i] = AddedToDiagonal(options_, gram_.diagonal[item]);
-      const GramRow& row = gram_.rows[item];
-      for (size_t k = 0; k < row.items.size(); ++k) {
-        const uint32_t other = row.items[k];
+      const std::span<const uint32_t> others = gram_.items[item];
+      const std::span<const float> values = gram_.values[item];
+      for (size_t k = 0; k < others.size(); ++k) {
+        const uint32_t other = others[k];
         if ((asked_[other / 64] >> (other % 64) & 1) == 0) continue;
         const size_t j = position_[other];
-        matrix_[std::max(i, j) * size + std::min(i, j)] = row.values[k];
+        matrix_[std::max(i, j) * size + std::min(i, j)] = values[k];
       }
     }
     for (const Source& neighbour : neighbours_) asked_[neighbour.item / 64] = 0;
@@ -214,38 +239,41 @@ class LocalRegression {
   const LocalEaseOptions& options_;
   std::vector<uint64_t> asked_;     // a bit an item: it is one of the neighbours
   std::vector<uint32_t> position_;  // of each that is, in neighbours_
-  std::vector<Source> neighbours_;
+  std::vector<Source> neighbours_, weights_;
   std::vector<float> matrix_, factor_, added_, inverse_, solution_;
 };
 
+StatusOr<BumpRows<Source>> FitSources(const Interactions& data, const LocalEaseOptions& options,
+                                      const Plan& plan, const Progress& progress) {
+  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
+  STARLING_ASSIGN_OR_RETURN(
+      const Gram gram, GramOf(data.Weighed(options.weighting, as_of), options, plan, progress));
+  BumpRows<Source> sources(data.items(), plan.weights);
+  STARLING_RETURN_IF_ERROR(
+      ForItems(data.items(), options.threads, 0.3, 1, progress, [&](size_t begin, size_t end) {
+        LocalRegression regression(gram, options);
+        for (size_t item = begin; item < end; ++item) {
+          const std::span<const Source> weights = regression.Solve(static_cast<uint32_t>(item));
+          std::ranges::copy(weights, sources.Take(item, weights.size()).begin());
+        }
+      }));
+  return sources;
+}
+
 }  // namespace
+
+uint64_t LocalEaseMemory(const Interactions& data, const LocalEaseOptions& options) {
+  return PlanOf(data, options).memory;
+}
 
 StatusOr<ItemToItemModel> FitLocalEase(const Interactions& data, const LocalEaseOptions& options,
                                        const Progress& progress) {
   STARLING_RETURN_IF_ERROR(Check(options));
-  const auto items = static_cast<double>(data.items());
-  const double weights = items * std::min<double>(items, options.neighbours);
-  // The data twice, the weights as they are found and as the model has them, sums of each thread.
-  const double beside = 32.0 * static_cast<double>(data.entries()) + 16 * weights +
-                        16.0 * options.threads * (items + std::pow(options.neighbours, 2));
-  const double of_gram = static_cast<double>(options.memory_limit) / 2;
-  const double most =
-      std::floor((of_gram / std::max(items, 1.0) - sizeof(GramRow)) / sizeof(Source));
-  STARLING_RETURN_IF_ERROR(CheckMemory(
-      beside +
-          items * (sizeof(GramRow) + sizeof(Source) * std::max(most, 1.0 * options.neighbours)),
-      options.memory_limit, "lower neighbours, or raise it when the machine has it"));
-
-  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
-  STARLING_ASSIGN_OR_RETURN(const Gram gram, GramOf(data.Weighed(options.weighting, as_of), options,
-                                                    static_cast<size_t>(most), progress));
-  std::vector<std::vector<Source>> sources(data.items());
-  STARLING_RETURN_IF_ERROR(
-      ForItems(data.items(), options.threads, 0.3, 1, progress, [&](size_t begin, size_t end) {
-        LocalRegression regression(gram, options);
-        for (size_t item = begin; item < end; ++item)
-          sources[item] = regression.Solve(static_cast<uint32_t>(item));
-      }));
+  const Plan plan = PlanOf(data, options);
+  STARLING_RETURN_IF_ERROR(CheckMemory(plan.memory, options.memory_limit,
+                                       "lower neighbours, or raise it when the machine has it"));
+  STARLING_ASSIGN_OR_RETURN(const BumpRows<Source> sources,
+                            FitSources(data, options, plan, progress));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
   return ItemToItemModel(kEaseKind, options.weighting, sources);
 }

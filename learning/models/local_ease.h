@@ -42,5 +42,8 @@ struct LocalEaseOptions {
 // A model of kind "ease": what it does once fitted is the same.
 StatusOr<ItemToItemModel> FitLocalEase(const Interactions& data, const LocalEaseOptions& options,
                                        const Progress& progress = {});
+// Bytes that FitLocalEase takes at its peak beside the data, the model included: as right as
+// NeighbourCounts.
+uint64_t LocalEaseMemory(const Interactions& data, const LocalEaseOptions& options);
 
 }  // namespace starling::learning

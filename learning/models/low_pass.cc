@@ -97,12 +97,18 @@ StatusOr<std::vector<float>> RightSingularVectors(const Normalised& matrix, size
   STARLING_ASSIGN_OR_RETURN(
       const Eigenbasis basis,
       SymmetricEigenbasis(GramMatrix(u, matrix.rows.users(), width, options.threads), width));
+  u = std::vector<float>();
   MultiplyInPlace(v, items, basis.vectors, width, options.threads);
   std::vector<float> first(items * kept);
   for (size_t item = 0; item < items; ++item) {
     for (size_t j = 0; j < kept; ++j) first[item * kept + j] = v[item * width + width - 1 - j];
   }
   return first;
+}
+
+// How many directions are kept.
+size_t Kept(const Interactions& data, const LowPassOptions& options) {
+  return std::min({static_cast<size_t>(options.factors), data.users(), data.items()});
 }
 
 Status Check(const LowPassOptions& options) {
@@ -117,15 +123,24 @@ Status Check(const LowPassOptions& options) {
 
 }  // namespace
 
+uint64_t LowPassMemory(const Interactions& data, const LowPassOptions& options) {
+  const uint64_t kept = Kept(data, options);
+  const uint64_t width = std::min<uint64_t>({kept + kBeyond, data.items(), data.users()});
+  const uint64_t scales = 4 * (data.users() + 2 * data.items());
+  // Beside the items' vectors there are the users', and at the end those that are kept.
+  const uint64_t vectors =
+      4 * (width * data.items() +
+           std::max(width * data.users() + RotationMemory(width) / 4, kept * data.items()));
+  return WeighedMemory(data) + scales + vectors;
+}
+
 StatusOr<LowPassModel> FitLowPass(const Interactions& data, const LowPassOptions& options,
                                   const Progress& progress) {
   STARLING_RETURN_IF_ERROR(Check(options));
-  const size_t kept = std::min({static_cast<size_t>(options.factors), data.users(), data.items()});
-  const double width = static_cast<double>(kept + kBeyond);
-  STARLING_RETURN_IF_ERROR(CheckMemory(
-      4 * width * (2 * static_cast<double>(data.users()) + 3 * static_cast<double>(data.items())) +
-          32.0 * static_cast<double>(data.entries()),
-      options.memory_limit, "lower factors, or raise it when the machine has the memory"));
+  STARLING_RETURN_IF_ERROR(
+      CheckMemory(LowPassMemory(data, options), options.memory_limit,
+                  "lower factors, or raise it when the machine has the memory"));
+  const size_t kept = Kept(data, options);
 
   const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
   const Interactions rows = data.Weighed(options.weighting, as_of);

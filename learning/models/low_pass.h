@@ -15,8 +15,8 @@
 //
 // V by block power iteration (Halko, Martinsson, Tropp 2011, algorithm 4.4) from a seeded start:
 // with l = factors + 16, 4 l entries multiply-adds an iteration, and l^2 (users + items) to
-// orthogonalise. Memory 4 l (users + 3 items) bytes. The same data, options and thread count give
-// the same bytes.
+// orthogonalise. Memory: 4 l bytes for each user and item, 12 an entry. The same data, options and
+// thread count give the same bytes.
 #pragma once
 
 #include "learning/interactions.h"
@@ -66,5 +66,7 @@ class LowPassModel final : public Model {
 
 StatusOr<LowPassModel> FitLowPass(const Interactions& data, const LowPassOptions& options,
                                   const Progress& progress = {});
+// Bytes that FitLowPass takes at its peak beside the data, the model included.
+uint64_t LowPassMemory(const Interactions& data, const LowPassOptions& options);
 
 }  // namespace starling::learning

@@ -48,14 +48,15 @@ Status CheckOptions(const TreeExamples& examples, const BoostedTreesOptions& opt
       return InvalidField(name, "{} is no share above 0 and at most 1", share);
   }
   STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
-  const double bytes = static_cast<double>(examples.rows) * static_cast<double>(features + 14);
-  return CheckMemory(bytes, options.memory_limit, "give fewer examples");
+  return CheckMemory(BoostedTreesMemory(examples, options), options.memory_limit,
+                     "give fewer examples");
 }
 
 // Between each two of them lies about the same number of the values.
 std::vector<float> QuantileBorders(std::span<const float> column, int bins) {
-  std::vector<float> sample;
   const size_t step = std::max<size_t>(1, column.size() / kSampledForBorders);
+  std::vector<float> sample;
+  sample.reserve(column.size() / step + 1);
   for (size_t row = 0; row < column.size(); row += step) {
     if (!std::isnan(column[row])) sample.push_back(column[row]);
   }
@@ -76,6 +77,19 @@ std::vector<float> QuantileBorders(std::span<const float> column, int bins) {
 }
 
 }  // namespace
+
+uint64_t BoostedTreesMemory(const TreeExamples& examples, const BoostedTreesOptions& options) {
+  const uint64_t rows = examples.rows;
+  const uint64_t features = examples.columns.size() / std::max<uint64_t>(1, rows);
+  const auto trees = static_cast<uint64_t>(options.trees);
+  // A byte a quantised value and one for the leaf, score, gradient and curvature; rows drawn.
+  const auto drawn = static_cast<uint64_t>(static_cast<double>(rows) * options.row_share);
+  const uint64_t of_rows = rows * (features + 13) + 4 * drawn;
+  const uint64_t of_trees =
+      trees * 8 * static_cast<uint64_t>(options.depth) + (trees * 4 << options.depth);
+  const uint64_t sample = 4 * std::min<uint64_t>(rows, 2 * kSampledForBorders);
+  return of_rows + of_trees + sample * static_cast<uint64_t>(options.threads);
+}
 
 class TreeGrower {
  public:
@@ -104,6 +118,12 @@ class TreeGrower {
     std::vector<uint32_t> asked;
     std::vector<float> borders;
     std::vector<float> leaves;
+    const auto trees = static_cast<size_t>(options_.trees);
+    const auto depth = static_cast<size_t>(options_.depth);
+    asked.reserve(trees * depth);
+    borders.reserve(trees * depth);
+    leaves.reserve(trees << depth);
+    drawn_.reserve(rows_);  // only what is drawn is touched
     importance_.assign(features_, 0);
     for (int tree = 0; tree < options_.trees; ++tree) {
       STARLING_RETURN_IF_ERROR(

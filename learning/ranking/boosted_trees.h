@@ -89,10 +89,12 @@ class BoostedTrees {
 };
 
 // Deterministic for a seed, whatever the threads. INVALID_ARGUMENT names the option or the example
-// that is wrong, RESOURCE_EXHAUSTED what it would take above the limit (about features + 14 bytes a
+// that is wrong, RESOURCE_EXHAUSTED what it would take above the limit (about features + 15 bytes a
 // row), CANCELLED when progress says so.
 StatusOr<BoostedTrees> FitBoostedTrees(const TreeExamples& examples,
                                        const BoostedTreesOptions& options,
                                        const Progress& progress = {});
+// Bytes that FitBoostedTrees takes at its peak beside the examples, the trees included.
+uint64_t BoostedTreesMemory(const TreeExamples& examples, const BoostedTreesOptions& options);
 
 }  // namespace starling::learning

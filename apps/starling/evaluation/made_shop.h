@@ -1,0 +1,64 @@
+// Made interactions of a shop of any size, for benchmarks and tests of memory.
+//
+//   STARLING_ASSIGN_OR_RETURN(Interactions data, MadeInteractions({.users = 500'000, ...}));
+//
+// Items are as popular as Zipf's law has it, in an order drawn at random; users have from one item
+// to some dozens of times the mean, most of them few. No user has an item twice, so there are as
+// many entries as wanted. The same seed gives the same every time; some 300 ns an entry.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include "learning/interactions.h"
+#include "learning/random.h"
+
+namespace starling {
+
+struct MadeShop {
+  uint32_t users = 0;
+  uint32_t items = 0;
+  size_t entries = 0;   // far fewer than users x items
+  double exponent = 1;  // of Zipf's law
+  uint64_t seed = 1;
+};
+
+inline StatusOr<learning::Interactions> MadeInteractions(const MadeShop& shop) {
+  learning::Random random(shop.seed);
+  std::vector<double> up_to(shop.items);  // the share of the items that are at least so popular
+  double sum = 0;
+  for (uint32_t rank = 0; rank < shop.items; ++rank)
+    up_to[rank] = sum += std::pow(rank + 1.0, -shop.exponent);
+  std::vector<uint32_t> item_of(shop.items);
+  std::iota(item_of.begin(), item_of.end(), 0U);
+  for (uint32_t rank = shop.items; rank > 1; --rank)
+    std::swap(item_of[rank - 1], item_of[random.Below(rank)]);
+
+  std::vector<learning::Interaction> events;
+  events.reserve(shop.entries);
+  std::vector<uint32_t> had_by(shop.items, shop.users);
+  for (uint32_t user = 0; user < shop.users && events.size() < shop.entries; ++user) {
+    const double mean =
+        static_cast<double>(shop.entries - events.size()) / static_cast<double>(shop.users - user);
+    // Log-normal with that mean; the last user has what is left.
+    const double wanted = user + 1 == shop.users ? mean : mean * std::exp(random.Normal() - 0.5);
+    const size_t count = std::min<size_t>({std::max<size_t>(1, static_cast<size_t>(wanted + 0.5)),
+                                           shop.items / 4 + 1, shop.entries - events.size()});
+    for (size_t i = 0; i < count;) {
+      const auto at = std::upper_bound(up_to.begin(), up_to.end(), random.Unit() * sum);
+      const auto rank = std::min<size_t>(static_cast<size_t>(at - up_to.begin()), shop.items - 1);
+      uint32_t& last = had_by[item_of[rank]];
+      if (last == user) continue;
+      last = user;
+      events.push_back({.user = user, .item = item_of[rank], .time = 1});
+      ++i;
+    }
+  }
+  return learning::MakeInteractions(events, shop.users, shop.items);
+}
+
+}  // namespace starling

@@ -1,0 +1,132 @@
+// Fits a model to made data and prints a line of JSON: how long it took, how much memory was
+// estimated before, and how much it took at its peak beside the data.
+//
+//   bench_memory FIT THREADS       FIT: als, ease, local_ease, item_knn, low_pass, boosted_trees,
+//                                  or million: ALS of 1,000,000 items, 10 M interactions
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <chrono>
+#include <cstdlib>
+#include <functional>
+#include <map>
+#include <string>
+
+#include "apps/starling/evaluation/made_shop.h"
+#include "apps/starling/evaluation/peak_memory.h"
+#include "learning/models/als.h"
+#include "learning/models/ease.h"
+#include "learning/models/item_knn.h"
+#include "learning/models/local_ease.h"
+#include "learning/models/low_pass.h"
+#include "learning/ranking/boosted_trees.h"
+
+namespace starling {
+namespace {
+
+// fit() gives a StatusOr of what is fitted.
+template <typename Fit>
+Status Measure(uint64_t estimate, const Fit& fit) {
+  PeakMemory peak;
+  peak.Begin();
+  const auto start = std::chrono::steady_clock::now();
+  const auto model = fit();
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  const uint64_t bytes = peak.End();
+  STARLING_RETURN_IF_ERROR(model.status());
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  fmt::print(R"({{"seconds": {:.2f}, "estimate": {}, "peak": {}, "process": {}}})"
+             "\n",
+             seconds.count(), estimate, bytes, usage.ru_maxrss * 1'024);
+  return OkStatus();
+}
+
+Status Als(const MadeShop& shop, int threads) {
+  STARLING_ASSIGN_OR_RETURN(const learning::Interactions data, MadeInteractions(shop));
+  const learning::AlsOptions options{.factors = 64, .iterations = 15, .threads = threads};
+  return Measure(learning::AlsMemory(data, options),
+                 [&] { return learning::FitAls(data, options); });
+}
+
+Status Ease(int threads) {
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Interactions data,
+      MadeInteractions({.users = 20'000, .items = 6'000, .entries = 1'000'000}));
+  const learning::EaseOptions options{.threads = threads};
+  return Measure(learning::EaseMemory(data, options),
+                 [&] { return learning::FitEase(data, options); });
+}
+
+Status LocalEase(int threads) {
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Interactions data,
+      MadeInteractions({.users = 50'000, .items = 40'000, .entries = 700'000}));
+  const learning::LocalEaseOptions options{.neighbours = 100, .threads = threads};
+  return Measure(learning::LocalEaseMemory(data, options),
+                 [&] { return learning::FitLocalEase(data, options); });
+}
+
+Status ItemKnn(int threads) {
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Interactions data,
+      MadeInteractions({.users = 100'000, .items = 100'000, .entries = 2'000'000}));
+  const learning::ItemKnnOptions options{.threads = threads};
+  return Measure(learning::ItemKnnMemory(data, options),
+                 [&] { return learning::FitItemKnn(data, options); });
+}
+
+Status LowPass(int threads) {
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Interactions data,
+      MadeInteractions({.users = 100'000, .items = 50'000, .entries = 2'000'000}));
+  const learning::LowPassOptions options{.factors = 256, .threads = threads};
+  return Measure(learning::LowPassMemory(data, options),
+                 [&] { return learning::FitLowPass(data, options); });
+}
+
+Status BoostedTrees(int threads) {
+  constexpr size_t kRows = 2'000'000;
+  constexpr size_t kFeatures = 40;
+  learning::Random random(1);
+  std::vector<float> columns(kRows * kFeatures);
+  for (float& value : columns) value = static_cast<float>(random.Unit());
+  std::vector<uint8_t> targets(kRows);
+  for (size_t row = 0; row < kRows; ++row) targets[row] = columns[row] > random.Unit() ? 1 : 0;
+  const learning::TreeExamples examples{columns, kRows, targets};
+  const learning::BoostedTreesOptions options{.trees = 20, .threads = threads};
+  return Measure(learning::BoostedTreesMemory(examples, options),
+                 [&] { return learning::FitBoostedTrees(examples, options); });
+}
+
+const std::map<std::string, std::function<Status(int threads)>> kFits = {
+    {"als",
+     [](int threads) {
+       return Als({.users = 200'000, .items = 100'000, .entries = 2'000'000}, threads);
+     }},
+    {"million",
+     [](int threads) {
+       return Als({.users = 500'000, .items = 1'000'000, .entries = 10'000'000}, threads);
+     }},
+    {"ease", Ease},
+    {"local_ease", LocalEase},
+    {"item_knn", ItemKnn},
+    {"low_pass", LowPass},
+    {"boosted_trees", BoostedTrees}};
+
+}  // namespace
+}  // namespace starling
+
+int main(int argc, char** argv) {
+  const auto fit = argc == 3 ? starling::kFits.find(argv[1]) : starling::kFits.end();
+  if (fit == starling::kFits.end()) {
+    fmt::print(stderr,
+               "usage: bench_memory als|ease|local_ease|item_knn|low_pass|boosted_trees|million "
+               "THREADS\n");
+    return 2;
+  }
+  const starling::Status status = fit->second(std::atoi(argv[2]));
+  if (status.ok()) return 0;
+  fmt::print(stderr, "bench_memory: {}\n", starling::ToString(status));
+  return 1;
+}
