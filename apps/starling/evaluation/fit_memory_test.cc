@@ -1,0 +1,107 @@
+// Each fit takes at its peak what it says beforehand, since memory_limit is checked by that. Not
+// under sanitizers, which take memory of their own for each piece.
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+#include <gtest/gtest.h>
+
+#include <vector>
+
+#include "apps/starling/evaluation/made_shop.h"
+#include "apps/starling/evaluation/peak_memory.h"
+#include "learning/math/dense.h"
+#include "learning/models/als.h"
+#include "learning/models/ease.h"
+#include "learning/models/item_knn.h"
+#include "learning/models/local_ease.h"
+#include "learning/models/low_pass.h"
+#include "learning/ranking/boosted_trees.h"
+
+namespace starling {
+namespace {
+
+constexpr double kMB = 1e6;
+
+// The number of threads.
+class FitMemory : public testing::TestWithParam<int> {
+ protected:
+  // OpenBLAS keeps buffers of its own, once a process; no fit counts them.
+  static void SetUpTestSuite() {
+    constexpr size_t kSize = 2'500;
+    std::vector<float> matrix(kSize * kSize, 0.0F);
+    for (size_t i = 0; i < kSize; ++i) matrix[i * kSize + i] = 1;
+    for (const int threads : {1, 2})
+      ASSERT_TRUE(learning::InvertPositiveDefinite(matrix, kSize, threads).ok());
+  }
+
+  // Within a tenth and the few MB that allocator and threads keep.
+  template <typename Fit>
+  static void ExpectTrue(uint64_t estimate, const Fit& fit) {
+    PeakMemory peak;
+    peak.Begin();
+    const auto model = fit();
+    const auto bytes = static_cast<double>(peak.End());
+    ASSERT_TRUE(model.ok()) << model.status();
+    const auto estimated = static_cast<double>(estimate);
+    EXPECT_GT(estimated, 20 * kMB) << "too little to tell";
+    EXPECT_NEAR(bytes, estimated, 0.1 * estimated + 4 * kMB);
+  }
+};
+
+TEST_P(FitMemory, OfAlsIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 60'000, .items = 40'000, .entries = 400'000});
+  const learning::AlsOptions options{.iterations = 2, .threads = GetParam()};
+  ExpectTrue(learning::AlsMemory(*data, options), [&] { return FitAls(*data, options); });
+}
+
+TEST_P(FitMemory, OfEaseIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 4'000, .items = 2'500, .entries = 60'000});
+  const learning::EaseOptions options{.neighbours = 100, .threads = GetParam()};
+  ExpectTrue(learning::EaseMemory(*data, options), [&] { return FitEase(*data, options); });
+}
+
+TEST_P(FitMemory, OfEaseWithAllWeightsIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 4'000, .items = 2'000, .entries = 60'000});
+  const learning::EaseOptions options{.neighbours = 0, .threads = GetParam()};
+  ExpectTrue(learning::EaseMemory(*data, options), [&] { return FitEase(*data, options); });
+}
+
+TEST_P(FitMemory, OfLocalEaseIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 10'000, .items = 20'000, .entries = 150'000});
+  const learning::LocalEaseOptions options{.neighbours = 40, .threads = GetParam()};
+  ExpectTrue(learning::LocalEaseMemory(*data, options),
+             [&] { return FitLocalEase(*data, options); });
+}
+
+TEST_P(FitMemory, OfItemKnnIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 20'000, .items = 30'000, .entries = 400'000});
+  const learning::ItemKnnOptions options{.neighbours = 80, .threads = GetParam()};
+  ExpectTrue(learning::ItemKnnMemory(*data, options), [&] { return FitItemKnn(*data, options); });
+}
+
+TEST_P(FitMemory, OfLowPassIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 50'000, .items = 30'000, .entries = 400'000});
+  const learning::LowPassOptions options{.factors = 100, .iterations = 1, .threads = GetParam()};
+  ExpectTrue(learning::LowPassMemory(*data, options), [&] { return FitLowPass(*data, options); });
+}
+
+TEST_P(FitMemory, OfBoostedTreesIsWhatTheySay) {
+  constexpr size_t kRows = 600'000;
+  constexpr size_t kFeatures = 30;
+  learning::Random random(1);
+  std::vector<float> columns(kRows * kFeatures);
+  for (float& value : columns) value = static_cast<float>(random.Unit());
+  std::vector<uint8_t> targets(kRows);
+  for (size_t row = 0; row < kRows; ++row) targets[row] = columns[row] > random.Unit() ? 1 : 0;
+  const learning::TreeExamples examples{columns, kRows, targets};
+  const learning::BoostedTreesOptions options{.trees = 3, .threads = GetParam()};
+  ExpectTrue(learning::BoostedTreesMemory(examples, options),
+             [&] { return FitBoostedTrees(examples, options); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Threads, FitMemory, testing::Values(1, 2),
+                         [](const auto& info) { return std::to_string(info.param); });
+
+}  // namespace
+}  // namespace starling
+
+#endif
