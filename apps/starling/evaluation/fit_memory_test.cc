@@ -73,7 +73,7 @@ TEST_P(FitMemory, OfLocalEaseIsWhatItSays) {
 }
 
 TEST_P(FitMemory, OfItemKnnIsWhatItSays) {
-  const auto data = MadeInteractions({.users = 20'000, .items = 30'000, .entries = 400'000});
+  const auto data = MadeInteractions({.users = 15'000, .items = 30'000, .entries = 250'000});
   const learning::ItemKnnOptions options{.neighbours = 80, .threads = GetParam()};
   ExpectTrue(learning::ItemKnnMemory(*data, options), [&] { return FitItemKnn(*data, options); });
 }
