@@ -5,6 +5,9 @@
 // Matrices are square or rows x columns, row-major. OpenBLAS has one thread count for the whole
 // process, so each function here takes its own count, holds a process-wide lock while it runs and
 // leaves the count at 1: no call of ours oversubscribes, and two at once queue. Thread-safe.
+//
+// OpenBLAS takes buffers of its own when it is first used and keeps them: 1 to 3 MB, and to invert
+// a matrix of 6,000 rows 12 MB on two threads. What fits say that they take is without them.
 #pragma once
 
 #include <cstddef>

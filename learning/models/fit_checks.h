@@ -14,7 +14,9 @@
 
 namespace starling::learning {
 
-// What a fit's own memory function says, beside its limit.
+// bytes: what the fit's own memory function says (AlsMemory, EaseMemory, ...), which is right
+// within a tenth of what becomes resident (apps/starling/evaluation/fit_memory_test.cc) but for the
+// buffers of OpenBLAS (math/dense.h).
 inline Status CheckMemory(uint64_t bytes, size_t limit, std::string_view remedy) {
   if (bytes > limit) {
     return WithViolations(
