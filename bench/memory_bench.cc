@@ -1,8 +1,9 @@
 // Fits a model to made data and prints a line of JSON: how long it took, how much memory was
 // estimated before, and how much it took at its peak beside the data.
 //
-//   bench_memory FIT THREADS       FIT: als, ease, local_ease, item_knn, low_pass, boosted_trees,
-//                                  or million: ALS of 1,000,000 items, 10 M interactions
+//   bench_memory FIT THREADS       FIT: als, autoencoder, ease, local_ease, item_knn, low_pass,
+//                                  boosted_trees, or million: ALS of 1,000,000 items, 10 M
+//                                  interactions
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -15,6 +16,7 @@
 #include "apps/starling/evaluation/made_shop.h"
 #include "apps/starling/evaluation/peak_memory.h"
 #include "learning/models/als.h"
+#include "learning/models/autoencoder.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
@@ -47,6 +49,15 @@ Status Als(const MadeShop& shop, int threads) {
   const learning::AlsOptions options{.factors = 64, .iterations = 15, .threads = threads};
   return Measure(learning::AlsMemory(data, options),
                  [&] { return learning::FitAls(data, options); });
+}
+
+Status Autoencoder(int threads) {
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Interactions data,
+      MadeInteractions({.users = 50'000, .items = 50'000, .entries = 1'000'000}));
+  const learning::AutoencoderOptions options{.steps = 20, .threads = threads};
+  return Measure(learning::AutoencoderMemory(data, options),
+                 [&] { return learning::FitAutoencoder(data, options); });
 }
 
 Status Ease(int threads) {
@@ -108,6 +119,7 @@ const std::map<std::string, std::function<Status(int threads)>> kFits = {
      [](int threads) {
        return Als({.users = 500'000, .items = 1'000'000, .entries = 10'000'000}, threads);
      }},
+    {"autoencoder", Autoencoder},
     {"ease", Ease},
     {"local_ease", LocalEase},
     {"item_knn", ItemKnn},
@@ -121,7 +133,8 @@ int main(int argc, char** argv) {
   const auto fit = argc == 3 ? starling::kFits.find(argv[1]) : starling::kFits.end();
   if (fit == starling::kFits.end()) {
     fmt::print(stderr,
-               "usage: bench_memory als|ease|local_ease|item_knn|low_pass|boosted_trees|million "
+               "usage: bench_memory "
+               "als|autoencoder|ease|local_ease|item_knn|low_pass|boosted_trees|million "
                "THREADS\n");
     return 2;
   }

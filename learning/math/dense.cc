@@ -147,9 +147,17 @@ void AddProduct(const Operand& a, const Operand& b, std::span<float> sum, int th
   const int columns = shape(b).second;
   if (rows == 0 || columns == 0 || inner == 0) return;
   const BlasThreads of_blas(threads);
-  cblas_sgemm(CblasRowMajor, blas(a), blas(b), rows, columns, inner, 1.0F, a.values.data(),
-              static_cast<int>(a.columns), b.values.data(), static_cast<int>(b.columns), 1.0F,
-              sum.data(), columns);
+  // On several threads OpenBLAS copies what all rows of the result need, and keeps that memory.
+  constexpr int kRowsAtOnce = 4'096;
+  for (int first = 0; first < rows; first += kRowsAtOnce) {
+    const auto from = static_cast<size_t>(first);
+    const float* of_a =
+        a.values.data() + (a.transposed == Transposed::kYes ? from : from * a.columns);
+    cblas_sgemm(CblasRowMajor, blas(a), blas(b), std::min(kRowsAtOnce, rows - first), columns,
+                inner, 1.0F, of_a, static_cast<int>(a.columns), b.values.data(),
+                static_cast<int>(b.columns), 1.0F, sum.data() + from * static_cast<size_t>(columns),
+                columns);
+  }
 }
 
 }  // namespace starling::learning

@@ -211,5 +211,32 @@ TEST(ParallelFor, GivesEachRowToOneThreadOnce) {
   }
 }
 
+// More rows than are multiplied at once.
+TEST(Dense, AddsAProductOfManyRowsAsADoubleLoopDoes) {
+  constexpr size_t kRows = 9'001, kInner = 3, kColumns = 2;
+  Random random(4);
+  std::vector<float> a(kRows * kInner), turned(kRows * kInner), b(kInner * kColumns);
+  for (size_t row = 0; row < kRows; ++row) {
+    for (size_t i = 0; i < kInner; ++i)
+      turned[i * kRows + row] = a[row * kInner + i] = static_cast<float>(random.Normal());
+  }
+  for (float& value : b) value = static_cast<float>(random.Normal());
+  for (const int threads : {1, 2}) {
+    std::vector<float> plain(kRows * kColumns, 1.0F), transposed(kRows * kColumns, 1.0F);
+    AddProduct({a, kRows, kInner}, {b, kInner, kColumns}, plain, threads);
+    AddProduct({turned, kInner, kRows, Transposed::kYes}, {b, kInner, kColumns}, transposed,
+               threads);
+    for (size_t row = 0; row < kRows; ++row) {
+      for (size_t column = 0; column < kColumns; ++column) {
+        double sum = 1;
+        for (size_t i = 0; i < kInner; ++i)
+          sum += static_cast<double>(a[row * kInner + i]) * b[i * kColumns + column];
+        ASSERT_NEAR(plain[row * kColumns + column], sum, 1e-5) << row;
+        ASSERT_NEAR(transposed[row * kColumns + column], sum, 1e-5) << row;
+      }
+    }
+  }
+}
+
 }  // namespace
 }  // namespace starling::learning

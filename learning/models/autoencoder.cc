@@ -116,15 +116,14 @@ uint64_t AutoencoderMemory(const Interactions& data, const AutoencoderOptions& o
   // Parameters, their gradient and Adam's two; then the parameters as the model has them, which
   // come when the gradient has gone.
   return 16 * shape.Size() + 4 * BatchOf(data) * (shape.items + 2 * shape.factors) +
-         8 * data.entries();
+         4 * data.entries() + 8 * data.users();
 }
 
 StatusOr<AutoencoderModel> FitAutoencoder(const Interactions& data,
                                           const AutoencoderOptions& options,
                                           const Progress& progress) {
   STARLING_RETURN_IF_ERROR(Check(options));
-  STARLING_RETURN_IF_ERROR(CheckMemory(static_cast<double>(AutoencoderMemory(data, options)),
-                                       options.memory_limit,
+  STARLING_RETURN_IF_ERROR(CheckMemory(AutoencoderMemory(data, options), options.memory_limit,
                                        "lower factors, or raise it when the machine has it"));
   const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
   const Interactions rows = data.Weighed(options.weighting, as_of);

@@ -66,7 +66,7 @@ StatusOr<AutoencoderModel> FitAutoencoder(const Interactions& data,
                                           const AutoencoderOptions& options,
                                           const Progress& progress = {});
 
-// Bytes that a fit takes at its peak.
+// Bytes that FitAutoencoder takes at its peak beside the data, the model included.
 uint64_t AutoencoderMemory(const Interactions& data, const AutoencoderOptions& options);
 
 }  // namespace starling::learning

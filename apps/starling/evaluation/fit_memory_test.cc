@@ -10,6 +10,7 @@
 #include "apps/starling/evaluation/peak_memory.h"
 #include "learning/math/dense.h"
 #include "learning/models/als.h"
+#include "learning/models/autoencoder.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
@@ -51,6 +52,13 @@ TEST_P(FitMemory, OfAlsIsWhatItSays) {
   const auto data = MadeInteractions({.users = 60'000, .items = 40'000, .entries = 400'000});
   const learning::AlsOptions options{.iterations = 2, .threads = GetParam()};
   ExpectTrue(learning::AlsMemory(*data, options), [&] { return FitAls(*data, options); });
+}
+
+TEST_P(FitMemory, OfAnAutoencoderIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 10'000, .items = 15'000, .entries = 200'000});
+  const learning::AutoencoderOptions options{.factors = 64, .steps = 3, .threads = GetParam()};
+  ExpectTrue(learning::AutoencoderMemory(*data, options),
+             [&] { return FitAutoencoder(*data, options); });
 }
 
 TEST_P(FitMemory, OfEaseIsWhatItSays) {
