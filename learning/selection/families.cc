@@ -15,7 +15,7 @@ namespace {
 
 // Up to here all weights between items are kept; beyond it the largest.
 constexpr size_t kSmall = 6'000;
-constexpr size_t kMostForAutoencoder = 50'000;
+constexpr size_t kMostForAutoencoder = 20'000;
 
 template <typename T>
 StatusOr<std::shared_ptr<const Model>> Shared(StatusOr<T> model) {
