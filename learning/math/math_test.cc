@@ -109,7 +109,7 @@ TEST(Kernels, FactorOnceForSeveralRightSides) {
   Random random(2);
   for (const Kernels* kernels : RunnableKernels()) {
     const Example example(40, 33, random);
-    std::vector<float> a(33 * 33);
+    std::vector<float> a(size_t{33} * 33);
     kernels->factor_matrix(example.problem, a.data());
     for (int side = 0; side < 3; ++side) {
       std::vector<float> x = RandomValues(33, random);
@@ -183,7 +183,7 @@ TEST(Dense, RefusesToInvertWhatIsNotPositiveDefinite) {
 
 TEST(Dense, AnEigenbasisMakesTheMatrixDiagonal) {
   Random random(5);
-  const std::vector<float> x = RandomValues(100 * 16, random);
+  const std::vector<float> x = RandomValues(size_t{100} * 16, random);
   const std::vector<float> gram = GramMatrix(x, 100, 16, 1);
   const Eigenbasis basis = SymmetricEigenbasis(gram, 16).value();
   const RowMajor q = AsMatrix(basis.vectors, 16, 16);

@@ -1,6 +1,7 @@
 #include "learning/models/neighbour_counts.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 namespace starling::learning {
@@ -80,7 +81,7 @@ uint64_t NeighbourCounts::Expected(size_t most) const {
     sum += bound * static_cast<double>(std::min<uint64_t>(stratum.counted, most)) /
            static_cast<double>(std::min<uint64_t>(stratum.bound, most));
   }
-  return static_cast<uint64_t>(sum + 0.5);
+  return static_cast<uint64_t>(std::llround(sum));
 }
 
 uint64_t NeighbourCounts::AtMost(size_t most) const {
