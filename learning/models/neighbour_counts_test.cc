@@ -22,6 +22,7 @@ std::vector<size_t> CountedOneByOne(const Interactions& data) {
     }
   }
   std::vector<size_t> counts;
+  counts.reserve(neighbours.size());
   for (const auto& each : neighbours) counts.push_back(each.size());
   return counts;
 }

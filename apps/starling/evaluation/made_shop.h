@@ -46,8 +46,9 @@ inline StatusOr<learning::Interactions> MadeInteractions(const MadeShop& shop) {
         static_cast<double>(shop.entries - events.size()) / static_cast<double>(shop.users - user);
     // Log-normal with that mean; the last user has what is left.
     const double wanted = user + 1 == shop.users ? mean : mean * std::exp(random.Normal() - 0.5);
-    const size_t count = std::min<size_t>({std::max<size_t>(1, static_cast<size_t>(wanted + 0.5)),
-                                           shop.items / 4 + 1, shop.entries - events.size()});
+    const size_t count =
+        std::min<size_t>({std::max<size_t>(1, static_cast<size_t>(std::llround(wanted))),
+                          shop.items / 4 + 1, shop.entries - events.size()});
     for (size_t i = 0; i < count;) {
       const auto at = std::upper_bound(up_to.begin(), up_to.end(), random.Unit() * sum);
       const auto rank = std::min<size_t>(static_cast<size_t>(at - up_to.begin()), shop.items - 1);
