@@ -12,8 +12,9 @@
 // While fitting, each entry of x is left out with the probability `dropout`. Adam (Kingma and Ba,
 // ICLR 2015) on users drawn in batches of a 24th of them, 64 to 256.
 //
-// Time: `steps` times 6 batch items factors multiply-adds: 8 s for 1,000 steps on MovieLens 1M, two
-// cores. Memory: AutoencoderMemory. The same data, options and thread count give the same bytes.
+// Time: `steps` times 3 batch items factors multiply-adds: 43 s for 1,500 steps on MovieLens 1M, on
+// two cores that others used too. Memory: AutoencoderMemory. The same data, options and thread
+// count give the same bytes.
 #pragma once
 
 #include "learning/interactions.h"
