@@ -97,17 +97,10 @@ Status LowPass(int threads) {
 }
 
 Status BoostedTrees(int threads) {
-  constexpr size_t kRows = 2'000'000;
-  constexpr size_t kFeatures = 40;
-  learning::Random random(1);
-  std::vector<float> columns(kRows * kFeatures);
-  for (float& value : columns) value = static_cast<float>(random.Unit());
-  std::vector<uint8_t> targets(kRows);
-  for (size_t row = 0; row < kRows; ++row) targets[row] = columns[row] > random.Unit() ? 1 : 0;
-  const learning::TreeExamples examples{columns, kRows, targets};
+  const MadeExamples made(2'000'000, 40);
   const learning::BoostedTreesOptions options{.trees = 20, .threads = threads};
-  return Measure(learning::BoostedTreesMemory(examples, options),
-                 [&] { return learning::FitBoostedTrees(examples, options); });
+  return Measure(learning::BoostedTreesMemory(made.examples(), options),
+                 [&] { return learning::FitBoostedTrees(made.examples(), options); });
 }
 
 const std::map<std::string, std::function<Status(int threads)>> kFits = {

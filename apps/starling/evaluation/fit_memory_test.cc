@@ -93,17 +93,10 @@ TEST_P(FitMemory, OfLowPassIsWhatItSays) {
 }
 
 TEST_P(FitMemory, OfBoostedTreesIsWhatTheySay) {
-  constexpr size_t kRows = 600'000;
-  constexpr size_t kFeatures = 30;
-  learning::Random random(1);
-  std::vector<float> columns(kRows * kFeatures);
-  for (float& value : columns) value = static_cast<float>(random.Unit());
-  std::vector<uint8_t> targets(kRows);
-  for (size_t row = 0; row < kRows; ++row) targets[row] = columns[row] > random.Unit() ? 1 : 0;
-  const learning::TreeExamples examples{columns, kRows, targets};
+  const MadeExamples made(600'000, 30);
   const learning::BoostedTreesOptions options{.trees = 3, .threads = GetParam()};
-  ExpectTrue(learning::BoostedTreesMemory(examples, options),
-             [&] { return FitBoostedTrees(examples, options); });
+  ExpectTrue(learning::BoostedTreesMemory(made.examples(), options),
+             [&] { return FitBoostedTrees(made.examples(), options); });
 }
 
 INSTANTIATE_TEST_SUITE_P(Threads, FitMemory, testing::Values(1, 2),

@@ -1,4 +1,5 @@
-// Made interactions of a shop of any size, for benchmarks and tests of memory.
+// Made interactions of a shop of any size, and examples for trees, for benchmarks and tests of
+// memory.
 //
 //   STARLING_ASSIGN_OR_RETURN(Interactions data, MadeInteractions({.users = 500'000, ...}));
 //
@@ -16,6 +17,7 @@
 
 #include "learning/interactions.h"
 #include "learning/random.h"
+#include "learning/ranking/boosted_trees.h"
 
 namespace starling {
 
@@ -61,5 +63,18 @@ inline StatusOr<learning::Interactions> MadeInteractions(const MadeShop& shop) {
   }
   return learning::MakeInteractions(events, shop.users, shop.items);
 }
+
+// Rows for trees: columns of even numbers, of which the first is how likely the target is.
+struct MadeExamples {
+  MadeExamples(size_t rows, size_t features) : columns(rows * features), targets(rows) {
+    learning::Random random(1);
+    for (float& value : columns) value = static_cast<float>(random.Unit());
+    for (size_t row = 0; row < rows; ++row) targets[row] = columns[row] > random.Unit() ? 1 : 0;
+  }
+  learning::TreeExamples examples() const { return {columns, targets.size(), targets}; }
+
+  std::vector<float> columns;  // of each feature, `rows` values
+  std::vector<uint8_t> targets;
+};
 
 }  // namespace starling
