@@ -23,6 +23,10 @@ starling_pkg(ZLIB zlib)
 starling_pkg(OPENBLAS openblas)
 starling_pkg(ZSTD libzstd)
 starling_pkg(MINIZIP minizip)
+starling_pkg(LIBPQ libpq)
+starling_pkg(HIREDIS hiredis)
+starling_pkg(RDKAFKA rdkafka)
+starling_pkg(RABBITMQ librabbitmq)
 
 # Packages without a usable CMake or pkg-config file.
 function(starling_plain_library target library header)
