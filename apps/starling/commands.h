@@ -15,10 +15,15 @@ struct CommonOptions {
   int port = -1;                 // -1: as configured
   std::string config_file;       // "": starling.yaml when it is there
   std::vector<std::string> set;  // "http.port=9000"
+  std::string topology;          // a YAML file with a section `topology`; "": none
+  std::string process;           // the process of it that this is; "": none
 };
 
 int Up(const CommonOptions& common);
 int ServeServices(const CommonOptions& common, const std::vector<std::string>& services);
+int TopologyShow(const CommonOptions& common);
+int TopologyCheck(const CommonOptions& common);
+int TopologyPlan(const CommonOptions& common);
 int Doctor(const CommonOptions& common);
 int ConfigShow(const CommonOptions& common);
 int ConfigCheck(const CommonOptions& common);

@@ -113,14 +113,14 @@ void CheckClock(const std::filesystem::path& data, Findings& findings) {
 
 int ConfigShow(const CommonOptions& common) {
   Configuration config;
-  if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
+  if (const Status loaded = LoadConfig(common, config); !loaded.ok()) return Fail(loaded);
   fmt::print("{}", config.registry.Show());
   return 0;
 }
 
 int ConfigCheck(const CommonOptions& common) {
   Configuration config;
-  if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
+  if (const Status loaded = LoadConfig(common, config); !loaded.ok()) return Fail(loaded);
   fmt::print("the configuration is right (digest {})\n", config.registry.Digest());
   return 0;
 }
@@ -141,7 +141,7 @@ int PrintOpenApi() {
 int Doctor(const CommonOptions& common) {
   Findings findings;
   Configuration config;
-  if (const Status loaded = LoadConfig(common, config.registry); loaded.ok()) {
+  if (const Status loaded = LoadConfig(common, config); loaded.ok()) {
     findings.Good(fmt::format("configuration: right, digest {}", config.registry.Digest()));
   } else {
     for (const FieldViolation& mistake : FieldViolations(loaded)) {

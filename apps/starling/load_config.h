@@ -1,5 +1,5 @@
-// Reads the configuration as every command does: starling.yaml (or --config), STARLING_*, --set,
-// --port.
+// Reads the configuration as every command does: starling.yaml (or --config), --topology,
+// STARLING_*, --set, --port.
 #pragma once
 
 #include "apps/starling/commands.h"
@@ -16,10 +16,10 @@ struct Configuration : host::Configuration {
       registry.Section<StorefrontConfig>("storefront", "what a shopper sees");
 };
 
-Status LoadConfig(const CommonOptions& common, config::Registry& registry);
+Status LoadConfig(const CommonOptions& common, Configuration& config);
 // For a command that runs the services for itself: the same, and no training but one that it asks
 // for.
-Status LoadConfigForTool(CommonOptions common, config::Registry& registry);
+Status LoadConfigForTool(CommonOptions common, Configuration& config);
 
 // Prints an error as people want to read it: one line a mistake. Gives 1.
 int Fail(const Status& status);

@@ -18,6 +18,8 @@ void AddCommon(CLI::App& command, starling::CommonOptions& common) {
       ->check(CLI::Range(0, 65533));
   command.add_option("--config", common.config_file,
                      "YAML file; starling.yaml is read when it is there");
+  command.add_option("--topology", common.topology,
+                     "YAML file that says which process runs what, and where; over --config");
   command.add_option("--set", common.set, "KEY=VALUE, over file and environment; may be repeated");
 }
 
@@ -77,13 +79,30 @@ int main(int argc, char** argv) {
 
   CLI::App* serve =
       app.add_subcommand("serve", "Run the named services only, with gRPC for other processes");
-  serve
-      ->add_option("NAME", names,
-                   "Services: profile, catalog, ingestion, features, training, inference, "
-                   "recommendation, analytics")
-      ->required();
+  serve->add_option("NAME", names,
+                    "Services: profile, catalog, ingestion, features, training, inference, "
+                    "recommendation, analytics");
+  serve->add_option("--process", common.process,
+                    "Be this process of the topology, instead of NAMEs");
   AddCommon(*serve, common);
   serve->callback([&] { exit_code = starling::ServeServices(common, names); });
+
+  CLI::App* topology = app.add_subcommand(
+      "topology",
+      "Which process runs what: show, check, plan. docs/topology.md says how to write one");
+  topology->require_subcommand(1);
+  CLI::App* topology_show =
+      topology->add_subcommand("show", "Print the processes, what each runs, and where");
+  AddCommon(*topology_show, common);
+  topology_show->callback([&] { exit_code = starling::TopologyShow(common); });
+  CLI::App* topology_check =
+      topology->add_subcommand("check", "Say whether it can start, and if not, why");
+  AddCommon(*topology_check, common);
+  topology_check->callback([&] { exit_code = starling::TopologyCheck(common); });
+  CLI::App* topology_plan = topology->add_subcommand(
+      "plan", "Print the commands that start it, in an order that waits for nobody");
+  AddCommon(*topology_plan, common);
+  topology_plan->callback([&] { exit_code = starling::TopologyPlan(common); });
 
   CLI::App* doctor =
       app.add_subcommand("doctor", "Check data folder, ports, configuration, clock and disk");

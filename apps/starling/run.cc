@@ -16,13 +16,19 @@ int Run(const CommonOptions& common, const std::vector<std::string>& services,
         std::string command) {
   host::Process::BlockSignals();
   Configuration config;
-  if (const Status loaded = LoadConfig(common, config.registry); !loaded.ok()) return Fail(loaded);
+  if (const Status loaded = LoadConfig(common, config); !loaded.ok()) return Fail(loaded);
+  std::filesystem::path data = common.data;
+  if (!common.process.empty()) {
+    const std::string own = config.process.topology.Get()->processes.at(common.process).data;
+    if (!own.empty()) data = own;
+  }
 
   host::ProcessOptions options{
       .known = Services(),
       .services = services,
+      .process = common.process,
       .grpc = !services.empty(),
-      .data = common.data,
+      .data = data,
       .command = std::move(command),
       .version = kVersion,
       .sessions = MakeSessionAuthenticator,
@@ -33,11 +39,14 @@ int Run(const CommonOptions& common, const std::vector<std::string>& services,
       }};
   auto process = host::Process::Start(std::move(options), config.registry, config.process);
   if (!process.ok()) return Fail(process.status());
-  const std::string url =
-      fmt::format("http://{}:{}", config.process.http.Get()->address, (*process)->http_port());
-  fmt::print("API     {}\n", url);
-  if (services.empty() && config.storefront.Get()->enabled) fmt::print("shop    {}/\n", url);
-  fmt::print("admin   http://127.0.0.1:{}/metrics\n", (*process)->admin_port());
+  if ((*process)->http_port() != 0) {
+    const std::string url =
+        fmt::format("http://{}:{}", config.process.http.Get()->address, (*process)->http_port());
+    fmt::print("API     {}\n", url);
+    if (services.empty() && config.storefront.Get()->enabled) fmt::print("shop    {}/\n", url);
+  }
+  fmt::print("admin   http://{}:{}/metrics\n", config.process.admin.Get()->address,
+             (*process)->admin_port());
   if ((*process)->grpc_port() != 0)
     fmt::print("gRPC    {}:{}\n", config.process.grpc.Get()->address, (*process)->grpc_port());
   fmt::print("ready\n");
@@ -54,6 +63,15 @@ int Run(const CommonOptions& common, const std::vector<std::string>& services,
 int Up(const CommonOptions& common) { return Run(common, {}, "starling up"); }
 
 int ServeServices(const CommonOptions& common, const std::vector<std::string>& services) {
+  if (!common.process.empty()) {
+    if (!services.empty())
+      return Fail(InvalidArgument("--process {} says what runs: name no services beside it",
+                                  common.process));
+    return Run(common, {}, "starling serve --process " + common.process);
+  }
+  if (services.empty())
+    return Fail(
+        InvalidArgument("name the services to run, or a process of a topology with --process"));
   return Run(common, services, fmt::format("starling serve {}", fmt::join(services, " ")));
 }
 

@@ -233,6 +233,8 @@ StatusOr<Report> Registry::Apply() {
     state.files = std::move(reading.secret_files);
     if (!state.sources.file.empty() && !state.sources.file_content)
       state.files.push_back(state.sources.file);
+    state.files.insert(state.files.end(), state.sources.more_files.begin(),
+                       state.sources.more_files.end());
   }
   STARLING_RETURN_IF_ERROR(reading.problems.ToStatus());
 

@@ -11,16 +11,17 @@
 //
 // Layers, each over the one before:
 //   1. defaults: the initialisers of the section's struct
-//   2. the YAML file
-//   3. the environment: STARLING_ and the key in capitals, its dots as underscores:
+//   2. the YAML files, each over the one before
+//   3. what a topology says of this process
+//   4. the environment: STARLING_ and the key in capitals, its dots as underscores:
 //      http.idle_timeout is STARLING_HTTP_IDLE_TIMEOUT. Two underscores stand for a dot wherever
 //      one would not do, above all in the keys of maps: peers.catalog.address is
 //      STARLING_PEERS__CATALOG__ADDRESS. (A map's key with other characters than [a-z0-9_] cannot
 //      be said in the environment: use the file or --set.)
-//   4. the command line: --set http.port=9000
-// A list in 3 and 4 is "a, b" or "[a, b]"; a map or a section is "{name: value}". Maps of different
-// sources are merged key by key; lists are replaced, and so are a map's defaults. A secret `key`
-// may be given as `key_file`, the path of its file.
+//   5. the command line: --set http.port=9000
+// A list in 3, 4 and 5 is "a, b" or "[a, b]"; a map or a section is "{name: value}". Maps of
+// different sources are merged key by key; lists are replaced, and so are a map's defaults. A
+// secret `key` may be given as `key_file`, the path of its file.
 //
 // A load takes everything or nothing. Its error is INVALID_ARGUMENT with a violation for each
 // mistake in any source (up to 100): where, which key, which value, what is expected, and for an

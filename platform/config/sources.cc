@@ -162,6 +162,21 @@ bool IsKubernetesServiceVariable(std::string_view name, std::string_view value) 
   return false;
 }
 
+void MergeFile(const std::string& name, const StatusOr<std::string>& content, Node& root,
+               Problems& problems) {
+  if (!content.ok()) {
+    problems.Add({Origin::kFile, name}, "", std::string(content.status().message()));
+    return;
+  }
+  std::optional<Node> parsed = ParseYaml(*content, name, problems);
+  if (!parsed) return;
+  if (parsed->kind != Node::kMap) {
+    problems.Add(parsed->origin, "", "expected sections (a map of keys) at the top of the file");
+    return;
+  }
+  Merge(root, *std::move(parsed));
+}
+
 void ApplyVariable(const Sources& sources, const std::string& name, const std::string& value,
                    const KeySpace& keys, Node& root, Problems& problems) {
   const std::string rest = name.substr(sources.environment_prefix.size());
@@ -260,20 +275,15 @@ std::string SuggestKey(std::string_view key, const std::vector<std::string>& key
 Node MergeSources(const Sources& sources, const KeySpace& keys, Problems& problems) {
   Node root = Node::Of(Node::kMap);
   if (!sources.file.empty() || sources.file_content.has_value()) {
-    const Origin whole{Origin::kFile, sources.file};
     StatusOr<std::string> content = sources.file_content.has_value()
                                         ? StatusOr<std::string>(*sources.file_content)
                                         : ReadSmallFile(sources.file, kMaxYamlBytes);
-    if (!content.ok()) {
-      problems.Add(whole, "", std::string(content.status().message()));
-    } else if (std::optional<Node> parsed = ParseYaml(*content, sources.file, problems)) {
-      if (parsed->kind == Node::kMap) {
-        root = *std::move(parsed);
-      } else {
-        problems.Add(parsed->origin, "",
-                     "expected sections (a map of keys) at the top of the file");
-      }
-    }
+    MergeFile(sources.file, content, root, problems);
+  }
+  for (const std::string& file : sources.more_files)
+    MergeFile(file, ReadSmallFile(file, kMaxYamlBytes), root, problems);
+  for (const auto& [key, value] : sources.assigned) {
+    Overlay(keys, SplitKey(key), value, {Origin::kFile, sources.assigned_by}, root, problems);
   }
   for (const auto& [name, value] : sources.environment) {
     if (!name.starts_with(sources.environment_prefix)) continue;

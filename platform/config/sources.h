@@ -20,6 +20,11 @@ struct Sources {
   std::string file;
   // The file's content, when it is not to be read from disk; `file` then only names it.
   std::optional<std::string> file_content;
+  // Further YAML files, each over those before.
+  std::vector<std::string> more_files;
+  // {"grpc.port", "9001"}: what a topology says of this process, and where it says so, for errors.
+  Pairs assigned;
+  std::string assigned_by;
   // All variables; those without the prefix are passed over.
   Pairs environment;
   std::string environment_prefix = "STARLING_";
@@ -48,7 +53,7 @@ class KeySpace {
   virtual const std::vector<std::string>& UnreadPrefixes() const = 0;
 };
 
-// Layers 2 to 4 of registry.h, merged; what is wrong with them is added to `problems`.
+// Layers 2 to 5 of registry.h, merged; what is wrong with them is added to `problems`.
 Node MergeSources(const Sources& sources, const KeySpace& keys, Problems& problems);
 
 // Whether a key is under one of the unread prefixes. `separator` is '_' for a key as a variable

@@ -3,7 +3,8 @@
 //   class CatalogService final : public v1::Catalog, public host::HostedService {
 //    public:
 //     using Contract = v1::Catalog;
-//     static StatusOr<std::shared_ptr<CatalogService>> Create(host::Environment& environment);
+//     static constexpr host::Keeps kKeeps = host::Keeps::kDatabase;   // what only one process may
+//     have static StatusOr<std::shared_ptr<CatalogService>> Create(host::Environment& environment);
 //     Status Start() override { outbox_->Start(); return OkStatus(); }
 //     void Stop() override { outbox_->Stop(); }
 //
@@ -14,6 +15,7 @@
 
 #include "platform/base/status.h"
 #include "platform/host/environment.h"
+#include "platform/host/topology.h"
 
 namespace starling::host {
 

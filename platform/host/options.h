@@ -8,10 +8,12 @@
 #include "platform/config/fields.h"
 #include "platform/config/registry.h"
 #include "platform/host/gateway_config.h"
+#include "platform/host/topology.h"
 
 namespace starling::host {
 
 struct HttpConfig {
+  bool enabled = true;
   std::string address = "127.0.0.1";
   int port = 8080;
   Duration idle_timeout = std::chrono::seconds(75);
@@ -22,12 +24,15 @@ struct HttpConfig {
   Duration drain_limit = std::chrono::seconds(20);
   bool access_log = false;
   static void Describe(config::Fields<HttpConfig>& fields) {
+    fields
+        .Add("enabled", &HttpConfig::enabled,
+             "serve the public API; a topology says which processes do")
+        .NeedsRestart();
     fields.Add("address", &HttpConfig::address, "the address that the public API listens on")
         .NeedsRestart();
     fields
         .Add("port", &HttpConfig::port,
-             "TCP port of the public API; admin and metrics are on the next one, loopback only; 0: "
-             "any free ones")
+             "TCP port of the public API; admin and metrics are on the next one; 0: any free ones")
         .Range(0, 65533)
         .NeedsRestart();
     fields.Add("idle_timeout", &HttpConfig::idle_timeout, "how long a connection may be quiet")
@@ -51,6 +56,21 @@ struct HttpConfig {
              "how long a stopping process waits for requests in flight")
         .NeedsRestart();
     fields.Add("access_log", &HttpConfig::access_log, "log a line for each request").NeedsRestart();
+  }
+};
+
+struct AdminConfig {
+  std::string address = "127.0.0.1";
+  int port = 0;
+  static void Describe(config::Fields<AdminConfig>& fields) {
+    fields
+        .Add("address", &AdminConfig::address,
+             "the address that health, metrics and configuration are served on; they ask for no "
+             "credentials, so one that only operators reach")
+        .NeedsRestart();
+    fields.Add("port", &AdminConfig::port, "their TCP port; 0: http.port + 1")
+        .Range(0, 65535)
+        .NeedsRestart();
   }
 };
 
@@ -182,6 +202,9 @@ struct MessagingConfig {
 struct ProcessConfig {
   explicit ProcessConfig(config::Registry& registry)
       : http(registry.Section<HttpConfig>("http", "the public API")),
+        admin(registry.Section<AdminConfig>("admin", "what operators see of a process")),
+        topology(
+            registry.Section<TopologyConfig>("topology", "which process runs what, and where")),
         grpc(registry.Section<GrpcConfig>("grpc", "calls between processes")),
         peers(registry.Section<PeersConfig>("peers", "other processes")),
         log(registry.Section<LogConfig>("log", "what the process writes to stderr")),
@@ -192,6 +215,8 @@ struct ProcessConfig {
         gateway(registry.Section<GatewayConfig>("gateway", "how often callers may call over HTTP")),
         messaging(registry.Section<MessagingConfig>("messaging", "the embedded event log")) {}
   config::Handle<HttpConfig> http;
+  config::Handle<AdminConfig> admin;
+  config::Handle<TopologyConfig> topology;
   config::Handle<GrpcConfig> grpc;
   config::Handle<PeersConfig> peers;
   config::Handle<LogConfig> log;

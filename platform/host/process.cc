@@ -8,11 +8,11 @@
 #include "platform/base/nearest.h"
 #include "platform/config/watch.h"
 #include "platform/host/admin_routes.h"
+#include "platform/host/peers.h"
 #include "platform/http/client.h"
 #include "platform/http/problem.h"
 #include "platform/http/server.h"
 #include "platform/messaging/embedded_event_log.h"
-#include "platform/rpc/grpc_channel.h"
 #include "platform/rpc/grpc_server.h"
 #include "platform/rpc/http_edge.h"
 #include "platform/rpc/sql_idempotency_store.h"
@@ -81,14 +81,16 @@ class Process::Core final : private Readiness {
                                            runtime_, telemetry_));
     environment_ = std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
                                                  config_registry_);
-    STARLING_RETURN_IF_ERROR(OpenKeys());
-    STARLING_ASSIGN_OR_RETURN(idempotency_database_, environment_->OpenDatabase("idempotency", {}));
+    if (ServesOutsiders()) STARLING_RETURN_IF_ERROR(OpenKeys());
+    STARLING_ASSIGN_OR_RETURN(idempotency_database_,
+                              environment_->OpenDatabase(IdempotencyOwner(), {}));
     STARLING_ASSIGN_OR_RETURN(idempotency_, rpc::OpenSqlIdempotencyStore(
                                                 *idempotency_database_, environment_->clock(), {}));
     STARLING_RETURN_IF_ERROR(BuildServices());
     STARLING_RETURN_IF_ERROR(StartExporter());
     if (options_.serve) {
-      STARLING_RETURN_IF_ERROR(StartHttp());
+      if (config_.http.Get()->enabled) STARLING_RETURN_IF_ERROR(StartHttp());
+      STARLING_RETURN_IF_ERROR(StartAdmin());
       STARLING_RETURN_IF_ERROR(StartGrpc());
     }
     StartWatching();
@@ -162,7 +164,19 @@ class Process::Core final : private Readiness {
     return OkStatus();
   }
 
+  bool ServesOutsiders() const { return config_.http.Get()->enabled; }
+  // Processes of a topology share the data folder, but each has its own database of idempotency
+  // keys: a key is looked for where its method runs.
+  std::string IdempotencyOwner() const {
+    return options_.process.empty() ? "idempotency" : "idempotency-" + options_.process;
+  }
+
   bool Runs(std::string_view name) const {
+    if (!options_.process.empty()) {
+      const auto topology = config_.topology.Get();
+      const auto& services = topology->processes.at(options_.process).services;
+      return std::find(services.begin(), services.end(), name) != services.end();
+    }
     if (options_.services.empty())
       return !config_.peers.Get()->services.contains(std::string(name));
     return std::find(options_.services.begin(), options_.services.end(), name) !=
@@ -170,25 +184,24 @@ class Process::Core final : private Readiness {
   }
 
   Status BuildServices() {
-    const auto peers = config_.peers.Get();
+    const Peers peers(*config_.topology.Get(), *config_.peers.Get(),
+                      config_.grpc.Get()->cluster_key.Reveal());
     for (const ServiceEntry& entry : options_.known) {
       if (Runs(entry.name)) {
         STARLING_ASSIGN_OR_RETURN(auto service,
                                   entry.create(*environment_, services_, idempotency_.get()));
         hosted_.push_back(std::move(service));
         hosted_names_.emplace_back(entry.name);
-      } else if (const auto peer = peers->services.find(std::string(entry.name));
-                 peer != peers->services.end()) {
-        entry.connect(services_, rpc::MakeGrpcChannel(
-                                     {.target = peer->second.address,
-                                      .cluster_key = config_.grpc.Get()->cluster_key.Reveal()}));
+      } else if (std::shared_ptr<rpc::Channel> channel = peers.ChannelTo(entry.name)) {
+        entry.connect(services_, std::move(channel));
       }
     }
     STARLING_RETURN_IF_ERROR(ApplyDeadlines(*config_.methods.Get()));
     for (const auto& service : hosted_) STARLING_RETURN_IF_ERROR(service->Start());
     if (options_.sessions) sessions_ = options_.sessions(services_);
     STARLING_RETURN_IF_ERROR(StartJwt());
-    std::vector<security::Authenticator*> authenticators = {keys_.get()};
+    std::vector<security::Authenticator*> authenticators;
+    if (keys_ != nullptr) authenticators.push_back(keys_.get());
     if (jwt_ != nullptr) authenticators.push_back(jwt_.get());
     if (sessions_ != nullptr) authenticators.push_back(sessions_.get());
     authenticator_ = std::make_unique<security::AuthenticatorChain>(authenticators);
@@ -268,11 +281,19 @@ class Process::Core final : private Readiness {
     http_ = std::make_unique<http::Server>(runtime_, std::move(options), router);
     STARLING_ASSIGN_OR_RETURN(http_port_, http_->Start());
     AddServerMetrics(telemetry_.metrics(), *http_);
+    return OkStatus();
+  }
 
+  Status StartAdmin() {
+    const auto config = config_.admin.Get();
     auto admin = std::make_shared<http::Router>();
     STARLING_RETURN_IF_ERROR(AddAdminRoutes(*admin, *this, telemetry_, config_registry_));
-    const uint16_t port = config->port == 0 ? 0 : static_cast<uint16_t>(http_port_ + 1);
-    admin_ = std::make_unique<http::Server>(runtime_, http::ServerOptions{.port = port}, admin);
+    const bool beside_http = config->port == 0 && http_port_ != 0 && config_.http.Get()->port != 0;
+    const int port = beside_http ? http_port_ + 1 : config->port;
+    admin_ = std::make_unique<http::Server>(
+        runtime_,
+        http::ServerOptions{.address = config->address, .port = static_cast<uint16_t>(port)},
+        admin);
     STARLING_ASSIGN_OR_RETURN(admin_port_, admin_->Start());
     return OkStatus();
   }
@@ -280,9 +301,8 @@ class Process::Core final : private Readiness {
   Status StartGrpc() {
     const auto config = config_.grpc.Get();
     if (!options_.grpc && !config->enabled) return OkStatus();
-    const int port = config->port != 0               ? config->port
-                     : config_.http.Get()->port == 0 ? 0
-                                                     : http_port_ + 2;
+    const bool beside_http = config->port == 0 && http_port_ != 0 && config_.http.Get()->port != 0;
+    const int port = beside_http ? http_port_ + 2 : config->port;
     grpc_ = std::make_unique<rpc::GrpcServer>(
         runtime_, services_,
         rpc::GrpcServer::Options{.address = fmt::format("{}:{}", config->address, port),
@@ -360,6 +380,19 @@ class Process::Core final : private Readiness {
   bool stopped_ = false;
 };
 
+std::vector<TopologyService> TopologyServices(std::span<const ServiceEntry> known) {
+  std::vector<TopologyService> services;
+  services.reserve(known.size());
+  for (const ServiceEntry& entry : known)
+    services.push_back({entry.name, entry.descriptor->full_name, entry.keeps});
+  return services;
+}
+
+TopologyEngines EnginesOf(const ProcessConfig& config) {
+  (void)config;
+  return {};
+}
+
 Process::Process(std::unique_ptr<Core> core) : core_(std::move(core)) {}
 Process::~Process() = default;
 
@@ -367,7 +400,15 @@ StatusOr<std::unique_ptr<Process>> Process::Start(ProcessOptions options,
                                                   config::Registry& registry,
                                                   const ProcessConfig& config) {
   ConfigureLog(*config.log.Get());
-  STARLING_ASSIGN_OR_RETURN(DataFolder data, DataFolder::Open(options.data, options.command));
+  if (!options.process.empty()) {
+    STARLING_RETURN_IF_ERROR(SettingsOf(*config.topology.Get(), options.process).status());
+    STARLING_RETURN_IF_ERROR(
+        CheckTopology(*config.topology.Get(), TopologyServices(options.known), EnginesOf(config)));
+  }
+  STARLING_ASSIGN_OR_RETURN(
+      DataFolder data, DataFolder::Open(options.data, options.command,
+                                        options.process.empty() ? DataFolder::Sharing::kAlone
+                                                                : DataFolder::Sharing::kShared));
   auto core = std::make_unique<Core>(std::move(options), registry, config, std::move(data));
   STARLING_RETURN_IF_ERROR(core->Start());
   return std::unique_ptr<Process>(new Process(std::move(core)));

@@ -10,6 +10,9 @@
 // backwards: no new connections, requests in flight are answered (at most http.drain_limit),
 // consumers and outboxes end, files close. Used by one thread.
 //
+// A process of a topology (topology.h) runs what is said there, calls the others by gRPC, shares
+// the data folder with them, and serves HTTP only where it is said.
+//
 // Public port: the contracts' routes, /healthz, /readyz, /openapi.json, and what
 // ProcessOptions::routes adds. Admin port (the next one, loopback): /metrics, /healthz, /readyz,
 // /config, /debug/spans.
@@ -17,6 +20,7 @@
 
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -36,6 +40,7 @@ namespace starling::host {
 struct ServiceEntry {
   std::string_view name;
   const rpc::ServiceDescriptor* descriptor;
+  Keeps keeps;
   // Makes the service and binds it.
   StatusOr<std::shared_ptr<HostedService>> (*create)(Environment&, rpc::Registry&,
                                                      rpc::IdempotencyStore*);
@@ -48,7 +53,9 @@ struct ServiceEntry {
 template <typename Implementation>
 ServiceEntry Serve() {
   using Contract = typename Implementation::Contract;
-  return {Contract::Descriptor().name, &Contract::Descriptor(),
+  return {Contract::Descriptor().name,
+          &Contract::Descriptor(),
+          Implementation::kKeeps,
           [](Environment& environment, rpc::Registry& registry,
              rpc::IdempotencyStore* idempotency) -> StatusOr<std::shared_ptr<HostedService>> {
             STARLING_ASSIGN_OR_RETURN(std::shared_ptr<Implementation> service,
@@ -69,6 +76,10 @@ ServiceEntry Serve() {
           }};
 }
 
+// The services as a topology sees them, and what they stand on.
+std::vector<TopologyService> TopologyServices(std::span<const ServiceEntry> known);
+TopologyEngines EnginesOf(const ProcessConfig& config);
+
 // Every section there is, of the process and of all services, so that each command knows every key.
 struct Configuration {
   explicit Configuration(const std::vector<ServiceEntry>& known) : process(registry) {
@@ -81,6 +92,7 @@ struct Configuration {
 struct ProcessOptions {
   std::vector<ServiceEntry> known;    // every service there is
   std::vector<std::string> services;  // those to run; empty: all
+  std::string process;                // its name in the topology, which then says what it runs
   bool grpc = false;                  // serve gRPC whatever the configuration says
   bool serve = true;                  // false: no ports, for a command that works on the data
   std::filesystem::path data = "data";

@@ -21,6 +21,7 @@ using rpc::CallContext;
 class AnalyticsService final : public v1::Analytics, public host::HostedService {
  public:
   using Contract = v1::Analytics;
+  static constexpr host::Keeps kKeeps = host::Keeps::kDatabase;
   static StatusOr<std::shared_ptr<AnalyticsService>> Create(host::Environment& environment);
   AnalyticsService(std::unique_ptr<sql::Database> database, std::unique_ptr<messaging::Inbox> inbox,
                    host::Environment& environment);

@@ -30,6 +30,7 @@ namespace starling::features {
 class FeaturesService final : public v1::Features, public host::HostedService {
  public:
   using Contract = v1::Features;
+  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
   using Config = FeaturesConfig;
   static StatusOr<std::shared_ptr<FeaturesService>> Create(host::Environment& environment);
   FeaturesService(std::unique_ptr<InteractionStore> store, std::unique_ptr<ProductStore> products,

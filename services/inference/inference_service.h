@@ -31,6 +31,7 @@ class InferenceService final : public v1::Inference,
                                public std::enable_shared_from_this<InferenceService> {
  public:
   using Contract = v1::Inference;
+  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
   static StatusOr<std::shared_ptr<InferenceService>> Create(host::Environment& environment);
   InferenceService(ModelFiles files, host::Environment& environment);
 

@@ -13,6 +13,7 @@ namespace starling::ingestion {
 class IngestionService final : public v1::Ingestion, public host::HostedService {
  public:
   using Contract = v1::Ingestion;
+  static constexpr host::Keeps kKeeps = host::Keeps::kNothing;
   static StatusOr<std::shared_ptr<IngestionService>> Create(host::Environment& environment);
   explicit IngestionService(host::Environment& environment) : environment_(environment) {}
 

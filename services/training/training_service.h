@@ -29,6 +29,7 @@ namespace starling::training {
 class TrainingService final : public v1::Training, public host::HostedService {
  public:
   using Contract = v1::Training;
+  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
   using Config = TrainingConfig;
   static StatusOr<std::shared_ptr<TrainingService>> Create(host::Environment& environment);
   TrainingService(std::unique_ptr<sql::Database> database,

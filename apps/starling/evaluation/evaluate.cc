@@ -155,8 +155,7 @@ int Evaluate(const CommonOptions& common, const EvaluateOptions& options) {
   }
   host::Process::BlockSignals();
   Configuration configuration;
-  if (Status loaded = LoadConfigForTool(common, configuration.registry); !loaded.ok())
-    return Fail(loaded);
+  if (Status loaded = LoadConfigForTool(common, configuration); !loaded.ok()) return Fail(loaded);
   auto process = host::Process::Start({.known = Services(),
                                        .serve = false,
                                        .data = common.data,

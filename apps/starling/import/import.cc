@@ -208,8 +208,7 @@ Status Run(host::Process& process, const ImportOptions& options, Ledger& ledger,
 int Import(const CommonOptions& common, const ImportOptions& options) {
   host::Process::BlockSignals();
   Configuration config;
-  if (const Status loaded = LoadConfigForTool(common, config.registry); !loaded.ok())
-    return Fail(loaded);
+  if (const Status loaded = LoadConfigForTool(common, config); !loaded.ok()) return Fail(loaded);
   if (!options.mapping.empty() &&
       (options.kind == "online-retail" || options.kind == "completejourney")) {
     return Fail(InvalidArgument(

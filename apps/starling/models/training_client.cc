@@ -12,7 +12,7 @@ namespace {
 class LocalClient final : public TrainingClient {
  public:
   Status Start(const CommonOptions& common, std::string command) {
-    STARLING_RETURN_IF_ERROR(LoadConfigForTool(common, config_.registry));
+    STARLING_RETURN_IF_ERROR(LoadConfigForTool(common, config_));
     STARLING_ASSIGN_OR_RETURN(
         process_, host::Process::Start({.known = Services(),
                                         .serve = false,
