@@ -1,33 +1,45 @@
-// The other processes: a channel to each service that one of them runs.
+// The other processes: where each service is, and a channel to each that this process does not run.
 //
-// Where a service is comes from the topology, and from `peers.services` for one outside of it,
-// which wins.
+// Where a service is comes from `discovery`: what the topology says (and `discovery.services`, for
+// what is outside of it), or etcd, or DNS. A change is taken while the process runs.
+//
+// Thread-safe once made. Outlives the channels' users.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
-#include "platform/rpc/channel.h"
+#include "platform/config/handle.h"
+#include "platform/discovery/resolver.h"
+#include "platform/rpc/service_channel.h"
 
 namespace starling::host {
 
-struct PeersConfig;
-struct TopologyConfig;
+struct MethodsConfig;
+struct ProcessConfig;
 
 class Peers {
  public:
-  Peers(const TopologyConfig& topology, const PeersConfig& peers, std::string cluster_key)
-      : topology_(topology), peers_(peers), cluster_key_(std::move(cluster_key)) {}
+  Peers(const ProcessConfig& config, std::string zone, telemetry::Telemetry& telemetry);
+  ~Peers();
 
-  // nullptr when nobody is known to run it.
-  std::shared_ptr<rpc::Channel> ChannelTo(std::string_view service) const;
+  // nullptr when nobody is said to run it.
+  StatusOr<std::shared_ptr<rpc::Channel>> ChannelTo(const rpc::ServiceDescriptor& service);
+
+  // Policies of methods, as the configuration has them now.
+  void SetPolicies(const MethodsConfig& methods);
 
  private:
-  const TopologyConfig& topology_;
-  const PeersConfig& peers_;
-  const std::string cluster_key_;
+  rpc::ServiceChannelOptions OptionsFor(std::string_view service) const;
+
+  const ProcessConfig& config_;
+  const std::string zone_;
+  telemetry::Telemetry& telemetry_;
+  const std::unique_ptr<discovery::Resolver> resolver_;
+  std::map<std::string, std::shared_ptr<rpc::ServiceChannel>, std::less<>> channels_;
 };
 
 }  // namespace starling::host

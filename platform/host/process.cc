@@ -164,6 +164,10 @@ class Process::Core final : private Readiness {
     return OkStatus();
   }
 
+  std::string Zone() const {
+    if (options_.process.empty()) return "";
+    return config_.topology.Get()->processes.at(options_.process).zone;
+  }
   bool ServesOutsiders() const { return config_.http.Get()->enabled; }
   // Processes of a topology share the data folder, but each has its own database of idempotency
   // keys: a key is looked for where its method runs.
@@ -184,18 +188,20 @@ class Process::Core final : private Readiness {
   }
 
   Status BuildServices() {
-    const Peers peers(*config_.topology.Get(), *config_.peers.Get(),
-                      config_.grpc.Get()->cluster_key.Reveal());
+    peers_ = std::make_unique<Peers>(config_, Zone(), telemetry_);
     for (const ServiceEntry& entry : options_.known) {
       if (Runs(entry.name)) {
         STARLING_ASSIGN_OR_RETURN(auto service,
                                   entry.create(*environment_, services_, idempotency_.get()));
         hosted_.push_back(std::move(service));
         hosted_names_.emplace_back(entry.name);
-      } else if (std::shared_ptr<rpc::Channel> channel = peers.ChannelTo(entry.name)) {
-        entry.connect(services_, std::move(channel));
+      } else {
+        STARLING_ASSIGN_OR_RETURN(std::shared_ptr<rpc::Channel> channel,
+                                  peers_->ChannelTo(*entry.descriptor));
+        if (channel != nullptr) entry.connect(services_, std::move(channel));
       }
     }
+    peers_->SetPolicies(*config_.methods.Get());
     STARLING_RETURN_IF_ERROR(ApplyDeadlines(*config_.methods.Get()));
     for (const auto& service : hosted_) STARLING_RETURN_IF_ERROR(service->Start());
     if (options_.sessions) sessions_ = options_.sessions(services_);
@@ -331,6 +337,7 @@ class Process::Core final : private Readiness {
       if (limits_ != nullptr) limits_->Set(LimitsOf(now));
     }));
     changes_.push_back(config_.methods.OnChange([this](const MethodsConfig& now) {
+      peers_->SetPolicies(now);
       if (const Status status = ApplyDeadlines(now); !status.ok())
         log::Warning("config", "not applied").With(status);
     }));
@@ -361,6 +368,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<sql::Database> idempotency_database_;
   std::unique_ptr<rpc::IdempotencyStore> idempotency_;
   std::unique_ptr<Environment> environment_;
+  std::unique_ptr<Peers> peers_;
   rpc::Registry services_;
   const StopAtEnd stop_{runtime_};
   std::vector<std::string> hosted_names_;

@@ -1,5 +1,5 @@
-// A way to another process: what a generated client needs of it. gRPC is the one there is
-// (grpc_channel.h).
+// A way to another process: what a generated client needs of it. To one address by gRPC
+// (grpc_channel.h); to all that run a service, with retries and the like (service_channel.h).
 //
 // Thread-safe. A call ends at its context's deadline at the latest, and when the context is
 // cancelled.
@@ -21,6 +21,8 @@ class Channel {
                                            std::string request) = 0;
   virtual Task<Status> CallStream(const MethodDescriptor& method, CallContext& context,
                                   std::string request, ByteSink& sink) = 0;
+  // Whether a call would be sent now; false starts an attempt to connect where that is needed.
+  virtual bool Usable() { return true; }
   // "127.0.0.1:9000", for errors and `doctor`.
   virtual std::string_view target() const = 0;
 };

@@ -88,7 +88,9 @@ class StreamReactor final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
 class GrpcChannel final : public Channel {
  public:
   explicit GrpcChannel(GrpcChannelOptions options)
-      : options_(std::move(options)), stub_(MakeChannel(options_)) {}
+      : options_(std::move(options)), channel_(MakeChannel(options_)), stub_(channel_) {}
+
+  bool Usable() override { return channel_->GetState(true) == GRPC_CHANNEL_READY; }
 
   Task<StatusOr<std::string>> Call(const MethodDescriptor& method, CallContext& context,
                                    std::string request) override {
@@ -140,9 +142,9 @@ class GrpcChannel final : public Channel {
   static std::shared_ptr<grpc::Channel> MakeChannel(const GrpcChannelOptions& options) {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(options.max_message_bytes);
-    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
-    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+    arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
     return grpc::CreateCustomChannel(options.target, grpc::InsecureChannelCredentials(), arguments);
   }
@@ -172,6 +174,7 @@ class GrpcChannel final : public Channel {
   }
 
   const GrpcChannelOptions options_;
+  const std::shared_ptr<grpc::Channel> channel_;
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub_;
 };
 

@@ -3,7 +3,7 @@
 //   std::shared_ptr<Channel> channel = MakeGrpcChannel({.target = "127.0.0.1:9000", .cluster_key =
 //   key}); std::shared_ptr<Catalog> catalog = Catalog::Connect(channel);
 //
-// Connects on the first call and again after a loss, by gRPC's own back-off (at most 2 s here). A
+// Connects on the first call and again after a loss, by gRPC's own back-off (at most 0.5 s here). A
 // call while there is no connection fails at once with UNAVAILABLE that names the target. About 230
 // us a call on loopback.
 #pragma once

@@ -48,7 +48,7 @@ Status RecommendationService::Start() {
     if (!there) {
       return FailedPrecondition(
           "recommendation needs the service {0}: run it in this process, or name the process that "
-          "does, as peers.{0}",
+          "does, in the topology or as peers.services.{0}",
           name);
     }
   }

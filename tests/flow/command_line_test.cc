@@ -141,7 +141,7 @@ TEST_F(CommandLine, ServicesInTwoProcessesAskEachOther) {
   ASSERT_TRUE(users.ready()) << users.output();
   StarlingProcess shop(folder_ / "shop", 0,
                        {"serve", "catalog", "ingestion", "--set", "grpc.cluster_key=cluster-secret",
-                        "--set", "peers.services.profile.address=" + users.GrpcAddress()});
+                        "--set", "peers.services.profile.addresses=" + users.GrpcAddress()});
   ASSERT_TRUE(shop.ready()) << shop.output();
   ASSERT_EQ(
       Send(http::Verb::kPut, shop.Url() + "/v1/products/p", shop.AdminKey(), R"({"title":"Bread"})")

@@ -1,0 +1,237 @@
+#!/usr/bin/env python3
+"""A shop spread over processes on this machine, with the engines it stands on: for tests, benchmarks and ./dev demo --distributed.
+
+  tools/cluster.py run --data data/distributed --engines postgres,kafka,redis,etcd --port 8080
+
+starts the engines, then eight processes, prints where the API is, and keeps all of it until ctrl-C. What a process or an
+engine says goes to DATA/logs.
+"""
+import argparse
+import dataclasses
+import json
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import engines
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+STARLING = ROOT / "build/release/starling"
+
+# What each process runs. The gateway runs nothing: it calls the others.
+EIGHT = {
+    "gateway": [],
+    "catalog": ["catalog"],
+    "profile": ["profile"],
+    "ingestion": ["ingestion", "events"],
+    "features": ["features"],
+    "inference": ["inference"],
+    "recommendation": ["recommendation"],
+    "analytics": ["training", "analytics"],
+}
+
+
+class Engine:
+    """A real server, kept by tools/engines.py."""
+
+    def __init__(self, name: str, folder: pathlib.Path | None, log):
+        command = [sys.executable, str(ROOT / "tools/engines.py"), "run", name]
+        if folder:
+            command += ["--dir", str(folder)]
+        self.name = name
+        self.keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        line = self.keeper.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{name} did not start; its log says why: {log.name}")
+        self.about = json.loads(line)
+        self.url = self.about["url"]
+
+    def tell(self, command: str) -> None:
+        """stop, kill, pause, resume or start."""
+        self.keeper.stdin.write(command + "\n")
+        self.keeper.stdin.flush()
+        answer = self.keeper.stdout.readline().strip()
+        if answer != "ok":
+            raise RuntimeError(f"{self.name}: {command}: {answer}")
+
+    def close(self) -> None:
+        self.keeper.stdin.close()
+        self.keeper.wait()
+
+
+@dataclasses.dataclass
+class Process:
+    name: str
+    popen: subprocess.Popen | None = None
+    admin_key: str = ""
+
+
+class Cluster:
+    """Processes of one topology. `copies` starts a process more than once: {"recommendation": 2}."""
+
+    def __init__(self, folder: pathlib.Path, engine_names=(), layout=None, copies=None, port: int = 0, settings=None,
+                 keep_engines: bool = False):
+        self.folder = folder
+        self.logs = folder / "logs"
+        self.logs.mkdir(parents=True, exist_ok=True)
+        self.engines = {name: Engine(name, folder / "engines" / name if keep_engines else None,
+                                     open(self.logs / f"engine-{name}.log", "a"))
+                        for name in engine_names}
+        self.layout = dict(layout or EIGHT)
+        self.topology = folder / "topology.yaml"
+        self.processes: dict[str, Process] = {}
+        self.admin_key = ""
+        self.describe(copies or {}, port, settings or {})
+
+    def describe(self, copies: dict, port: int, settings: dict) -> None:
+        """Writes the topology. JSON is YAML."""
+        document = {"grpc": {"cluster_key": "of-this-machine-alone"}, "log": {"level": "info"}, **settings}
+        broker = next((name for name in ("kafka", "rabbitmq") if name in self.engines), None)
+        document["messaging"] = {"engine": broker, "url": self.engines[broker].url} if broker else {"engine": "service"}
+        if "postgres" in self.engines:
+            document["storage"] = {"sql": {"url": self.engines["postgres"].url}}
+        if "redis" in self.engines:
+            document.setdefault("storage", {})["kv"] = {"url": self.engines["redis"].url}
+        if "etcd" in self.engines:
+            document["discovery"] = {"engine": "etcd", "url": self.engines["etcd"].url}
+        processes = {}
+        for name, services in self.layout.items():
+            if broker:
+                services = [service for service in services if service != "events"]
+            for copy in range(copies.get(name, 1)):
+                entry = {"admin": self.address()}
+                if services:
+                    entry |= {"services": services, "grpc": self.address()}
+                else:
+                    entry["http"] = f"127.0.0.1:{port}" if port and copy == 0 else self.address()
+                if copy:
+                    entry["data"] = str(self.folder / f"data-{copy + 1}")
+                processes[f"{name}-{copy + 1}" if copy else name] = entry
+        document["topology"] = {"processes": processes}
+        self.document = document
+        self.topology.write_text(json.dumps(document, indent=1))
+
+    @staticmethod
+    def address() -> str:
+        return f"127.0.0.1:{engines.free_port()}"
+
+    def start(self, *names: str) -> None:
+        """Starts these, or all, and waits until they are ready."""
+        chosen = names or tuple(self.document["topology"]["processes"])
+        for name in chosen:
+            log = open(self.logs / f"{name}.log", "a")
+            command = [STARLING, "serve", "--topology", self.topology, "--process", name, "--data", self.folder / "data"]
+            popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
+            self.processes[name] = Process(name, popen)
+        for name in chosen:
+            process = self.processes[name]
+            for line in process.popen.stdout:
+                if line.startswith("admin key"):
+                    self.admin_key = line.split()[-1]
+                    (self.folder / "admin.key").write_text(self.admin_key)
+                if line == "ready\n":
+                    break
+            else:
+                log = (self.logs / f"{name}.log").read_text(errors="replace")
+                raise RuntimeError(f"{name} did not become ready, it ended with {process.popen.wait()}:\n{log[-3000:]}")
+        if not self.admin_key and (self.folder / "admin.key").exists():
+            self.admin_key = (self.folder / "admin.key").read_text()
+
+    def pid(self, name: str) -> int:
+        return self.processes[name].popen.pid
+
+    def kill(self, name: str) -> None:
+        self.processes[name].popen.kill()
+        self.processes[name].popen.wait()
+
+    def stop(self, *names: str, patience: float = 60) -> dict[str, int]:
+        """As an operator would; the exit codes. The gateway first, so that nobody calls who is gone."""
+        chosen = [name for name in (names or self.processes) if self.processes[name].popen.poll() is None]
+        chosen.sort(key=lambda name: not name.startswith("gateway"))
+        codes = {}
+        for name in chosen:
+            self.processes[name].popen.send_signal(signal.SIGTERM)
+            if name.startswith("gateway"):
+                codes[name] = self.processes[name].popen.wait(patience)
+        for name in chosen:
+            codes[name] = self.processes[name].popen.wait(patience)
+        return codes
+
+    def close(self) -> None:
+        try:
+            self.stop()
+        finally:
+            for process in self.processes.values():
+                if process.popen.poll() is None:
+                    process.popen.kill()
+                    process.popen.wait()
+            for engine in self.engines.values():
+                engine.close()
+
+    def entry(self, name: str) -> dict:
+        return self.document["topology"]["processes"][name]
+
+    @property
+    def url(self) -> str:
+        return "http://" + self.entry("gateway")["http"]
+
+    def admin(self, name: str, path: str) -> str:
+        with urllib.request.urlopen(f"http://{self.entry(name)['admin']}{path}", timeout=10) as answer:
+            return answer.read().decode()
+
+    def ask(self, path: str, body=None, method: str | None = None, token: str | None = None, patience: float = 30,
+            headers=None) -> tuple[int, dict]:
+        """Status and answer of a call to the gateway, as the administrator when no token is given."""
+        sent = {"Content-Type": "application/json", **(headers or {})}
+        token = self.admin_key if token is None else token
+        if token:
+            sent["Authorization"] = f"Bearer {token}"
+        request = urllib.request.Request(self.url + path, None if body is None else json.dumps(body).encode(), sent, method=method)
+        try:
+            with urllib.request.urlopen(request, timeout=patience) as answer:
+                text = answer.read()
+                return answer.status, json.loads(text) if text else {}
+        except urllib.error.HTTPError as error:
+            text = error.read()
+            return error.code, json.loads(text) if text else {}
+
+
+def run(args) -> int:
+    def end(*_):
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, end)
+    names = [name for name in args.engines.split(",") if name]
+    print(f"starting {', '.join(names) or 'no engines'}", flush=True)
+    cluster = Cluster(args.data.resolve(), names, port=args.port, keep_engines=True,
+                      settings={"storefront": {"demo_sign_in": True}, "recommendation": {"repeats_in": ["home", "cart"]}})
+    try:
+        cluster.start()
+        print(f"eight processes, as {cluster.topology} says\nshop    {cluster.url}/\nready", flush=True)
+        while all(process.popen.poll() is None for process in cluster.processes.values()):
+            time.sleep(0.5)
+        gone = [name for name, process in cluster.processes.items() if process.popen.poll() is not None]
+        print(f"{', '.join(gone)} ended; see {cluster.logs}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 0
+    finally:
+        cluster.close()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    runner = commands.add_parser("run", help="start all of it and keep it")
+    runner.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data/distributed"))
+    runner.add_argument("--engines", default="", help="postgres,kafka,redis,etcd; none: embedded stores")
+    runner.add_argument("--port", type=int, default=8080)
+    return run(parser.parse_args())
+
+
+if __name__ == "__main__":
+    sys.exit(main())
