@@ -82,7 +82,7 @@ class Collector {
   std::vector<Delivered> seen_;
 };
 
-class EventLogConformance : public testing::TestWithParam<Adapter> {
+class EventLogConformance : public ::testing::TestWithParam<Adapter> {
  protected:
   std::unique_ptr<EventLog> Open(LogBounds bounds = {}) {
     auto log = location_->Open(bounds, runtime_, telemetry_);

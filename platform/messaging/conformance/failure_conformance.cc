@@ -51,6 +51,23 @@ TEST_P(EventLogConformance, APoisonedEventGoesToTheDeadLettersAndKeepsNobodyBack
   EXPECT_EQ(tries, 4);  // once in the batch, three times alone
 }
 
+TEST_P(EventLogConformance, APoisonedEventWithoutRoomForTheReasonIsSetAsideAllTheSame) {
+  auto log = Open();
+  Collector dead;
+  auto subscription = Subscribe(
+      *log, "g", {.max_attempts = 1, .first_pause = kShort},
+      [](std::span<const Delivered>) -> Task<Status> { co_return InvalidArgument("no"); });
+  auto dead_subscription = SubscribeTo(*log, dead_letters(), "g", {}, dead.Handler());
+  Event full = MakeEvent("full", "k", std::string(kMaxEventBytes - 32 * 4, 'x'));
+  for (int i = 0; i < 32; ++i) full.extensions.emplace_back("abc", "1");
+  ASSERT_TRUE(Append(*log, full).ok());
+  const auto letters = dead.WaitFor(1);
+  ASSERT_EQ(letters.size(), 1u);
+  EXPECT_EQ(letters[0].event.id, "full");
+  EXPECT_GT(letters[0].event.data.size(), kMaxEventBytes / 2);
+  EXPECT_THAT(letters[0].event.extensions, Contains(Pair("starlinggroup", "g")));
+}
+
 TEST_P(EventLogConformance, ADependencyThatFailsIsWaitedForWhateverItsCode) {
   auto log = Open();
   Collector collector, dead;
