@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "platform/base/hash.h"
+#include "platform/messaging/checks.h"
 #include "platform/messaging/embedded_consumer.h"
 #include "platform/messaging/record.h"
 #include "platform/telemetry/log.h"
@@ -15,16 +16,8 @@
 namespace starling::messaging {
 namespace {
 
-constexpr size_t kMaxBatch = 1'000;
 constexpr size_t kMaxGroup = 1'024;  // appends of one commit
 constexpr Duration kRetainEvery = std::chrono::minutes(1);
-
-bool GoodName(std::string_view name) {
-  return !name.empty() && name.size() <= 128 && name[0] != '.' &&
-         std::all_of(name.begin(), name.end(), [](unsigned char c) {
-           return std::isalnum(c) || c == '-' || c == '_' || c == '.';
-         });
-}
 
 // A subscription keeps its consumer; dropping it stops the consumer.
 class Handle final : public Subscription {
@@ -77,11 +70,7 @@ class EmbeddedEventLog final : public EventLog {
 
   Task<StatusOr<std::vector<Position>>> AppendBatch(std::string topic_name,
                                                     std::vector<Event> events) override {
-    if (events.size() > kMaxBatch) {
-      co_return InvalidArgument("a batch has {} events; at most {} are taken", events.size(),
-                                kMaxBatch);
-    }
-    for (const Event& event : events) CO_RETURN_IF_ERROR(Validate(event));
+    CO_RETURN_IF_ERROR(CheckBatch(events));
     if (events.empty()) co_return std::vector<Position>();
     CO_ASSIGN_OR_RETURN(const std::shared_ptr<EmbeddedTopic> topic, co_await OpenTopic(topic_name));
     CO_RETURN_IF_ERROR(co_await MakeRoom(*topic));
@@ -96,15 +85,11 @@ class EmbeddedEventLog final : public EventLog {
                                                     std::string_view group_name,
                                                     ConsumerOptions options,
                                                     Handler handler) override {
-    if (!GoodName(group_name)) {
-      return InvalidArgument(
-          "'{}' is no name for a consumer group: letters, digits, '-', '_' and '.'", group_name);
-    }
+    STARLING_RETURN_IF_ERROR(CheckGroup(group_name));
     STARLING_ASSIGN_OR_RETURN(const auto topic, Topic(std::string(topic_name)));
     STARLING_ASSIGN_OR_RETURN(const auto group, topic->OpenGroup(group_name));
     if (group->running.exchange(true)) {
-      return AlreadyExists("group '{}' reads topic '{}' already in this process", group_name,
-                           topic_name);
+      return AlreadySubscribed(topic_name, group_name);
     }
     telemetry_.metrics().AddCallback(
         "starling_consumer_lag", "Events a consumer group has yet to accept",
@@ -150,10 +135,7 @@ class EmbeddedEventLog final : public EventLog {
   StatusOr<std::shared_ptr<EmbeddedTopic>> Topic(const std::string& name) {
     const std::lock_guard lock(topics_mutex_);
     if (const auto at = topics_.find(name); at != topics_.end()) return at->second;
-    if (!GoodName(name)) {
-      return InvalidArgument("'{}' is no name for a topic: letters, digits, '-', '_' and '.'",
-                             name);
-    }
+    STARLING_RETURN_IF_ERROR(CheckTopic(name));
     const std::filesystem::path folder = folder_ / name;
     STARLING_ASSIGN_OR_RETURN(auto files,
                               TopicFiles::Open(folder, {.segment_bytes = options_.segment_bytes,
@@ -181,10 +163,7 @@ class EmbeddedEventLog final : public EventLog {
       if (lag < options_.max_lag) co_return OkStatus();
       if (std::chrono::steady_clock::now() >= until) {
         refused_.Add();
-        co_return Overloaded(
-            fmt::format("topic '{}': group '{}' is {} events behind, its limit is {}", topic.name(),
-                        slowest->name, lag, options_.max_lag),
-            std::chrono::seconds(1));
+        co_return GroupIsBehind(topic.name(), slowest->name, lag, options_.max_lag);
       }
       co_await SleepFor(std::chrono::milliseconds(10));
     }
@@ -289,15 +268,6 @@ class EmbeddedEventLog final : public EventLog {
 };
 
 }  // namespace
-
-Task<StatusOr<Position>> EventLog::Append(std::string topic, Event event) {
-  std::vector<Event> events;
-  events.push_back(std::move(event));
-  StatusOr<std::vector<Position>> positions =
-      co_await AppendBatch(std::move(topic), std::move(events));
-  if (!positions.ok()) co_return positions.status();
-  co_return positions->front();
-}
 
 StatusOr<std::unique_ptr<EventLog>> OpenEmbeddedEventLog(const std::filesystem::path& folder,
                                                          EmbeddedEventLogOptions options,

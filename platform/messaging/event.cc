@@ -6,7 +6,6 @@ namespace starling::messaging {
 namespace {
 constexpr uint8_t kVersion = 1;
 constexpr size_t kMaxAttribute = 4'096;
-constexpr size_t kMaxExtensions = 32;
 }  // namespace
 
 Status Validate(const Event& event) {

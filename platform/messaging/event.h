@@ -39,6 +39,7 @@ struct Event {
 };
 
 inline constexpr size_t kMaxEventBytes = 1 << 20;
+inline constexpr size_t kMaxExtensions = 32;
 
 // INVALID_ARGUMENT that names the attribute: required ones are there, the whole is at most
 // kMaxEventBytes.
