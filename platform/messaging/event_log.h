@@ -1,27 +1,31 @@
 // The event log: what services tell each other without waiting for one another.
 //
-//   StatusOr<Position> at = co_await log.Append("user-events", event);        // durable when it
-//   returns auto subscription = log.Subscribe("user-events", "profile", {}, [this](std::span<const
-//   Delivered> events) {
-//     return Consume(events);
-//   });
+//   StatusOr<Position> at = co_await log.Append("user-events", event);   // durable when it returns
+//   auto subscription = log.Subscribe("user-events", "profile", {},
+//                                     [this](std::span<const Delivered> e) { return Consume(e); });
 //
 // Topics have partitions; events with one partition key keep their order, others need not. A group
 // sees each event at least once: it goes on after the last batch that its handler accepted, also
 // after a crash. Consumers are therefore idempotent (inbox.h).
 //
-//   handler fails             the batch comes again, event by event, after a growing, jittered
-//   pause (50 ms to 5 s)
-//   ... with UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED    for ever: it is not the
-//   event's fault
-//   ... otherwise, max_attempts times    the event goes to "<topic>.dead-letter", with what was
-//   wrong in its extensions
-//                             starlingerror, starlinggroup, starlingattempts; the group goes on
-//                             with the next
-//   a group lags max_lag events    Append waits up to max_delay, then is refused with OVERLOADED
-//   that names the group
+// A handler that fails is given its batch again, event by event, after a growing, jittered pause
+// (50 ms to 5 s):
 //
-// Thread-safe. Adapters: embedded (embedded_event_log.h).
+//   with UNAVAILABLE, DEADLINE_EXCEEDED or RESOURCE_EXHAUSTED, or a failure of storage
+//       for ever: it is not the event's fault
+//   otherwise, max_attempts times
+//       then the event goes to "<topic>.dead-letter", with what was wrong in its extensions
+//       starlingerror, starlinggroup, starlingattempts, and the group goes on with the next
+//
+// A running group that lags max_lag events slows Append by up to max_delay, which is then refused
+// with OVERLOADED that names the group. An engine in another process is asked how far a group is:
+// there what is appended meanwhile may go beyond max_lag.
+//
+// Names of topics and groups have letters, digits, '-', '_' and '.', at most 128.
+//
+// Thread-safe. One meaning for all adapters, told by conformance/. What not every engine can stands
+// in the adapter's header: where a new group begins, whether a group may have members in several
+// processes, whether there is Read. Adapters: embedded (embedded_event_log.h).
 #pragma once
 
 #include <functional>
@@ -36,9 +40,11 @@
 
 namespace starling::messaging {
 
+// Where an event is. Offsets grow within a partition, with gaps; 0 from an engine that numbers
+// nothing. Two adapters' positions have nothing to do with each other.
 struct Position {
   uint16_t partition = 0;
-  uint64_t offset = 0;  // grows within a partition, with gaps
+  uint64_t offset = 0;
   bool operator==(const Position&) const = default;
 };
 
@@ -71,20 +77,25 @@ class EventLog {
 
   virtual ~EventLog() = default;
 
-  // All of the events become durable, or none is acknowledged. At most 1,000 at once.
+  // All of the events become durable, or none is acknowledged: those of a batch that failed may
+  // still be delivered. At most 1,000 at once. UNAVAILABLE when the engine does not answer.
   virtual Task<StatusOr<std::vector<Position>>> AppendBatch(std::string topic,
                                                             std::vector<Event> events) = 0;
   Task<StatusOr<Position>> Append(std::string topic, Event event);
 
+  // From here on the group is given every event, first those that are kept. ALREADY_EXISTS when
+  // this EventLog has a subscription of the group to the topic. Blocks.
   virtual StatusOr<std::unique_ptr<Subscription>> Subscribe(std::string_view topic,
                                                             std::string_view group,
                                                             ConsumerOptions options,
                                                             Handler handler) = 0;
 
-  // Events that the group has yet to accept; NOT_FOUND for a topic or group that never was.
+  // Events that the group has yet to accept; NOT_FOUND for a topic or group that never was. Blocks
+  // where the engine is another process.
   virtual StatusOr<uint64_t> Lag(std::string_view topic, std::string_view group) const = 0;
 
-  // At most `limit` events from `offset` on, of all partitions, for tools. Blocks.
+  // At most `limit` events from `offset` on, of all partitions, each in its order; for tools.
+  // NOT_FOUND for a topic that never was; UNIMPLEMENTED from an engine that cannot. Blocks.
   virtual StatusOr<std::vector<Delivered>> Read(std::string_view topic, uint64_t offset,
                                                 size_t limit) const = 0;
 };
