@@ -180,10 +180,22 @@ struct MethodsConfig {
 };
 
 struct MessagingConfig {
+  std::string engine = "embedded";
   int64_t max_lag = 1'000'000;
   Duration retain_for = std::chrono::hours(24 * 30);
   config::Bytes retain_bytes{8ull << 30};
   static void Describe(config::Fields<MessagingConfig>& fields) {
+    fields
+        .Add("engine", &MessagingConfig::engine,
+             "where events are: embedded (files of this process) or service (the process at "
+             "peers.services.events)")
+        .NeedsRestart();
+    fields.Check([](const MessagingConfig& messaging) -> std::string {
+      for (const char* engine : {"embedded", "service"}) {
+        if (messaging.engine == engine) return "";
+      }
+      return "engine must be embedded or service";
+    });
     fields
         .Add("max_lag", &MessagingConfig::max_lag,
              "events that a consumer group may be behind before producers are refused")
@@ -213,7 +225,7 @@ struct ProcessConfig {
         jwt(registry.Section<JwtConfig>("jwt", "users whom another issuer has signed in")),
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
         gateway(registry.Section<GatewayConfig>("gateway", "how often callers may call over HTTP")),
-        messaging(registry.Section<MessagingConfig>("messaging", "the embedded event log")) {}
+        messaging(registry.Section<MessagingConfig>("messaging", "the event log")) {}
   config::Handle<HttpConfig> http;
   config::Handle<AdminConfig> admin;
   config::Handle<TopologyConfig> topology;
