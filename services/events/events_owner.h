@@ -24,12 +24,13 @@ class EventsOwner {
 
   // `port` 0: a free one.
   EventsOwner(const std::filesystem::path& folder, messaging::EmbeddedEventLogOptions options,
-              Runtime& runtime, telemetry::Telemetry& telemetry, int port = 0)
+              Runtime& runtime, telemetry::Telemetry& telemetry, int port = 0,
+              EventsService::Options service = {})
       : runtime_(runtime),
         data_(*host::DataFolder::Open(folder, "test")),
         log_(*messaging::OpenEmbeddedEventLog(folder / "events", options, runtime, telemetry)),
         environment_(runtime, telemetry, *log_, registry_, data_, config_),
-        service_(*EventsService::Create(environment_)) {
+        service_(std::make_shared<EventsService>(environment_, service)) {
     registry_.AddLocal<v1::Events>(service_, telemetry, nullptr, {});
     server_ = std::make_unique<rpc::GrpcServer>(
         runtime, registry_,

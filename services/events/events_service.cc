@@ -29,13 +29,21 @@ StatusOr<messaging::ConsumerOptions> OptionsOf(const v1::SubscribeRequest& reque
   return options;
 }
 
-// Lets a subscriber have a sign of life each kKeepAlive, until it is closed.
-Task<void> KeepAlive(std::shared_ptr<Subscriber> subscriber) {
-  constexpr Duration kStep = std::chrono::milliseconds(500);
+// Tells a subscriber something each `keep_alive`, until it is closed; closes it when it says
+// nothing.
+Task<void> KeepAlive(std::shared_ptr<Subscriber> subscriber, EventsService::Options options) {
+  const Duration step = options.keep_alive / 10;
+  subscriber->Hear();
   while (true) {
-    for (Duration slept{0}; slept < EventsService::kKeepAlive; slept += kStep) {
-      co_await SleepFor(kStep);
+    for (Duration slept{0}; slept < options.keep_alive; slept += step) {
+      co_await SleepFor(step);
       if (subscriber->closed()) co_return;
+    }
+    if (subscriber->SilentFor(options.gone_after)) {
+      log::Warning("events", "subscription {} says nothing any more; its group is free",
+                   subscriber->id());
+      subscriber->Close();
+      co_return;
     }
     subscriber->KeepAlive();
   }
@@ -44,11 +52,13 @@ Task<void> KeepAlive(std::shared_ptr<Subscriber> subscriber) {
 }  // namespace
 
 StatusOr<std::shared_ptr<EventsService>> EventsService::Create(host::Environment& environment) {
-  return std::make_shared<EventsService>(environment);
+  return std::make_shared<EventsService>(environment, Options());
 }
 
-EventsService::EventsService(host::Environment& environment)
-    : environment_(environment), stopper_({.name = "events-stop", .threads = 1}) {}
+EventsService::EventsService(host::Environment& environment, Options options)
+    : environment_(environment),
+      options_(options),
+      stopper_({.name = "events-stop", .threads = 1}) {}
 
 void EventsService::Drain() {
   std::map<std::string, std::shared_ptr<Subscriber>> subscribers;
@@ -117,7 +127,7 @@ Task<Status> EventsService::Subscribe(CallContext& context, const v1::SubscribeR
   StatusOr<SubscriptionPtr> subscription = co_await TakeGroup(request, subscriber, out);
   Status status = subscription.status();
   if (status.ok() && *subscription != nullptr) {
-    Spawn(environment_.runtime().NextExecutor(), KeepAlive(subscriber));
+    Spawn(environment_.runtime().NextExecutor(), KeepAlive(subscriber, options_));
     status = co_await Feed(*subscriber, context.deadline, out);
     subscriber->Close();
     // Also what was accepted is remembered after it.
@@ -156,7 +166,7 @@ Task<StatusOr<EventsService::SubscriptionPtr>> EventsService::TakeGroup(
       co_return taken;
     }
     if (const Instant now = std::chrono::steady_clock::now(); now >= next) {
-      next = now + kKeepAlive;
+      next = now + options_.keep_alive;
       CO_RETURN_IF_ERROR(co_await out.Write(standby));
     }
     co_await SleepFor(kStandbyPause);
@@ -171,7 +181,7 @@ Task<Status> EventsService::Feed(Subscriber& subscriber, Instant until,
     if (!parts) co_return OkStatus();
     for (const v1::SubscribeResponse& part : *parts) CO_RETURN_IF_ERROR(co_await out.Write(part));
     // The other side subscribes again, rather than lose a batch to the deadline.
-    const bool last = std::chrono::steady_clock::now() + 3 * kKeepAlive > until;
+    const bool last = std::chrono::steady_clock::now() + 3 * options_.keep_alive > until;
     if (last && !subscriber.Busy()) co_return OkStatus();
   }
 }
@@ -183,6 +193,8 @@ Task<StatusOr<v1::AcceptResponse>> EventsService::Accept(CallContext&,
     co_return NotFound("subscription {} has ended: what it did not accept comes again",
                        request.subscription_id());
   }
+  subscriber->Hear();
+  if (request.delivery_id() == 0) co_return v1::AcceptResponse();
   Status outcome(static_cast<StatusCode>(request.code()), request.message());
   if (!request.reason().empty()) outcome = WithReason(std::move(outcome), request.reason());
   CO_RETURN_IF_ERROR(subscriber->Accept(request.delivery_id(), std::move(outcome)));

@@ -5,8 +5,9 @@
 // retries, attempts, dead letters and the group's place stay with the log. A batch waits until
 // Accept says how its handler fared; when the stream breaks first, the log hands it to whoever
 // subscribes next. A second subscriber of a group, or one of a group that a service here consumes
-// for, waits and asks again ten times a second. Every kKeepAlive an answer without events shows
-// both sides that the other is there. Keeps nothing: the log is the process'.
+// for, waits and asks again ten times a second. Each side says something every 5 s and
+// counts the other as gone after 20 s of silence: a process that hangs or is frozen, a machine that
+// vanished. Keeps nothing: the log is the process'.
 #pragma once
 
 #include <map>
@@ -24,10 +25,13 @@ namespace starling::events {
 class EventsService final : public v1::Events, public host::HostedService {
  public:
   using Contract = v1::Events;
-  static constexpr Duration kKeepAlive = std::chrono::seconds(5);
+  struct Options {
+    Duration keep_alive = std::chrono::seconds(5);   // how often a subscriber is told something
+    Duration gone_after = std::chrono::seconds(20);  // one that says nothing for so long is gone
+  };
 
   static StatusOr<std::shared_ptr<EventsService>> Create(host::Environment& environment);
-  explicit EventsService(host::Environment& environment);
+  EventsService(host::Environment& environment, Options options);
 
   // Ends the streams, each with UNAVAILABLE, and takes no new ones.
   void Drain() override;
@@ -60,6 +64,7 @@ class EventsService final : public v1::Events, public host::HostedService {
   Status Ending() const;
 
   host::Environment& environment_;
+  const Options options_;
   // To stop a subscription blocks until the log let go of it, which takes turns of the process' own
   // blocking pool: so it waits elsewhere.
   BlockingPool stopper_;

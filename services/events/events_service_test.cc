@@ -74,7 +74,7 @@ TEST_F(EventsServiceTest, IsForServicesOfTheClusterAlone) {
 }
 
 TEST_F(EventsServiceTest, AStreamEndsBeforeItsDeadlineWouldCutABatch) {
-  auto context = CallContext::ForService("test", EventsService::kKeepAlive);
+  auto context = CallContext::ForService("test", EventsService::Options().keep_alive);
   Sink sink;
   const Status status = Block(service_->Subscribe(context, Request(), sink));
   EXPECT_TRUE(status.ok()) << status;

@@ -49,6 +49,11 @@ void RemoteConsumer::Answer(const Status& status) {
   if (!std::exchange(answered_, true)) first_.set_value(status);
 }
 
+std::string RemoteConsumer::subscription_id() const {
+  const std::lock_guard lock(mutex_);
+  return subscription_id_;
+}
+
 bool RemoteConsumer::stopping() const {
   const std::lock_guard lock(mutex_);
   return stopping_;
@@ -60,7 +65,7 @@ Task<void> RemoteConsumer::Run() {
     const Status ended = co_await Connect();
     Answer(ended);
     if (stopping()) break;
-    if (!subscription_id_.empty()) pause = options_.first_pause;
+    if (!subscription_id().empty()) pause = options_.first_pause;
     if (!ended.ok() && !std::exchange(told_of_loss_, true)) {
       log::Warning(kName,
                    "group {} of topic {} hears nothing until the process that serves events "
@@ -76,10 +81,10 @@ Task<void> RemoteConsumer::Run() {
 
 Task<Status> RemoteConsumer::Connect() {
   auto context = CallContext::ForService(kName, kLifetime);
-  subscription_id_.clear();
   batch_.clear();
   {
     const std::lock_guard lock(mutex_);
+    subscription_id_.clear();
     if (stopping_) co_return OkStatus();
     connection_ = CancellationSource();
     context.cancellation = connection_.token();
@@ -89,15 +94,23 @@ Task<Status> RemoteConsumer::Connect() {
 }
 
 Task<void> RemoteConsumer::Watch() {
+  Instant spoke = std::chrono::steady_clock::now();
   while (!stopping()) {
     co_await SleepFor(options_.quiet_limit / 20);
+    const Instant now = std::chrono::steady_clock::now();
     std::optional<CancellationSource> quiet;
+    v1::AcceptRequest alive;
     {
       const std::lock_guard lock(mutex_);
-      if (!handling_ && std::chrono::steady_clock::now() - heard_ > options_.quiet_limit)
-        quiet = connection_;
+      if (!handling_ && now - heard_ > options_.quiet_limit) quiet = connection_;
+      alive.set_subscription_id(subscription_id_);
     }
     if (quiet) quiet->Cancel();
+    if (alive.subscription_id().empty() || now - spoke < options_.quiet_limit / 4) continue;
+    spoke = now;
+    auto context = CallContext::ForService(kName, options_.quiet_limit / 4);
+    // Whether it arrives shows in the stream.
+    (void)co_await events_->Accept(context, alive);
   }
 }
 
@@ -111,7 +124,6 @@ void RemoteConsumer::Hear(bool standby) {
 }
 
 Task<Status> RemoteConsumer::Write(const v1::SubscribeResponse& part) {
-  subscription_id_ = part.subscription_id();
   Answer(OkStatus());
   Hear(part.standby());
   for (const v1::Delivered& message : part.events()) {
@@ -121,6 +133,7 @@ Task<Status> RemoteConsumer::Write(const v1::SubscribeResponse& part) {
   const bool whole = part.delivery_id() != 0 && !part.more();
   {
     const std::lock_guard lock(mutex_);
+    subscription_id_ = part.subscription_id();
     heard_ = std::chrono::steady_clock::now();
     if (stopping_) co_return Cancelled("the subscription was stopped");
     handling_ = whole;
@@ -143,7 +156,7 @@ Task<Status> RemoteConsumer::Handle(uint64_t delivery_id) {
 
 Task<Status> RemoteConsumer::Tell(uint64_t delivery_id, const Status& outcome) {
   v1::AcceptRequest request;
-  request.set_subscription_id(subscription_id_);
+  request.set_subscription_id(subscription_id());
   request.set_delivery_id(delivery_id);
   request.set_code(static_cast<int>(outcome.code()));
   request.set_message(std::string(outcome.message()));
@@ -161,9 +174,9 @@ Task<Status> RemoteConsumer::Tell(uint64_t delivery_id, const Status& outcome) {
 }
 
 Task<void> RemoteConsumer::Unsubscribe() {
-  if (subscription_id_.empty()) co_return;
   v1::UnsubscribeRequest request;
-  request.set_subscription_id(subscription_id_);
+  request.set_subscription_id(subscription_id());
+  if (request.subscription_id().empty()) co_return;
   auto context = CallContext::ForService(kName, options_.stop_limit);
   const StatusOr<v1::UnsubscribeResponse> answer = co_await events_->Unsubscribe(context, request);
   if (!answer.ok()) log::Warning(kName, "the last batch may come again").With(answer.status());

@@ -40,7 +40,7 @@ class RemoteConsumer final : private rpc::Stream<v1::SubscribeResponse>,
   Task<void> Run();
   // One stream, from its beginning to its end.
   Task<Status> Connect();
-  // Gives up a stream that says nothing.
+  // Gives up a stream that says nothing, and says itself that this process is alive.
   Task<void> Watch();
   Task<Status> Write(const v1::SubscribeResponse& part) override;
   // Hands the batch over and tells how that went.
@@ -52,6 +52,7 @@ class RemoteConsumer final : private rpc::Stream<v1::SubscribeResponse>,
   void Hear(bool standby);
   void Answer(const Status& status);
   bool stopping() const;
+  std::string subscription_id() const;
 
   const std::shared_ptr<v1::Events> events_;
   Runtime& runtime_;
@@ -60,7 +61,6 @@ class RemoteConsumer final : private rpc::Stream<v1::SubscribeResponse>,
   const messaging::EventLog::Handler handler_;
 
   // Of the stream's coroutine alone.
-  std::string subscription_id_;
   std::vector<messaging::Delivered> batch_;
   bool answered_ = false;
   bool told_of_loss_ = false;
@@ -68,7 +68,8 @@ class RemoteConsumer final : private rpc::Stream<v1::SubscribeResponse>,
 
   mutable std::mutex mutex_;
   bool stopping_ = false;
-  bool handling_ = false;  // a batch is with the handler, or its outcome on the way
+  std::string subscription_id_;  // "" before the stream's first answer
+  bool handling_ = false;        // a batch is with the handler, or its outcome on the way
   Instant heard_;
   CancellationSource connection_;  // ends the stream
   std::promise<Status> first_;

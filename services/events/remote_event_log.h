@@ -16,8 +16,8 @@
 //   a batch           is handed over again when the stream broke before its outcome arrived; so an
 //                     effect is repeated when only the answer was lost.
 //   a group           has one consumer in the cluster; another waits until that is gone, which the
-//                     other process learns at once when a process dies and within half a minute
-//                     when its machine or the network does. In one process a second one is
+//                     other process learns at once when a process dies, and by 20 s of silence when
+//                     it is frozen or the network is cut. In one process a second one is
 //                     ALREADY_EXISTS.
 //   Stop              waits up to `stop_limit` for the other process to remember what was accepted.
 //   Lag, Read         block for a call.
@@ -40,7 +40,8 @@ struct RemoteEventLogOptions {
   Duration stop_limit = std::chrono::seconds(5);
   Duration first_pause = std::chrono::milliseconds(100);
   Duration longest_pause = std::chrono::seconds(2);
-  // A stream that says nothing for so long is given up; the other side speaks every 5 s.
+  // A stream that says nothing for so long is given up; the other side speaks every 5 s, and this
+  // one four times in `quiet_limit`.
   Duration quiet_limit = std::chrono::seconds(20);
 };
 

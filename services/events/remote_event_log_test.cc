@@ -301,6 +301,42 @@ TEST_F(RemoteEventLogTest, AMuteStreamIsGivenUp) {
   EXPECT_EQ(collector.WaitFor(1).size(), 1u);
 }
 
+TEST_F(RemoteEventLogTest, AFrozenConsumersGroupGoesToTheNextOne) {
+  owner_.reset();
+  owner_ = std::make_unique<EventsOwner>(
+      folder_, messaging::EmbeddedEventLogOptions{}, runtime_, telemetry_, 0,
+      EventsService::Options{.keep_alive = std::chrono::milliseconds(50),
+                             .gone_after = std::chrono::seconds(1)});
+  // Its stream stays as it is, and nothing is said: as a process that was stopped.
+  class Frozen final : public Spoiled {
+   public:
+    using Spoiled::Spoiled;
+    Task<StatusOr<v1::AcceptResponse>> Accept(CallContext& context,
+                                              const v1::AcceptRequest& request) override {
+      while (frozen) co_await SleepFor(std::chrono::milliseconds(5));
+      co_return co_await real_->Accept(context, request);
+    }
+    std::atomic<bool> frozen{true};
+  };
+  const auto frozen = std::make_shared<Frozen>(owner_->Client());
+  const auto one = MakeRemoteEventLog(frozen, runtime_, {});
+  const auto two = MakeRemoteEventLog(owner_->Client(), runtime_,
+                                      {.quiet_limit = std::chrono::milliseconds(400)});
+  Collector first, second;
+  auto active = Subscribe(*one, first.Handler());
+  ASSERT_TRUE(Append(*two, "a").ok());
+  EXPECT_EQ(first.WaitFor(1).size(), 1u);
+  auto standby = Subscribe(*two, second.Handler());
+  EXPECT_THAT(Ids(second.WaitFor(1)), ElementsAre("a"));
+  ASSERT_TRUE(Append(*two, "b").ok());
+  EXPECT_THAT(Ids(second.WaitFor(2)), ElementsAre("a", "b"));
+  // What it says once it goes on is too late, and takes nothing from the other.
+  frozen->frozen = false;
+  ASSERT_TRUE(Append(*two, "c").ok());
+  EXPECT_THAT(Ids(second.WaitFor(3)), ElementsAre("a", "b", "c"));
+  EXPECT_EQ(first.seen().size(), 1u);
+}
+
 TEST_F(RemoteEventLogTest, AnOwnerThatStopsEndsItsStreamsAtOnceAndTakesNoNew) {
   class Quiet final : public rpc::Stream<v1::SubscribeResponse> {
    public:

@@ -61,6 +61,16 @@ Status Subscriber::Accept(uint64_t delivery_id, Status outcome) {
   return OkStatus();
 }
 
+void Subscriber::Hear() {
+  const std::lock_guard lock(mutex_);
+  heard_ = std::chrono::steady_clock::now();
+}
+
+bool Subscriber::SilentFor(Duration limit) const {
+  const std::lock_guard lock(mutex_);
+  return std::chrono::steady_clock::now() - heard_ > limit;
+}
+
 bool Subscriber::Busy() const {
   const std::lock_guard lock(mutex_);
   return static_cast<bool>(delivered_);

@@ -17,6 +17,7 @@
 
 #include "contracts/events/v1/events.pb.h"
 #include "platform/async/bounded_queue.h"
+#include "platform/base/clock.h"
 #include "platform/messaging/event_log.h"
 
 namespace starling::events {
@@ -39,6 +40,9 @@ class Subscriber {
 
   // Tells Offer. FAILED_PRECONDITION for a batch that nobody waits for; OK for the last one again.
   Status Accept(uint64_t delivery_id, Status outcome);
+  // It has said something: without a word for `limit` it counts as gone.
+  void Hear();
+  bool SilentFor(Duration limit) const;
   // Whether a batch waits for its answer.
   bool Busy() const;
 
@@ -56,6 +60,7 @@ class Subscriber {
   mutable std::mutex mutex_;
   uint64_t delivery_id_ = 0;      // of the newest batch
   Completion<Status> delivered_;  // while it waits
+  Instant heard_ = std::chrono::steady_clock::now();
   bool closed_ = false;
   bool ended_ = false;
   std::vector<Completion<bool>> waiting_for_end_;
