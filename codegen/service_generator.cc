@@ -294,13 +294,17 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service,
   }
   printer.Print("};\n");
 
-  printer.Print("const rpc::OpenApiSchema k$service$Schemas[] = {\n", "service", service.name());
-  for (const auto& [name, json] : OpenApiSchemas(service)) {
-    std::string line = "    {\"";
-    line.append(name).append("\", R\"json(").append(json).append(")json\"},\n");
-    printer.PrintRaw(line);
+  // A service without a route over HTTP has none, and C++ has no array of none.
+  const auto schemas = OpenApiSchemas(service);
+  if (!schemas.empty()) {
+    printer.Print("const rpc::OpenApiSchema k$service$Schemas[] = {\n", "service", service.name());
+    for (const auto& [name, json] : schemas) {
+      std::string line = "    {\"";
+      line.append(name).append("\", R\"json(").append(json).append(")json\"},\n");
+      printer.PrintRaw(line);
+    }
+    printer.Print("};\n");
   }
-  printer.Print("};\n");
 
   const auto& package = service.file()->package();
   std::string short_name = package.substr(0, package.rfind('.'));
@@ -308,9 +312,10 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service,
   printer.Print(
       "const rpc::ServiceDescriptor k$service$Descriptor = {\n"
       "    .name = \"$name$\",\n    .full_name = \"$full$\",\n    .comment = $comment$,\n"
-      "    .methods = k$service$Methods,\n    .schemas = k$service$Schemas};\n\n",
+      "    .methods = k$service$Methods,\n    .schemas = $schemas$};\n\n",
       "service", service.name(), "name", short_name, "full", service.full_name(), "comment",
-      Quoted(Comment(service)));
+      Quoted(Comment(service)), "schemas",
+      schemas.empty() ? "{}" : "k" + service.name() + "Schemas");
 }
 
 }  // namespace

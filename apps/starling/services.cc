@@ -2,6 +2,8 @@
 
 #include "services/analytics/analytics_service.h"
 #include "services/catalog/catalog_service.h"
+#include "services/events/events_service.h"
+#include "services/events/remote_event_log.h"
 #include "services/features/features_service.h"
 #include "services/inference/inference_service.h"
 #include "services/ingestion/ingestion_service.h"
@@ -13,6 +15,7 @@ namespace starling {
 
 std::vector<host::ServiceEntry> Services() {
   return {
+      host::Serve<events::EventsService>(),
       host::Serve<profile::ProfileService>(),
       host::Serve<catalog::CatalogService>(),
       host::Serve<ingestion::IngestionService>(),
@@ -22,6 +25,11 @@ std::vector<host::ServiceEntry> Services() {
       host::Serve<recommendation::RecommendationService>(),
       host::Serve<analytics::AnalyticsService>(),
   };
+}
+
+std::unique_ptr<messaging::EventLog> MakeRemoteEvents(std::shared_ptr<rpc::Channel> channel,
+                                                      Runtime& runtime) {
+  return events::MakeRemoteEventLog(events::v1::Events::Connect(std::move(channel)), runtime, {});
 }
 
 }  // namespace starling

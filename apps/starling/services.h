@@ -14,4 +14,8 @@ std::vector<host::ServiceEntry> Services();
 // Asks the profile service whose a session token is; nullptr when this process cannot reach it.
 std::unique_ptr<security::Authenticator> MakeSessionAuthenticator(const rpc::Registry& services);
 
+// The event log of the process that serves `events`.
+std::unique_ptr<messaging::EventLog> MakeRemoteEvents(std::shared_ptr<rpc::Channel> channel,
+                                                      Runtime& runtime);
+
 }  // namespace starling

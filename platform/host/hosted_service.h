@@ -9,8 +9,9 @@
 //     void Stop() override { outbox_->Stop(); }
 //
 // Create opens what the service owns and may block; Start begins background work once every service
-// was created; Stop ends it, after the last call was answered. Both run on the main thread, in the
-// list's order and in its reverse.
+// was created; Drain ends streams that would last as long as the process, before the other calls
+// are waited for; Stop ends background work, after the last call was answered. All run on the main
+// thread, Start in the list's order, the others in its reverse.
 #pragma once
 
 #include "platform/base/status.h"
@@ -23,6 +24,7 @@ class HostedService {
  public:
   virtual ~HostedService() = default;
   virtual Status Start() { return OkStatus(); }
+  virtual void Drain() {}
   virtual void Stop() {}
   // OK, or why the service cannot work now: shown by /readyz.
   virtual Status Health() const { return OkStatus(); }

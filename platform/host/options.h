@@ -255,10 +255,22 @@ struct ResilienceConfig {
 };
 
 struct MessagingConfig {
+  std::string engine = "embedded";
   int64_t max_lag = 1'000'000;
   Duration retain_for = std::chrono::hours(24 * 30);
   config::Bytes retain_bytes{8ull << 30};
   static void Describe(config::Fields<MessagingConfig>& fields) {
+    fields
+        .Add("engine", &MessagingConfig::engine,
+             "where events are: embedded (files of this process) or service (the process at "
+             "peers.services.events)")
+        .NeedsRestart();
+    fields.Check([](const MessagingConfig& messaging) -> std::string {
+      for (const char* engine : {"embedded", "service"}) {
+        if (messaging.engine == engine) return "";
+      }
+      return "engine must be embedded or service";
+    });
     fields
         .Add("max_lag", &MessagingConfig::max_lag,
              "events that a consumer group may be behind before producers are refused")
@@ -289,7 +301,7 @@ struct ProcessConfig {
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
         resilience(registry.Section<ResilienceConfig>("resilience", "calls to other processes")),
         gateway(registry.Section<GatewayConfig>("gateway", "how often callers may call over HTTP")),
-        messaging(registry.Section<MessagingConfig>("messaging", "the embedded event log")) {}
+        messaging(registry.Section<MessagingConfig>("messaging", "the event log")) {}
   config::Handle<HttpConfig> http;
   config::Handle<AdminConfig> admin;
   config::Handle<TopologyConfig> topology;

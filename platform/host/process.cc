@@ -72,13 +72,7 @@ class Process::Core final : private Readiness {
 
   Status Start() {
     STARLING_RETURN_IF_ERROR(CheckNames());
-    const MessagingConfig messaging = *config_.messaging.Get();
-    STARLING_ASSIGN_OR_RETURN(events_, messaging::OpenEmbeddedEventLog(
-                                           data_.root() / "events",
-                                           {.max_lag = static_cast<uint64_t>(messaging.max_lag),
-                                            .retain_bytes = messaging.retain_bytes.count(),
-                                            .retain_for = messaging.retain_for},
-                                           runtime_, telemetry_));
+    STARLING_ASSIGN_OR_RETURN(events_, OpenEvents());
     environment_ = std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
                                                  config_registry_);
     if (ServesOutsiders()) STARLING_RETURN_IF_ERROR(OpenKeys());
@@ -104,6 +98,7 @@ class Process::Core final : private Readiness {
     stopping_.Cancel();
     const Duration limit = config_.http.Get()->drain_limit;
     Status status;
+    for (auto service = hosted_.rbegin(); service != hosted_.rend(); ++service) (*service)->Drain();
     if (http_ != nullptr && http_port_ != 0) {
       if (const size_t cut = runtime_.Block(http_->Drain(limit)); cut > 0) {
         status = DeadlineExceeded("{} requests did not end within {} and were cut", cut,
@@ -152,6 +147,36 @@ class Process::Core final : private Readiness {
       }
     }
     return OkStatus();
+  }
+
+  // This process' own event log, or that of the process which serves `events`.
+  StatusOr<std::unique_ptr<messaging::EventLog>> OpenEvents() {
+    const MessagingConfig messaging = *config_.messaging.Get();
+    if (messaging.engine == "service" && !Runs("events")) return ConnectEvents();
+    return messaging::OpenEmbeddedEventLog(data_.root() / "events",
+                                           {.max_lag = static_cast<uint64_t>(messaging.max_lag),
+                                            .retain_bytes = messaging.retain_bytes.count(),
+                                            .retain_for = messaging.retain_for},
+                                           runtime_, telemetry_);
+  }
+
+  StatusOr<std::unique_ptr<messaging::EventLog>> ConnectEvents() {
+    const auto peers = config_.peers.Get();
+    const auto peer = peers->services.find("events");
+    const std::string cluster_key = config_.grpc.Get()->cluster_key.Reveal();
+    if (peer == peers->services.end() || !options_.remote_events) {
+      return FailedPrecondition(
+          "messaging.engine is service: say which process serves events by "
+          "peers.services.events.address, or serve `events` here");
+    }
+    if (cluster_key.empty()) {
+      return FailedPrecondition(
+          "messaging.engine is service: give this process and the one that serves events the same "
+          "grpc.cluster_key");
+    }
+    return options_.remote_events(
+        rpc::MakeGrpcChannel({.target = peer->second.address, .cluster_key = cluster_key}),
+        runtime_);
   }
 
   Status OpenKeys() {

@@ -100,6 +100,10 @@ struct ProcessOptions {
   std::string version = "0.1.0";
   // Makes the authenticator of users' sessions once the services are there; may give nullptr.
   std::function<std::unique_ptr<security::Authenticator>(const rpc::Registry&)> sessions;
+  // Makes the event log over the channel to the process that serves `events`, where
+  // messaging.engine is service.
+  std::function<std::unique_ptr<messaging::EventLog>(std::shared_ptr<rpc::Channel>, Runtime&)>
+      remote_events;
   // Adds the program's own routes to the public port, beside the contracts'; called once, when the
   // services are there, which the handlers may call for as long as the process runs.
   std::function<Status(http::Router&, const rpc::Registry&)> routes;

@@ -51,6 +51,11 @@ class GrpcServer::Core final : public grpc::CallbackGenericService {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    // A peer that vanished without a word (its machine is gone, the network is cut) is noticed, and
+    // its streams end, within half a minute.
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 15'000);
+    builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 10'000);
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
     builder.SetMaxReceiveMessageSize(options_.max_message_bytes);
     builder.AddListeningPort(options_.address, grpc::InsecureServerCredentials(), &port);
     builder.RegisterCallbackGenericService(this);

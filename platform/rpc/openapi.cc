@@ -51,6 +51,8 @@ std::string OpenApiDocument(std::span<const ServiceDescriptor* const> services,
   std::map<std::string_view, std::string_view> schemas;
   std::string tags;
   for (const ServiceDescriptor* service : services) {
+    const auto has_route = [](const MethodDescriptor& method) { return !method.http.empty(); };
+    if (std::none_of(service->methods.begin(), service->methods.end(), has_route)) continue;
     const std::string_view name = service->full_name.substr(service->full_name.rfind('.') + 1);
     std::string comment;
     for (const char c : service->comment) {

@@ -160,7 +160,8 @@ int Evaluate(const CommonOptions& common, const EvaluateOptions& options) {
                                        .serve = false,
                                        .data = common.data,
                                        .command = "starling evaluate",
-                                       .version = kVersion},
+                                       .version = kVersion,
+                                       .remote_events = MakeRemoteEvents},
                                       configuration.registry, configuration.process);
   if (!process.ok()) return Fail(process.status());
   const auto config = configuration.registry.Section<training::TrainingConfig>(

@@ -224,6 +224,7 @@ int Import(const CommonOptions& common, const ImportOptions& options) {
        .data = common.data,
        .command = "starling import",
        .version = kVersion,
+       .remote_events = MakeRemoteEvents,
        .on_admin_key =
            [](std::string_view token) { fmt::print("admin key (shown only now): {}\n", token); }},
       config.registry, config.process);

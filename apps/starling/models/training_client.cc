@@ -19,6 +19,7 @@ class LocalClient final : public TrainingClient {
                                         .data = common.data,
                                         .command = std::move(command),
                                         .version = kVersion,
+                                        .remote_events = MakeRemoteEvents,
                                         .on_admin_key =
                                             [](std::string_view token) {
                                               fmt::print("admin key (shown only now): {}\n", token);
