@@ -72,7 +72,7 @@ class ClientStreamTest : public testing::Test {
     return runtime_.Block(client_.Send(std::move(request)));
   }
 
-  BoundedQueue<std::string> parts_{64};    // what the server sends
+  BoundedQueue<std::string> parts_{64};     // what the server sends
   BoundedQueue<std::string> pieces_{1024};  // what the client was given
   std::string got_;
   Runtime runtime_{{.io_threads = 1, .blocking_threads = 1}};
