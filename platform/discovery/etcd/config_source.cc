@@ -93,16 +93,20 @@ StatusOr<std::shared_ptr<config::Source>> OpenEtcdConfigSource(const EtcdConfigO
   return std::make_shared<EtcdConfigSource>(options);
 }
 
-Status LoadWithEtcd(config::Sources sources, config::Registry& registry) {
+Status AddEtcd(config::Sources& sources) {
   // Where etcd is cannot stand in etcd: first only that is read.
   config::Registry first;
   const auto options =
       first.Section<EtcdConfigOptions>(EtcdConfigOptions::kSection, EtcdConfigOptions::kDoc);
   first.AllowUnread("");
   // Anything wrong in the sources is told by the registry that knows all keys.
-  if (first.Load(sources).ok() && !options.Get()->urls.empty()) {
-    STARLING_ASSIGN_OR_RETURN(sources.cluster, OpenEtcdConfigSource(*options.Get()));
-  }
+  if (!first.Load(sources).ok() || options.Get()->urls.empty()) return OkStatus();
+  STARLING_ASSIGN_OR_RETURN(sources.cluster, OpenEtcdConfigSource(*options.Get()));
+  return OkStatus();
+}
+
+Status LoadWithEtcd(config::Sources sources, config::Registry& registry) {
+  STARLING_RETURN_IF_ERROR(AddEtcd(sources));
   return registry.Load(std::move(sources));
 }
 

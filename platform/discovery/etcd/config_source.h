@@ -41,7 +41,9 @@ struct EtcdConfigOptions {
 // INVALID_ARGUMENT says what is wrong with the URLs. Does not wait.
 StatusOr<std::shared_ptr<config::Source>> OpenEtcdConfigSource(const EtcdConfigOptions& options);
 
-// Loads a configuration whose sources may say, by config.etcd, that etcd has a part of it.
+// Adds etcd to sources that say, by config.etcd, that it has a part of the configuration.
+Status AddEtcd(config::Sources& sources);
+// The same, and loads them.
 Status LoadWithEtcd(config::Sources sources, config::Registry& registry);
 
 }  // namespace starling::discovery
