@@ -27,6 +27,7 @@ starling_pkg(LIBPQ libpq)
 starling_pkg(HIREDIS hiredis)
 starling_pkg(RDKAFKA rdkafka)
 starling_pkg(RABBITMQ librabbitmq)
+starling_pkg(CARES libcares)
 
 # Packages without a usable CMake or pkg-config file.
 function(starling_plain_library target library header)

@@ -20,6 +20,7 @@ Status LoadConfig(const CommonOptions& common, Configuration& config) {
     sources.overrides.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
   }
   if (common.port >= 0) sources.overrides.emplace_back("http.port", std::to_string(common.port));
+  STARLING_RETURN_IF_ERROR(discovery::AddEtcd(sources));
   if (common.process.empty()) return registry.Load(std::move(sources));
   if (common.topology.empty())
     return InvalidArgument("--process {} needs --topology, the file that says what it runs",

@@ -1,11 +1,12 @@
-// Reads the configuration as every command does: starling.yaml (or --config), --topology,
-// STARLING_*, --set, --port.
+// Reads the configuration as every command does: etcd when config.etcd says so, starling.yaml (or
+// --config), --topology, STARLING_*, --set, --port.
 #pragma once
 
 #include "apps/starling/commands.h"
 #include "apps/starling/services.h"
 #include "apps/starling/storefront.h"
 #include "platform/config/registry.h"
+#include "platform/discovery/etcd/config_source.h"
 
 namespace starling {
 
@@ -14,6 +15,9 @@ struct Configuration : host::Configuration {
   Configuration() : host::Configuration(Services()) {}
   const config::Handle<StorefrontConfig> storefront =
       registry.Section<StorefrontConfig>("storefront", "what a shopper sees");
+  const config::Handle<discovery::EtcdConfigOptions> etcd =
+      registry.Section<discovery::EtcdConfigOptions>(discovery::EtcdConfigOptions::kSection,
+                                                     discovery::EtcdConfigOptions::kDoc);
 };
 
 Status LoadConfig(const CommonOptions& common, Configuration& config);

@@ -11,7 +11,7 @@ namespace starling::config {
 
 // Where a value comes from, as a person would look for it.
 struct Origin {
-  enum Kind { kDefault, kFile, kEnvironment, kCommandLine };
+  enum Kind { kDefault, kCluster, kFile, kEnvironment, kCommandLine };
   Kind kind = kDefault;
   std::string text = "default";  // "starling.yaml:3:9", "STARLING_HTTP_PORT", "--set http.port"
 };

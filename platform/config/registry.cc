@@ -230,6 +230,7 @@ StatusOr<Report> Registry::Apply() {
   {
     const std::lock_guard lock(state.mutex);
     state.problems = reading.problems.list();
+    state.cluster = state.sources.cluster;
     state.files = std::move(reading.secret_files);
     if (!state.sources.file.empty() && !state.sources.file_content)
       state.files.push_back(state.sources.file);
@@ -282,6 +283,11 @@ std::vector<std::string> Registry::PendingRestart() const {
                                 one.source));
   }
   return lines;
+}
+
+uint64_t Registry::cluster_version() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->cluster == nullptr ? 0 : state_->cluster->version();
 }
 
 std::vector<std::string> Registry::files() const {

@@ -11,15 +11,16 @@
 //
 // Layers, each over the one before:
 //   1. defaults: the initialisers of the section's struct
-//   2. the YAML files, each over the one before
-//   3. what a topology says of this process
-//   4. the environment: STARLING_ and the key in capitals, its dots as underscores:
+//   2. what the cluster keeps, when a source of it is given (source.h)
+//   3. the YAML files, each over the one before
+//   4. what a topology says of this process
+//   5. the environment: STARLING_ and the key in capitals, its dots as underscores:
 //      http.idle_timeout is STARLING_HTTP_IDLE_TIMEOUT. Two underscores stand for a dot wherever
 //      one would not do, above all in the keys of maps: peers.catalog.address is
 //      STARLING_PEERS__CATALOG__ADDRESS. (A map's key with other characters than [a-z0-9_] cannot
 //      be said in the environment: use the file or --set.)
-//   5. the command line: --set http.port=9000
-// A list in 3, 4 and 5 is "a, b" or "[a, b]"; a map or a section is "{name: value}". Maps of
+//   6. the command line: --set http.port=9000
+// A list in 4, 5 and 6 is "a, b" or "[a, b]"; a map or a section is "{name: value}". Maps of
 // different sources are merged key by key; lists are replaced, and so are a map's defaults. A
 // secret `key` may be given as `key_file`, the path of its file.
 //
@@ -79,8 +80,8 @@ class Registry {
   // another, is our bug and ends the process.
   template <Described T>
   Handle<T> Section(const std::string& name, const std::string& doc = "");
-  // A section (or any prefix of keys) that is right to have in a source, but that this process does
-  // not read.
+  // A section (or any prefix of keys; "": all) that is right to have in a source, but that this
+  // process does not read.
   void AllowUnread(std::string prefix);
 
   Status Load(Sources sources);
@@ -96,6 +97,8 @@ class Registry {
   std::vector<std::string> PendingRestart() const;
   // Files that the newest Load or Reload read or looked for: the YAML file and those of secrets.
   std::vector<std::string> files() const;
+  // Changes when the cluster's part of the sources does.
+  uint64_t cluster_version() const;
 
   // The running configuration as YAML, each key with its source as comment, secrets as ***.
   std::string Show() const;

@@ -36,6 +36,7 @@ struct Registry::State final : KeySpace {
   std::vector<Problem> problems;
   std::vector<Pending> pending;
   std::vector<std::string> files;
+  std::shared_ptr<Source> cluster;
 };
 
 }  // namespace starling::config

@@ -204,6 +204,25 @@ void ApplyVariable(const Sources& sources, const std::string& name, const std::s
   }
 }
 
+void ReadCluster(Source& source, const KeySpace& keys, Node& root, Problems& problems) {
+  const StatusOr<std::vector<Source::Document>> documents = source.Read();
+  if (!documents.ok()) {
+    problems.Add({Origin::kCluster, "cluster"}, "", std::string(documents.status().message()));
+    return;
+  }
+  for (const Source::Document& document : *documents) {
+    if (!document.key.empty()) continue;
+    // An empty one says nothing: a file that is written in two steps is empty between them.
+    if (Trim(document.content).empty()) continue;
+    MergeFile(document.name, document.content, root, problems);
+  }
+  for (const Source::Document& document : *documents) {
+    if (document.key.empty()) continue;
+    Overlay(keys, SplitKey(document.key), document.content, {Origin::kCluster, document.name}, root,
+            problems);
+  }
+}
+
 }  // namespace
 
 Sources::Pairs ProcessEnvironment() {
@@ -241,6 +260,7 @@ StatusOr<std::string> ReadSmallFile(const std::string& path, size_t limit) {
 
 bool IsUnread(const KeySpace& keys, std::string_view key, char separator) {
   for (std::string prefix : keys.UnreadPrefixes()) {
+    if (prefix.empty()) return true;
     std::replace(prefix.begin(), prefix.end(), '.', separator);
     if (key == prefix || key.starts_with(prefix + separator)) return true;
   }
@@ -274,6 +294,7 @@ std::string SuggestKey(std::string_view key, const std::vector<std::string>& key
 
 Node MergeSources(const Sources& sources, const KeySpace& keys, Problems& problems) {
   Node root = Node::Of(Node::kMap);
+  if (sources.cluster != nullptr) ReadCluster(*sources.cluster, keys, root, problems);
   if (!sources.file.empty() || sources.file_content.has_value()) {
     StatusOr<std::string> content = sources.file_content.has_value()
                                         ? StatusOr<std::string>(*sources.file_content)

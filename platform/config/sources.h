@@ -1,6 +1,7 @@
 // Where a configuration comes from, and how its layers become one tree.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -9,6 +10,7 @@
 
 #include "platform/config/node.h"
 #include "platform/config/problem.h"
+#include "platform/config/source.h"
 
 namespace starling::config {
 
@@ -25,6 +27,8 @@ struct Sources {
   // {"grpc.port", "9001"}: what a topology says of this process, and where it says so, for errors.
   Pairs assigned;
   std::string assigned_by;
+  // What the cluster says, below the file; none when null.
+  std::shared_ptr<Source> cluster;
   // All variables; those without the prefix are passed over.
   Pairs environment;
   std::string environment_prefix = "STARLING_";
@@ -53,7 +57,7 @@ class KeySpace {
   virtual const std::vector<std::string>& UnreadPrefixes() const = 0;
 };
 
-// Layers 2 to 5 of registry.h, merged; what is wrong with them is added to `problems`.
+// Layers 2 to 6 of registry.h, merged; what is wrong with them is added to `problems`.
 Node MergeSources(const Sources& sources, const KeySpace& keys, Problems& problems);
 
 // Whether a key is under one of the unread prefixes. `separator` is '_' for a key as a variable

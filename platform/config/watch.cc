@@ -25,7 +25,8 @@ Task<void> Watch(Registry& registry, BlockingPool& pool, CancellationToken until
   while (!until.IsCancelled()) {
     const Status looked = co_await pool.Run([&]() -> Status {
       const std::vector<std::string> files = registry.files();
-      std::string signature = FileSignature(files);
+      std::string signature =
+          fmt::format("{} {}", registry.cluster_version(), FileSignature(files));
       if (seen == signature) return OkStatus();
       Status reloaded = registry.Reload().status();
       // Taken before the files were read: a change while they were read is seen at the next look.

@@ -1,4 +1,4 @@
-// Reads the configuration again when one of its files changes.
+// Reads the configuration again when one of its files, or what the cluster says, changes.
 //
 //   Spawn(runtime.executor(0), config::Watch(registry, runtime.blocking(), shutdown.token()));
 //

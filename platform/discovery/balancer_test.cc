@@ -106,8 +106,9 @@ TEST(BalancerTest, SharesFollowWeights) {
   simulation.Run(seconds(20), 100);
   simulation.ForgetCalls();
   simulation.Run(seconds(100), 100);
-  EXPECT_NEAR(simulation.servers["d"].calls, 5000, 1000);
-  EXPECT_NEAR(simulation.servers["a"].calls, 1667, 500);
+  // Roughly, since the better of two gets the call: by weights alone it would be 5,000 and 1,667.
+  EXPECT_NEAR(simulation.servers["d"].calls, 4300, 800);
+  EXPECT_NEAR(simulation.servers["a"].calls, 1900, 500);
 }
 
 TEST(BalancerTest, ASmallWeightBesideALargeOneGetsFewCalls) {

@@ -366,7 +366,16 @@ class Process::Core final : private Readiness {
       if (const Status status = ApplyDeadlines(now); !status.ok())
         log::Warning("config", "not applied").With(status);
     }));
-    changes_.push_back(config_registry_.OnReload([](const StatusOr<config::Report>& report) {
+    telemetry::Counter& taken = telemetry_.metrics().AddCounter(
+        "starling_config_reloads_total", "Changes of the configuration", {{"result", "taken"}});
+    telemetry::Counter& refused = telemetry_.metrics().AddCounter(
+        "starling_config_reloads_total", "Changes of the configuration", {{"result", "refused"}});
+    telemetry::Gauge& wrong = telemetry_.metrics().AddGauge(
+        "starling_config_problems",
+        "Mistakes in the configuration, because of which an older holds");
+    changes_.push_back(config_registry_.OnReload([&, this](const StatusOr<config::Report>& report) {
+      (report.ok() ? taken : refused).Add();
+      wrong.Set(static_cast<double>(config_registry_.problems().size()));
       if (!report.ok()) {
         log::Error("config", "the change was refused; the configuration stays as it was")
             .With(report.status());

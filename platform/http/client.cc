@@ -4,6 +4,7 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
+#include <boost/beast/http/buffer_body.hpp>
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <boost/beast/http/string_body.hpp>
@@ -61,6 +62,18 @@ std::string RequestHead(const ClientRequest& request, const HttpUrl& url) {
   return head + "\r\n";
 }
 
+template <typename Message>
+ClientResponse HeadOf(const Message& message) {
+  ClientResponse response;
+  response.status = static_cast<int>(message.result_int());
+  for (const auto& field : message) {
+    const auto name = field.name_string();
+    const auto value = field.value();
+    response.headers.Add({name.data(), name.size()}, {value.data(), value.size()});
+  }
+  return response;
+}
+
 // What happens to one call: at most one operation is under way, and Interrupt ends it, whichever it
 // is.
 class Call : public std::enable_shared_from_this<Call> {
@@ -82,15 +95,7 @@ class Call : public std::enable_shared_from_this<Call> {
   };
 
   Task<StatusOr<ClientResponse>> Run() {
-    deadline_.expires_after(request_.timeout);
-    deadline_.async_wait([weak = weak_from_this()](const error_code& error) {
-      const auto self = weak.lock();
-      if (self != nullptr && !error) {
-        self->Interrupt(DeadlineExceeded("{} {} took longer than {}", VerbText(self->request_.verb),
-                                         self->request_.url,
-                                         FormatDuration(self->request_.timeout)));
-      }
-    });
+    InterruptAfter(request_.timeout, "took longer than");
     // The token may fire on any thread.
     const auto registration =
         request_.cancellation.OnCancel([weak = weak_from_this(), context = &pool_.context()] {
@@ -120,6 +125,19 @@ class Call : public std::enable_shared_from_this<Call> {
     resolver_.cancel();
     error_code ignored;
     if (socket_ != nullptr) socket_->close(ignored);
+  }
+
+  // Instead of when it was said before.
+  void InterruptAfter(Duration limit, const char* what) {
+    deadline_.expires_after(limit);
+    deadline_.async_wait([weak = weak_from_this(), limit, what](const error_code& error) {
+      const auto self = weak.lock();
+      // A later limit may have been set when this handler was already on its way.
+      if (self == nullptr || error || self->deadline_.expiry() > std::chrono::steady_clock::now())
+        return;
+      self->Interrupt(DeadlineExceeded("{} {} {} {}", VerbText(self->request_.verb),
+                                       self->request_.url, what, FormatDuration(limit)));
+    });
   }
 
   Status Failed(std::string_view what, const error_code& error) const {
@@ -173,7 +191,9 @@ class Call : public std::enable_shared_from_this<Call> {
     // A server may answer and close before it read all: its answer is worth more than our write
     // error.
     const error_code write_error = error;
-    StatusOr<ClientResponse> response = co_await ReadResponse();
+    const bool in_pieces = static_cast<bool>(request_.on_piece);
+    Task<StatusOr<ClientResponse>> reading = in_pieces ? ReadPieces() : ReadResponse();
+    StatusOr<ClientResponse> response = co_await std::move(reading);
     if (!response.ok() && write_error && interrupted_.ok())
       co_return Failed("writing to", write_error);
     if (write_error) reusable_ = false;
@@ -215,14 +235,46 @@ class Call : public std::enable_shared_from_this<Call> {
       auto& message = parser.get();
       if (message.result_int() >= 100 && message.result_int() < 200)
         continue;  // not yet the answer
-      ClientResponse response;
-      response.status = static_cast<int>(message.result_int());
-      for (const auto& field : message) {
-        const auto name = field.name_string();
-        const auto value = field.value();
-        response.headers.Add({name.data(), name.size()}, {value.data(), value.size()});
-      }
+      ClientResponse response = HeadOf(message);
       response.body = std::move(message.body());
+      reusable_ = parser.keep_alive() && buffer.size() == 0;
+      co_return response;
+    }
+  }
+
+  // As ReadResponse, for a request with on_piece.
+  Task<StatusOr<ClientResponse>> ReadPieces() {
+    beast::flat_buffer buffer;
+    std::array<char, 16384> piece;
+    buffer.reserve(piece.size());  // or it is read by some hundred bytes
+    for (;;) {
+      beast::http::response_parser<beast::http::buffer_body> parser;
+      parser.body_limit(boost::none);
+      parser.header_limit(
+          static_cast<uint32_t>(std::min<size_t>(options_.max_header_bytes, 1u << 30)));
+      error_code error;
+      co_await beast::http::async_read_header(*socket_, buffer, parser, AsTask(error));
+      if (error) co_return ReadError(error, parser.got_some());
+      auto& message = parser.get();
+      if (message.result_int() >= 100 && message.result_int() < 200) continue;
+      ClientResponse response = HeadOf(message);
+      const bool wanted = response.status >= 200 && response.status < 300;
+      while (!parser.is_done()) {
+        InterruptAfter(request_.quiet_timeout, "was quiet for");
+        message.body().data = piece.data();
+        message.body().size = piece.size();
+        co_await beast::http::async_read_some(*socket_, buffer, parser, AsTask(error));
+        if (error && error != beast::http::error::need_buffer) co_return ReadError(error, true);
+        const std::string_view bytes(piece.data(), piece.size() - message.body().size);
+        if (wanted && !bytes.empty()) {
+          const Status taken = request_.on_piece(bytes);
+          if (!taken.ok()) co_return taken;
+        } else if (response.body.size() + bytes.size() > options_.max_response_bytes) {
+          co_return ReadError(beast::http::error::body_limit, true);
+        } else {
+          response.body.append(bytes);
+        }
+      }
       reusable_ = parser.keep_alive() && buffer.size() == 0;
       co_return response;
     }

@@ -9,6 +9,10 @@
 // above max_response_bytes, or max_waiting calls already wait for a connection). An answer of any
 // status is a result; StatusFromHttp makes it a Status.
 //
+// A body that goes on for long, such as a stream of changes, is read piece by piece:
+//
+//   request.on_piece = [&](std::string_view piece) { return lines.Add(piece); };
+//
 // A pool belongs to one io thread and one origin, so a connection never changes threads; calls from
 // other threads hop to an io thread first. A request is sent again, once, when a pooled connection
 // turns out to have been closed before any byte of the answer, and only if it is idempotent: by its
@@ -17,8 +21,10 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "platform/async/cancellation.h"
 #include "platform/async/runtime.h"
@@ -33,6 +39,12 @@ struct ClientRequest {
   std::string body;
   Duration timeout = std::chrono::seconds(10);  // for everything, waiting for a connection included
   CancellationToken cancellation = {};
+  // When there is one, it is given the body of a 2xx answer as it comes, and the result's body is
+  // empty. It runs on the call's io thread; a status that is not OK ends the call with it. Then
+  // `timeout` bounds the time until the answer's head, `quiet_timeout` that between pieces, and
+  // max_response_bytes nothing. The connection is the call's own for as long as it lasts.
+  std::function<Status(std::string_view piece)> on_piece = {};
+  Duration quiet_timeout = std::chrono::seconds(60);
 };
 
 struct ClientResponse {
