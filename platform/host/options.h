@@ -8,6 +8,7 @@
 #include "platform/config/fields.h"
 #include "platform/config/registry.h"
 #include "platform/host/gateway_config.h"
+#include "platform/host/storage_config.h"
 #include "platform/host/topology.h"
 
 namespace starling::host {
@@ -213,7 +214,8 @@ struct ProcessConfig {
         jwt(registry.Section<JwtConfig>("jwt", "users whom another issuer has signed in")),
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
         gateway(registry.Section<GatewayConfig>("gateway", "how often callers may call over HTTP")),
-        messaging(registry.Section<MessagingConfig>("messaging", "the embedded event log")) {}
+        messaging(registry.Section<MessagingConfig>("messaging", "the embedded event log")),
+        storage(registry.Section<StorageConfig>("storage", "where services keep what is theirs")) {}
   config::Handle<HttpConfig> http;
   config::Handle<AdminConfig> admin;
   config::Handle<TopologyConfig> topology;
@@ -226,6 +228,7 @@ struct ProcessConfig {
   config::Handle<MethodsConfig> methods;
   config::Handle<GatewayConfig> gateway;
   config::Handle<MessagingConfig> messaging;
+  config::Handle<StorageConfig> storage;
 };
 
 }  // namespace starling::host

@@ -79,8 +79,9 @@ class Process::Core final : private Readiness {
                                             .retain_bytes = messaging.retain_bytes.count(),
                                             .retain_for = messaging.retain_for},
                                            runtime_, telemetry_));
-    environment_ = std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
-                                                 config_registry_);
+    environment_ =
+        std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
+                                      config_registry_, SystemClock(), config_.storage.Get()->sql);
     if (ServesOutsiders()) STARLING_RETURN_IF_ERROR(OpenKeys());
     STARLING_ASSIGN_OR_RETURN(idempotency_database_,
                               environment_->OpenDatabase(IdempotencyOwner(), {}));

@@ -9,6 +9,7 @@
 #include <deque>
 
 #include "platform/storage/sql/postgres/error.h"
+#include "platform/storage/sql/postgres/row.h"
 #include "platform/storage/sql/postgres/wire.h"
 
 namespace starling::sql {
@@ -25,34 +26,6 @@ std::string Field(const PGresult* result, int which) {
   const char* value = PQresultErrorField(result, which);
   return value != nullptr ? value : "";
 }
-
-class PostgresRow final : public Row {
- public:
-  PostgresRow(const PGresult* result, int row) : result_(result), row_(row) {}
-  int columns() const override { return PQnfields(result_); }
-  bool IsNull(int column) const override { return PQgetisnull(result_, row_, column) != 0; }
-  int64_t Int(int column) const override { return At(column).Int(); }
-  double Real(int column) const override { return At(column).Real(); }
-  std::string_view Text(int column) const override {
-    if (column < 0 || column >= columns()) return {};
-    // Views of several columns live until the row's function returns.
-    if (texts_.empty()) texts_.resize(static_cast<size_t>(columns()));
-    return At(column).Text(texts_[static_cast<size_t>(column)]);
-  }
-  std::string_view Bytes(int column) const override { return Text(column); }
-  Value Get(int column) const override { return At(column).Get(); }
-
- private:
-  Column At(int column) const {
-    return {static_cast<PostgresType>(PQftype(result_, column)),
-            {PQgetvalue(result_, row_, column),
-             static_cast<size_t>(PQgetlength(result_, row_, column))},
-            IsNull(column)};
-  }
-  const PGresult* const result_;
-  const int row_;
-  mutable std::vector<std::string> texts_;
-};
 
 Status CheckColumns(const PGresult* result) {
   for (int i = 0; i < PQnfields(result); ++i) {
