@@ -59,6 +59,14 @@ def answers(port: int) -> bool:
         return False
 
 
+def alive(pid: int) -> bool:
+    """Whether the process is there and no mere entry that nobody has asked for yet."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
 class Engine:
     """One server. `command` starts it in the foreground; `ready` says that it serves."""
 
@@ -68,6 +76,7 @@ class Engine:
     scheme = ""
     user = None  # another user that root runs it as, because the server refuses root
     stop_signal = signal.SIGTERM
+    temporary = False  # its folder goes with it
 
     def __init__(self, folder: pathlib.Path, port: int | None):
         self.folder = folder
@@ -242,6 +251,32 @@ class Postgres(Engine):
         probe = str(pathlib.Path(self.find()).with_name("pg_isready"))
         return subprocess.run([probe, "-q", "-h", HOST, "-p", str(self.port)], check=False).returncode == 0
 
+    def close(self) -> None:
+        """At once where nobody keeps its data: an orderly end writes all of it to the disk before."""
+        if self.temporary:
+            self.kill()
+        else:
+            super().close()
+
+    def signal(self, number: int) -> None:
+        """To its backends too, each of which leads a process group of its own; none is started meanwhile."""
+        if not self.process or self.process.poll() is not None:
+            return
+        children = []
+        try:
+            self.process.send_signal(signal.SIGSTOP)
+            children = pathlib.Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+            for pid in [*map(int, children), self.process.pid]:
+                os.kill(pid, number)  # a child that ended is an entry until its parent goes on
+            if number not in (signal.SIGSTOP, signal.SIGKILL):
+                self.process.send_signal(signal.SIGCONT)
+        except (ProcessLookupError, FileNotFoundError):
+            pass
+        # Those that were killed are gone once nobody has their memory: the next start refuses before.
+        if number == signal.SIGKILL:
+            while any(alive(int(pid)) for pid in children):
+                time.sleep(0.01)
+
     def about(self) -> dict:
         return {**super().about(), "url": f"postgresql://starling@{HOST}:{self.port}/postgres"}
 
@@ -413,7 +448,9 @@ def main() -> int:
     # A test's own folder is closed to others, which who does not run as root could not pass.
     place = "/var/tmp" if kind.user and os.getuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix=f"starling-{args.engine}-", dir=place) as folder:
-        return run(kind(pathlib.Path(folder), args.port))
+        engine = kind(pathlib.Path(folder), args.port)
+        engine.temporary = True
+        return run(engine)
 
 
 if __name__ == "__main__":

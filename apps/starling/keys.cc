@@ -17,14 +17,19 @@ struct OpenKeys {
 
 StatusOr<OpenKeys> Open(const CommonOptions& common) {
   OpenKeys keys;
+  Configuration config;
+  STARLING_RETURN_IF_ERROR(LoadConfig(common, config.registry));
+  const std::string url = config.process.storage.Get()->sql.UrlOf("keys");
   const std::filesystem::path folder = common.data / "keys";
   std::error_code error;
-  std::filesystem::create_directories(folder, error);
+  if (url.empty()) std::filesystem::create_directories(folder, error);
   if (error)
     return FailedPrecondition("{} cannot be made: {}; choose another with --data", folder.string(),
                               error.message());
-  STARLING_ASSIGN_OR_RETURN(keys.database, sql::Database::Open({.path = folder / "keys.sqlite"},
-                                                               security::KeyStoreMigrations()));
+  STARLING_ASSIGN_OR_RETURN(
+      keys.database,
+      sql::Database::Open({.path = folder / "keys.sqlite", .url = url, .schema = "keys"},
+                          security::KeyStoreMigrations()));
   STARLING_ASSIGN_OR_RETURN(keys.store, RunSync(security::KeyStore::Open(*keys.database)));
   return keys;
 }

@@ -1,6 +1,7 @@
 // What a process gives its services to stand on. Everything here outlives them.
 #pragma once
 
+#include <algorithm>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -11,6 +12,7 @@
 #include "platform/base/embedded_file.h"
 #include "platform/config/registry.h"
 #include "platform/host/data_folder.h"
+#include "platform/host/storage_config.h"
 #include "platform/messaging/event_log.h"
 #include "platform/messaging/outbox.h"
 #include "platform/rpc/registry.h"
@@ -23,14 +25,15 @@ class Environment {
  public:
   Environment(Runtime& runtime, telemetry::Telemetry& telemetry, messaging::EventLog& events,
               const rpc::Registry& registry, const DataFolder& data, config::Registry& config,
-              const Clock& clock = SystemClock())
+              const Clock& clock = SystemClock(), SqlStorageConfig sql = {})
       : runtime_(runtime),
         telemetry_(telemetry),
         events_(events),
         registry_(registry),
         data_(data),
         config_(config),
-        clock_(clock) {}
+        clock_(clock),
+        sql_(std::move(sql)) {}
 
   Runtime& runtime() { return runtime_; }
   telemetry::Telemetry& telemetry() { return telemetry_; }
@@ -53,9 +56,16 @@ class Environment {
 
   // The service's own folder, DATA/<service>, made when absent. Blocks.
   StatusOr<std::filesystem::path> Folder(std::string_view service) { return data_.Path(service); }
-  // The service's own database, DATA/<service>/<service>.sqlite, up to date. Blocks.
+  // The service's own database, up to date: DATA/<service>/<service>.sqlite, or the schema of its
+  // name on the server that storage.sql names. Blocks.
   StatusOr<std::unique_ptr<sql::Database>> OpenDatabase(std::string_view service,
                                                         std::span<const EmbeddedFile> migrations) {
+    std::string url = sql_.UrlOf(service);
+    if (!url.empty()) {
+      std::string schema(service);  // "idempotency-front" is no plain name
+      std::replace(schema.begin(), schema.end(), '-', '_');
+      return sql::Database::Open({.url = std::move(url), .schema = std::move(schema)}, migrations);
+    }
     STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, data_.Path(service));
     return sql::Database::Open({.path = folder / (std::string(service) + ".sqlite")}, migrations);
   }
@@ -72,6 +82,7 @@ class Environment {
   const DataFolder& data_;
   config::Registry& config_;
   const Clock& clock_;
+  const SqlStorageConfig sql_;
 };
 
 }  // namespace starling::host

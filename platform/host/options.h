@@ -8,6 +8,7 @@
 #include "platform/config/fields.h"
 #include "platform/config/registry.h"
 #include "platform/host/gateway_config.h"
+#include "platform/host/storage_config.h"
 #include "platform/host/topology.h"
 
 namespace starling::host {
@@ -301,7 +302,8 @@ struct ProcessConfig {
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
         resilience(registry.Section<ResilienceConfig>("resilience", "calls to other processes")),
         gateway(registry.Section<GatewayConfig>("gateway", "how often callers may call over HTTP")),
-        messaging(registry.Section<MessagingConfig>("messaging", "the event log")) {}
+        messaging(registry.Section<MessagingConfig>("messaging", "the event log")),
+        storage(registry.Section<StorageConfig>("storage", "where services keep what is theirs")) {}
   config::Handle<HttpConfig> http;
   config::Handle<AdminConfig> admin;
   config::Handle<TopologyConfig> topology;
@@ -315,6 +317,7 @@ struct ProcessConfig {
   config::Handle<ResilienceConfig> resilience;
   config::Handle<GatewayConfig> gateway;
   config::Handle<MessagingConfig> messaging;
+  config::Handle<StorageConfig> storage;
 };
 
 }  // namespace starling::host

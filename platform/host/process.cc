@@ -73,8 +73,9 @@ class Process::Core final : private Readiness {
   Status Start() {
     STARLING_RETURN_IF_ERROR(CheckNames());
     STARLING_ASSIGN_OR_RETURN(events_, OpenEvents());
-    environment_ = std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
-                                                 config_registry_);
+    environment_ =
+        std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
+                                      config_registry_, SystemClock(), config_.storage.Get()->sql);
     if (ServesOutsiders()) STARLING_RETURN_IF_ERROR(OpenKeys());
     STARLING_ASSIGN_OR_RETURN(idempotency_database_,
                               environment_->OpenDatabase(IdempotencyOwner(), {}));

@@ -10,6 +10,7 @@
 // come again after a crash: the largest consumer lag.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <string_view>
 
@@ -28,7 +29,7 @@ class Inbox {
  private:
   explicit Inbox(int64_t capacity) : capacity_(capacity) {}
   const int64_t capacity_;
-  int64_t since_prune_ = 0;  // on the writer's thread
+  std::atomic<int64_t> since_prune_{0};
 };
 
 }  // namespace starling::messaging

@@ -1,5 +1,6 @@
 #include "platform/messaging/outbox.h"
 
+#include <algorithm>
 #include <mutex>
 
 #include "platform/telemetry/log.h"
@@ -10,6 +11,9 @@ namespace {
 constexpr char kTable[] =
     "CREATE TABLE IF NOT EXISTS outbox ("
     "sequence INTEGER PRIMARY KEY AUTOINCREMENT, topic TEXT NOT NULL, event BLOB NOT NULL)";
+constexpr std::chrono::milliseconds kFirstPause(50);
+constexpr std::chrono::seconds kLongestPause(2);
+constexpr std::chrono::seconds kAtTheEnd(2);
 
 }  // namespace
 
@@ -20,6 +24,7 @@ struct Outbox::Relay {
   Runtime& runtime;
   const Options options;
   std::atomic<int64_t>& backlog;
+  const std::unique_ptr<sql::Lock> turn;
 
   std::mutex mutex;
   bool work = true;  // there may be rows
@@ -56,8 +61,14 @@ struct Outbox::Relay {
     co_return !stopping;
   }
 
+  // The events of one fetch and the numbers of their rows, in runs without a gap: a number that is
+  // not among them may be of a transaction that commits later, so that "all up to the last" would
+  // delete what nobody has moved.
   struct Rows {
-    int64_t last = 0;
+    struct Span {
+      int64_t first, last;
+    };
+    std::vector<Span> spans;
     int64_t count = 0;
     std::vector<std::pair<std::string, std::vector<Event>>> runs;  // by topic, in order
   };
@@ -73,7 +84,11 @@ struct Outbox::Relay {
               rows.runs.push_back({std::string(row.Text(1)), {}});
             }
             rows.runs.back().second.push_back(std::move(event));
-            rows.last = row.Int(0);
+            const int64_t number = row.Int(0);
+            if (rows.spans.empty() || rows.spans.back().last + 1 != number) {
+              rows.spans.push_back({number, number});
+            }
+            rows.spans.back().last = number;
             ++rows.count;
             return OkStatus();
           },
@@ -86,55 +101,94 @@ struct Outbox::Relay {
   Task<StatusOr<int64_t>> Move() {
     StatusOr<Rows> rows = co_await Fetch();
     if (!rows.ok()) co_return rows.status();
-    if (rows->count == 0) co_return 0;
+    if (rows->count == 0) {
+      backlog = 0;  // another process may have moved what this one has counted
+      co_return 0;
+    }
     for (auto& [topic, events] : rows->runs) {
       const auto appended = co_await log.AppendBatch(topic, std::move(events));
       if (!appended.ok()) co_return appended.status();
     }
-    const int64_t last = rows->last;
-    const Status deleted = co_await database.Write([last](sql::Transaction& transaction) -> Status {
-      return transaction.Execute("DELETE FROM outbox WHERE sequence <= ?1", last);
+    const std::vector<Rows::Span>& spans = rows->spans;
+    const Status deleted = co_await database.Write([&](sql::Transaction& transaction) -> Status {
+      for (const Rows::Span& span : spans) {
+        STARLING_RETURN_IF_ERROR(transaction.Execute(
+            "DELETE FROM outbox WHERE sequence BETWEEN ?1 AND ?2", span.first, span.last));
+      }
+      return OkStatus();
     });
     if (!deleted.ok()) co_return deleted;
-    backlog -= rows->count;
+    backlog -= std::min<int64_t>(rows->count, backlog);
     co_return rows->count;
   }
 
+  // Moves batches until none is left, while no other process does: two at once would deliver
+  // everything twice. ABORTED when another has its turn.
+  Task<Status> MoveAll(Instant until) {
+    StatusOr<bool> mine = true;
+    if (database.IsShared())
+      mine = co_await runtime.blocking().Run([this] { return turn->TryAcquire(); });
+    if (!mine.ok()) co_return mine.status();
+    if (!*mine) co_return Aborted("another process moves what waits in the outbox");
+    StatusOr<int64_t> moved = options.batch;
+    while (moved.ok() && *moved == options.batch && std::chrono::steady_clock::now() < until)
+      moved = co_await Move();
+    if (database.IsShared()) {
+      const Status given = co_await runtime.blocking().Run([this]() -> Status {
+        turn->Release();
+        return OkStatus();
+      });
+      (void)given;
+    }
+    co_return moved.status();
+  }
+
   Task<void> Run() {
-    Duration pause = std::chrono::milliseconds(50);
+    Duration pause = kFirstPause;
     while (true) {
       const bool more = co_await Wait();
       if (!more) {
-        // What was committed before the stop leaves with it, while the log takes it and for a
-        // moment only.
-        const Instant until = std::chrono::steady_clock::now() + std::chrono::seconds(2);
-        while (std::chrono::steady_clock::now() < until) {
-          const StatusOr<int64_t> moved = co_await Move();
-          if (!moved.ok() || *moved == 0) break;
-        }
+        co_await MoveAtTheEnd();
         co_return;
       }
-      while (true) {
-        const StatusOr<int64_t> moved = co_await Move();
-        if (moved.ok()) {
-          pause = std::chrono::milliseconds(50);
-          if (*moved < options.batch) break;
-          continue;
-        }
-        log::Warning("messaging", "an outbox waits").With(moved.status());
-        Wake(false);
-        co_await SleepFor(pause);
-        pause = std::min<Duration>(pause * 2, std::chrono::seconds(2));
-        break;
+      const Status moved = co_await MoveAll(Instant::max());
+      if (moved.ok()) {
+        pause = kFirstPause;
+        continue;
       }
+      if (!absl::IsAborted(moved)) log::Warning("messaging", "an outbox waits").With(moved);
+      Wake(false);
+      co_await SleepFor(pause);
+      pause = std::min<Duration>(pause * 2, kLongestPause);
+    }
+  }
+
+  // What was committed before the stop leaves with it, while the log takes it and for a moment
+  // only.
+  Task<void> MoveAtTheEnd() {
+    const Instant until = std::chrono::steady_clock::now() + kAtTheEnd;
+    while (std::chrono::steady_clock::now() < until) {
+      const Status moved = co_await MoveAll(until);
+      if (!absl::IsAborted(moved)) break;
+      co_await SleepFor(kFirstPause);
     }
   }
 };
 
 Outbox::Outbox(sql::Database& database, EventLog& log, Runtime& runtime, Options options)
     : options_(options),
-      relay_(new Relay{database, log, runtime, options, backlog_, {}, true, false, {}, false, {}}) {
-}
+      relay_(new Relay{database,
+                       log,
+                       runtime,
+                       options,
+                       backlog_,
+                       database.MakeLock("outbox"),
+                       {},
+                       true,
+                       false,
+                       {},
+                       false,
+                       {}}) {}
 
 StatusOr<std::unique_ptr<Outbox>> Outbox::Open(sql::Database& database, EventLog& log,
                                                Runtime& runtime, Options options) {

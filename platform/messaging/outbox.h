@@ -9,6 +9,8 @@
 // A relay moves rows to the log in order and deletes them once they are durable there: at least
 // once, so that a crash in between repeats events, with their ids (inbox.h). While the log refuses,
 // rows wait; beyond `backlog_limit` rows Add is refused with OVERLOADED and the change with it.
+// Processes that share a database (PostgreSQL) take turns in relaying, by a lock of that database;
+// events of transactions that depend on each other stay in order, those of others may not.
 // Source: Richardson, Microservices Patterns (2018), 3.3.7.
 #pragma once
 
@@ -41,7 +43,7 @@ class Outbox {
   // Moves what waits, for at most 2 s, and ends the relay; the rest goes at the next start. Never
   // call it on an io thread.
   void Stop();
-  // Rows that wait.
+  // Rows that wait, as far as this process knows.
   int64_t backlog() const { return backlog_; }
 
  private:

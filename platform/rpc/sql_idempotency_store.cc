@@ -1,5 +1,6 @@
 #include "platform/rpc/sql_idempotency_store.h"
 
+#include <atomic>
 #include <mutex>
 #include <unordered_set>
 
@@ -88,8 +89,11 @@ class SqlIdempotencyStore final : public IdempotencyStore {
   Status Store(sql::Transaction& transaction, const std::string& scope, const std::string& key,
                const std::string& fingerprint, const Answer& answer) {
     const int64_t now = clock_.Now().time_since_epoch().count();
+    // One that was kept too long; the new row's number says that it is new.
     STARLING_RETURN_IF_ERROR(transaction.Execute(
-        "INSERT OR REPLACE INTO idempotency_keys (scope, key, fingerprint, stored_at, code, "
+        "DELETE FROM idempotency_keys WHERE scope = ?1 AND key = ?2", scope, key));
+    STARLING_RETURN_IF_ERROR(transaction.Execute(
+        "INSERT INTO idempotency_keys (scope, key, fingerprint, stored_at, code, "
         "message, reason, response) "
         "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         scope, key, sql::BlobView{fingerprint}, now, static_cast<int>(answer.status.code()),
@@ -108,8 +112,8 @@ class SqlIdempotencyStore final : public IdempotencyStore {
   const IdempotencyOptions options_;
   std::mutex mutex_;
   std::unordered_map<std::string, std::string>
-      running_;          // scope and key to fingerprint; bounded by calls in flight
-  int since_prune_ = 0;  // on the writer's thread
+      running_;  // scope and key to fingerprint; bounded by calls in flight
+  std::atomic<int> since_prune_{0};
 };
 
 }  // namespace

@@ -293,8 +293,10 @@ AnalyticsService::ListRecommendationStatistics(
       [&](sql::Connection& connection) -> StatusOr<v1::ListRecommendationStatisticsResponse> {
         v1::ListRecommendationStatisticsResponse response;
         STARLING_RETURN_IF_ERROR(connection.Query(
-            "SELECT iif(?3, day, '') AS d, iif(?4, model_version, '') AS m, iif(?5, context, '') "
-            "AS c, sum(served), sum(products), sum(impressions), sum(clicks), sum(purchases) FROM "
+            "SELECT CASE WHEN ?3 <> 0 THEN day ELSE '' END AS d, "
+            "CASE WHEN ?4 <> 0 THEN model_version ELSE '' END AS m, "
+            "CASE WHEN ?5 <> 0 THEN context ELSE '' END AS c, "
+            "sum(served), sum(products), sum(impressions), sum(clicks), sum(purchases) FROM "
             "segments WHERE day BETWEEN ?1 AND ?2 GROUP BY d, m, c ORDER BY d, m, c",
             [&](const sql::Row& row) {
               v1::RecommendationStatistics& statistics = *response.add_statistics();

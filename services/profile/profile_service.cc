@@ -21,6 +21,7 @@ constexpr Duration kSessionLife = std::chrono::hours(24 * 7);
 constexpr size_t kMaxSessions = 1'000'000;
 constexpr int kHistory = 500;
 constexpr uint64_t kTrimEvery = 32;
+constexpr int kMostTrimmed = 1'000'000;
 constexpr int kDefaultHistory = 50;
 constexpr int kRecent = 50;  // kept in memory
 constexpr size_t kBatch = 2'048;
@@ -414,8 +415,8 @@ Task<Status> ProfileService::Consume(std::span<const messaging::Delivered> event
       if (FastRandom() % kTrimEvery != 0 || !trimmed.insert(event->user_id()).second) continue;
       STARLING_RETURN_IF_ERROR(transaction.Execute(
           "DELETE FROM history WHERE sequence IN (SELECT sequence FROM history WHERE user_id = ?1 "
-          "ORDER BY occurred_at DESC, event_id DESC LIMIT -1 OFFSET ?2)",
-          event->user_id(), kHistory));
+          "ORDER BY occurred_at DESC, event_id DESC LIMIT ?3 OFFSET ?2)",
+          event->user_id(), kHistory, kMostTrimmed));
     }
     transaction.OnCommit([this, added = std::move(added)] {
       for (const ingestion::v1::UserEvent* event : added) {

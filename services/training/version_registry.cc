@@ -111,7 +111,7 @@ StatusOr<v1::ModelVersion> VersionRegistry::Register(v1::ModelVersion draft,
       database_.WriteSync([&](sql::Transaction& transaction) -> StatusOr<int64_t> {
         STARLING_RETURN_IF_ERROR(transaction.Execute(
             "INSERT INTO models (model, last_version) VALUES (?1, 1) ON CONFLICT (model) DO UPDATE "
-            "SET last_version = last_version + 1",
+            "SET last_version = models.last_version + 1",
             draft.model()));
         STARLING_ASSIGN_OR_RETURN(
             const auto last, transaction.QueryOne(
@@ -166,8 +166,9 @@ StatusOr<v1::ModelVersion> VersionRegistry::Promote(std::string_view model,
 }
 
 Status VersionRegistry::Prune(std::string_view model, int keep) {
-  std::vector<std::string> removed;
-  STARLING_RETURN_IF_ERROR(database_.WriteSync([&](sql::Transaction& transaction) -> Status {
+  using Names = std::vector<std::string>;
+  const auto remove_rows = [&](sql::Transaction& transaction) -> StatusOr<Names> {
+    Names removed;
     STARLING_ASSIGN_OR_RETURN(const auto versions, VersionsOf(transaction, model));
     for (size_t i = static_cast<size_t>(keep); i < versions.size(); ++i) {
       if (versions[i].serving()) continue;
@@ -176,8 +177,9 @@ Status VersionRegistry::Prune(std::string_view model, int keep) {
                               *Number(versions[i].version())));
       removed.push_back(versions[i].version());
     }
-    return OkStatus();
-  }));
+    return removed;
+  };
+  STARLING_ASSIGN_OR_RETURN(const Names removed, database_.WriteSync(remove_rows));
   for (const std::string& version : removed) {
     std::error_code ignored;  // a file that stays is removed at the next start
     std::filesystem::remove(PathOf(model, version), ignored);

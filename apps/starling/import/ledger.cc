@@ -83,8 +83,11 @@ Status Ledger::Put(const std::string& key, const Entry& entry) {
   const tabular::RejectMark& rejects = entry.told.rejects;
   return database_->WriteSync([&](sql::Transaction& transaction) -> Status {
     STARLING_RETURN_IF_ERROR(transaction.Execute(
-        "INSERT OR REPLACE INTO imports (key, stage, position, done, reject_bytes, reject_rows, "
-        "reject_checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO imports (key, stage, position, done, reject_bytes, reject_rows, "
+        "reject_checksum) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (key) DO UPDATE SET "
+        "stage = excluded.stage, position = excluded.position, done = excluded.done, "
+        "reject_bytes = excluded.reject_bytes, reject_rows = excluded.reject_rows, "
+        "reject_checksum = excluded.reject_checksum",
         key, entry.stage, entry.position, entry.done ? 1 : 0, rejects.bytes, rejects.rows,
         static_cast<int64_t>(rejects.checksum)));
     STARLING_RETURN_IF_ERROR(transaction.Execute("DELETE FROM import_faults WHERE key = ?1", key));

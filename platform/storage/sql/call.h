@@ -11,7 +11,8 @@
 
 namespace starling::sql {
 
-// An adapter calls Run at most once, then Finish exactly once.
+// An adapter calls Run, again only for a transaction that clashed with another and was rolled back,
+// then Finish exactly once.
 template <typename Scope>
 class Call {
  public:

@@ -24,7 +24,10 @@
 //   INVALID_ARGUMENT     a NOT NULL or CHECK does not hold, or an argument does not fit
 //   DEADLINE_EXCEEDED    the statement ran longer than Options::statement_timeout
 //   INTERNAL             the SQL is wrong
+//   ABORTED              the transaction has already failed, or (PostgreSQL) clashed with another
 //   UNAVAILABLE, RESOURCE_EXHAUSTED, DATA_LOSS  the storage failed, see sql.h
+// After an error return it: PostgreSQL has then given the transaction up, and a function that goes
+// on and returns OK is refused with that error.
 //
 // Used by one thread: that which runs the function. Never keep a Connection, a Row or a view of it.
 #pragma once
@@ -71,7 +74,6 @@ class Session {
   virtual Status Run(std::string_view sql, std::span<const Argument> arguments,
                      absl::FunctionRef<Status(const Row&)> each_row) = 0;
   virtual int64_t changes() const = 0;
-  virtual int64_t last_insert_id() const = 0;
 };
 
 namespace internal {
@@ -160,8 +162,6 @@ class Connection {
 
   // Rows that the last INSERT, UPDATE or DELETE changed.
   int64_t changes() const { return session_.changes(); }
-  // The integer primary key of the last inserted row. INSERT ... RETURNING says it in every engine.
-  int64_t last_insert_id() const { return session_.last_insert_id(); }
 
  private:
   template <typename T, typename Store>
@@ -184,10 +184,11 @@ class Transaction final : public Connection {
  public:
   using Connection::Connection;
 
-  // Runs after the durable commit, on the writer thread, in commit order, before the caller of
-  // Write is resumed: this is where a service publishes its immutable snapshot. Dropped when the
-  // transaction does not commit. Keep it short, all writes wait for it; it must not throw, and it
-  // must not call WriteSync or ReadSync (which refuse there).
+  // Runs after the durable commit, on a writer thread, before the caller of Write is resumed: this
+  // is where a service publishes its immutable snapshot. Hooks run one after the other, those of a
+  // write that depends on another after the other's. Dropped when the transaction does not commit.
+  // Keep it short, all writes wait for it; it must not throw, and it must not call WriteSync or
+  // ReadSync (which refuse there).
   void OnCommit(std::function<void()> hook) { hooks_.push_back(std::move(hook)); }
 
   // For adapters: the hooks, in order.

@@ -1,8 +1,15 @@
 #include <future>
 
+#include "platform/storage/sql/postgres/database.h"
 #include "platform/storage/sql/sql.h"
+#include "platform/storage/sql/sqlite/database.h"
 
 namespace starling::sql {
+
+StatusOr<std::unique_ptr<Database>> Database::Open(Options options,
+                                                   std::span<const EmbeddedFile> migrations) {
+  return options.url.empty() ? OpenSqlite(options, migrations) : OpenPostgres(options, migrations);
+}
 
 Task<Status> Database::UpkeepTask(Upkeep upkeep) {
   co_return co_await Suspend<Status>([this, upkeep](Completion<Status> completion) {

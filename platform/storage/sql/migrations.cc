@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "platform/base/clock.h"
 #include "platform/base/hash.h"
 
 namespace starling::sql {
@@ -78,6 +79,19 @@ StatusOr<std::span<const Migration>> MissingMigrations(std::span<const Migration
     }
   }
   return known.subspan(applied.size());
+}
+
+StatusOr<std::vector<AppliedMigration>> Applied(Connection& connection) {
+  return connection.QueryAll(
+      "SELECT version, name, checksum FROM schema_migrations ORDER BY version", [](const Row& row) {
+        return AppliedMigration{row.Int(0), std::string(row.Text(1)), std::string(row.Text(2))};
+      });
+}
+
+Status Record(Connection& connection, const Migration& migration) {
+  return connection.Execute(
+      "INSERT INTO schema_migrations (version, name, checksum, applied_at) VALUES (?1, ?2, ?3, ?4)",
+      migration.version, migration.name, migration.checksum, FormatRfc3339(SystemClock().Now()));
 }
 
 }  // namespace starling::sql

@@ -1,4 +1,4 @@
-// Which migrations a database lacks: the pure part of opening one, the same for every engine.
+// Which migrations a database lacks, and which it has: what is the same for every engine.
 //
 //   STARLING_ASSIGN_OR_RETURN(std::vector<Migration> known, ParseMigrations(files));
 //   STARLING_ASSIGN_OR_RETURN(std::span<const Migration> missing,
@@ -13,6 +13,7 @@
 
 #include "platform/base/embedded_file.h"
 #include "platform/base/status.h"
+#include "platform/storage/sql/connection.h"
 
 namespace starling::sql {
 
@@ -40,5 +41,13 @@ StatusOr<std::vector<Migration>> ParseMigrations(std::span<const EmbeddedFile> f
 StatusOr<std::span<const Migration>> MissingMigrations(std::span<const Migration> known,
                                                        std::span<const AppliedMigration> applied,
                                                        std::string_view database);
+
+// The table in which every engine keeps what is applied; Applied reads it, Record adds a row.
+inline constexpr std::string_view kCreateMigrations =
+    "CREATE TABLE IF NOT EXISTS schema_migrations ("
+    " version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT "
+    "NULL) STRICT";
+StatusOr<std::vector<AppliedMigration>> Applied(Connection& connection);
+Status Record(Connection& connection, const Migration& migration);
 
 }  // namespace starling::sql

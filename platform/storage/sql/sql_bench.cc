@@ -1,22 +1,31 @@
-// What a commit costs beside the disk's own fdatasync, and what group commit makes of many writers.
+// What a commit costs beside the disk's own fdatasync, and what engines make of many writers: the
+// embedded one by group commit, PostgreSQL on some connections.
 #include <benchmark/benchmark.h>
 #include <fcntl.h>
 #include <unistd.h>
 
 #include "platform/async/runtime.h"
 #include "platform/base/id.h"
+#include "platform/storage/sql/postgres/test_server.h"
 #include "platform/storage/sql/sql.h"
 
 namespace starling::sql {
 namespace {
 
 constexpr EmbeddedFile kRows[] = {
-    {"0001_rows.sql", "CREATE TABLE entry (id INTEGER PRIMARY KEY, data TEXT NOT NULL)"}};
+    {"0001_rows.sql",
+     "CREATE TABLE entry (id INTEGER PRIMARY KEY, data TEXT NOT NULL);"
+     "CREATE TABLE counter (id INTEGER PRIMARY KEY, value INTEGER NOT NULL);"
+     "INSERT INTO counter (id, value) VALUES (1, 0);"}};
+
+enum Engine : int64_t { kSqlite, kPostgres };
 
 struct Fixture {
-  Fixture() {
+  explicit Fixture(int64_t engine = kSqlite) {
     std::filesystem::create_directories(folder);
-    database = Database::Open({.path = folder / "bench.db"}, kRows).value();
+    Options options{.path = folder / "bench.db"};
+    if (engine == kPostgres) options.url = TestServer::Get().MakeDatabase();
+    database = Database::Open(std::move(options), kRows).value();
   }
   ~Fixture() {
     database.reset();
@@ -51,14 +60,23 @@ void RawFdatasync(benchmark::State& state) {
 }
 BENCHMARK(RawFdatasync)->UseRealTime();
 
+// All change one row, as writes of the catalogue do.
+Task<Status> ChangeOneRow(Database& database) {
+  Status status = co_await database.Write([](Transaction& transaction) {
+    return transaction.Execute("UPDATE counter SET value = value + 1 WHERE id = 1");
+  });
+  co_return status;
+}
+
+template <Task<Status> (*Write)(Database&)>
 void Writers(benchmark::State& state) {
-  Fixture fixture;
-  const auto writers = static_cast<int>(state.range(0));
+  Fixture fixture(state.range(0));
+  const auto writers = static_cast<int>(state.range(1));
   boost::asio::io_context context(1);
   for (auto _ : state) {
     for (int i = 0; i < writers; ++i) {
       Spawn(context.get_executor(), [](Database& database) -> Task<void> {
-        const Status status = co_await WriteRow(database);
+        const Status status = co_await Write(database);
         if (!status.ok()) std::abort();
       }(*fixture.database));
     }
@@ -70,10 +88,17 @@ void Writers(benchmark::State& state) {
   state.counters["writes_a_commit"] =
       static_cast<double>(statistics.writes) / static_cast<double>(statistics.commits);
 }
-BENCHMARK(Writers)->Arg(1)->Arg(64)->Arg(512)->UseRealTime();
+BENCHMARK(Writers<WriteRow>)
+    ->ArgNames({"postgres", "writers"})
+    ->ArgsProduct({{kSqlite, kPostgres}, {1, 64, 512}})
+    ->UseRealTime();
+BENCHMARK(Writers<ChangeOneRow>)
+    ->ArgNames({"postgres", "writers"})
+    ->ArgsProduct({{kSqlite, kPostgres}, {1, 64}})
+    ->UseRealTime();
 
 void Read(benchmark::State& state) {
-  Fixture fixture;
+  Fixture fixture(state.range(0));
   if (!fixture.runtime.Block(WriteRow(*fixture.database)).ok()) std::abort();
   fixture.runtime.Block([](Database& database, benchmark::State& state) -> Task<void> {
     for (auto _ : state) {
@@ -87,7 +112,7 @@ void Read(benchmark::State& state) {
     }
   }(*fixture.database, state));
 }
-BENCHMARK(Read)->UseRealTime();
+BENCHMARK(Read)->ArgNames({"postgres"})->Arg(kSqlite)->Arg(kPostgres)->UseRealTime();
 
 }  // namespace
 }  // namespace starling::sql

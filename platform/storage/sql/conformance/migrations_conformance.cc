@@ -78,24 +78,5 @@ TEST_P(SqlConformance, AMigrationThatFailsLeavesNothingAndCanBeMended) {
   EXPECT_THAT(First(*Open({}, mended)), ElementsAre(1, 2));
 }
 
-TEST_P(SqlConformance, ATableOthersReferToCanBeRebuilt) {
-  const EmbeddedFile files[] = {
-      {"0001_tables.sql",
-       "CREATE TABLE first (id INTEGER PRIMARY KEY);"
-       "CREATE TABLE child (id INTEGER REFERENCES first (id));"
-       "INSERT INTO first VALUES (1); INSERT INTO child VALUES (1);"},
-      {"0002_rebuild.sql",
-       "CREATE TABLE fresh (id INTEGER PRIMARY KEY, name TEXT);"
-       "INSERT INTO fresh SELECT id, 'x' FROM first; DROP TABLE first;"
-       "ALTER TABLE fresh RENAME TO first;"},
-  };
-  const auto database = Open({}, files);
-  EXPECT_THAT(First(*database), ElementsAre(1));
-  const Status status = database->WriteSync([](Transaction& transaction) -> Status {
-    return transaction.Execute("INSERT INTO child VALUES (99)");
-  });
-  EXPECT_EQ(status.code(), StatusCode::kFailedPrecondition) << "keys are checked again";
-}
-
 }  // namespace
 }  // namespace starling::sql

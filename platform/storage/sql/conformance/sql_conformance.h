@@ -8,9 +8,12 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <future>
+#include <latch>
 #include <memory>
 #include <string>
 
+#include "platform/async/runtime.h"
 #include "platform/storage/sql/sql.h"
 
 namespace starling::sql {
@@ -30,6 +33,38 @@ struct Adapter {
 };
 
 inline void PrintTo(const Adapter& adapter, std::ostream* out) { *out << adapter.name; }
+
+// Starts a Write and keeps its answer.
+class Started {
+ public:
+  template <typename F>
+  Started(Runtime& runtime, Database& database, F f) {
+    Spawn(runtime.executor(0), Run(database, std::move(f), promise_));
+  }
+  Status Get() { return future_.get(); }
+
+ private:
+  template <typename F>
+  static Task<void> Run(Database& database, F f, std::shared_ptr<std::promise<Status>> promise) {
+    Status status = co_await database.Write(std::move(f));
+    promise->set_value(std::move(status));
+  }
+  std::shared_ptr<std::promise<Status>> promise_ = std::make_shared<std::promise<Status>>();
+  std::future<Status> future_ = promise_->get_future();
+};
+
+// A Write that holds the writer until released, so that those behind it wait together.
+struct Gate {
+  std::latch reached{1};
+  std::latch open{1};
+  auto Function() {
+    return [this](Transaction&) -> Status {
+      reached.count_down();
+      open.wait();
+      return OkStatus();
+    };
+  }
+};
 
 inline constexpr EmbeddedFile kItems[] = {
     {"0001_items.sql",

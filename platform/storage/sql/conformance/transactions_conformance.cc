@@ -1,10 +1,8 @@
 // Transactions: what is seen, what is durable, in which order, and what happens at the bounds.
 #include <gmock/gmock.h>
 
-#include <latch>
 #include <thread>
 
-#include "platform/async/runtime.h"
 #include "platform/storage/sql/conformance/sql_conformance.h"
 
 namespace starling::sql {
@@ -13,38 +11,6 @@ namespace {
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
-
-// Starts a Write and keeps its answer.
-class Started {
- public:
-  template <typename F>
-  Started(Runtime& runtime, Database& database, F f) {
-    Spawn(runtime.executor(0), Run(database, std::move(f), promise_));
-  }
-  Status Get() { return future_.get(); }
-
- private:
-  template <typename F>
-  static Task<void> Run(Database& database, F f, std::shared_ptr<std::promise<Status>> promise) {
-    Status status = co_await database.Write(std::move(f));
-    promise->set_value(std::move(status));
-  }
-  std::shared_ptr<std::promise<Status>> promise_ = std::make_shared<std::promise<Status>>();
-  std::future<Status> future_ = promise_->get_future();
-};
-
-// A Write that holds the writer until released, so that those behind it wait together.
-struct Gate {
-  std::latch reached{1};
-  std::latch open{1};
-  auto Function() {
-    return [this](Transaction&) -> Status {
-      reached.count_down();
-      open.wait();
-      return OkStatus();
-    };
-  }
-};
 
 TEST_P(SqlConformance, AnAcknowledgedWriteIsSeenByLaterReadsAndAfterReopening) {
   {
@@ -90,7 +56,7 @@ TEST_P(SqlConformance, WritesAndReadsComeBackToTheirCoroutine) {
 
 TEST_P(SqlConformance, AWriteThatFailsIsUndoneAloneAndKeepsItsError) {
   Runtime runtime({.io_threads = 1});
-  const auto database = Open();
+  const auto database = Open({.writer_threads = 1});
   Gate gate;
   Started blocking(runtime, *database, gate.Function());
   gate.reached.wait();
@@ -121,7 +87,7 @@ TEST_P(SqlConformance, ADeferredForeignKeyThatDoesNotHoldIsItsOwnWritesError) {
        "CREATE TABLE item (id INTEGER PRIMARY KEY, name TEXT);"
        "CREATE TABLE part (item_id INTEGER REFERENCES item (id) DEFERRABLE INITIALLY DEFERRED);"}};
   Runtime runtime({.io_threads = 1});
-  const auto database = Open({}, tables);
+  const auto database = Open({.writer_threads = 1}, tables);
   const auto add_part = [](Transaction& transaction, int64_t item) {
     return transaction.Execute("INSERT INTO part VALUES (?1)", item);
   };
@@ -146,7 +112,7 @@ TEST_P(SqlConformance, ADeferredForeignKeyThatDoesNotHoldIsItsOwnWritesError) {
 
 TEST_P(SqlConformance, HooksRunInCommitOrderBeforeTheCallerAndOnlyForWhatIsCommitted) {
   Runtime runtime({.io_threads = 1});
-  const auto database = Open();
+  const auto database = Open({.writer_threads = 1});
   Gate gate;
   Started blocking(runtime, *database, gate.Function());
   gate.reached.wait();
@@ -224,7 +190,7 @@ TEST_P(SqlConformance, AReadSeesOneSnapshotAndNeverWaitsForWriters) {
 
 TEST_P(SqlConformance, AtTheLimitWritesAreRefusedWithARetryDelayAndTheOthersGoOn) {
   Runtime runtime({.io_threads = 1});
-  const auto database = Open({.write_queue_limit = 3});
+  const auto database = Open({.writer_threads = 1, .write_queue_limit = 3});
   Gate gate;
   Started blocking(runtime, *database, gate.Function());
   gate.reached.wait();
@@ -278,7 +244,7 @@ TEST_P(SqlConformance, AtTheLimitReadsAreRefusedToo) {
 
 TEST_P(SqlConformance, WritesThatWaitTogetherShareACommit) {
   Runtime runtime({.io_threads = 1});
-  const auto database = Open();
+  const auto database = Open({.writer_threads = 1});
   Gate gate;
   Started blocking(runtime, *database, gate.Function());
   gate.reached.wait();
@@ -328,6 +294,96 @@ TEST_P(SqlConformance, ManyWritersLoseNothingAndCountEachOnce) {
   EXPECT_EQ(amount.value(), kThreads * kEach);
 }
 
+// Side by side or not: each write reads what it changes, and its hook says in which order.
+TEST_P(SqlConformance, HooksOfWritesThatDependOnEachOtherKeepTheirOrder) {
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open();
+  ASSERT_TRUE(Insert(*database, 1, "counter").ok());
+  std::vector<int64_t> order;  // hooks run one after the other: no lock
+  std::vector<std::unique_ptr<Started>> writes;
+  for (int i = 0; i < 60; ++i) {
+    writes.push_back(
+        std::make_unique<Started>(runtime, *database, [&](Transaction& transaction) -> Status {
+          STARLING_ASSIGN_OR_RETURN(
+              const std::optional<int64_t> amount,
+              transaction.QueryOne("SELECT amount FROM item WHERE id = 1",
+                                   [](const Row& row) { return row.Int(0); }));
+          transaction.OnCommit([&order, amount = *amount] { order.push_back(amount); });
+          return transaction.Execute("UPDATE item SET amount = ?1 WHERE id = 1", *amount + 1);
+        }));
+  }
+  for (const auto& write : writes) EXPECT_TRUE(write->Get().ok());
+  ASSERT_EQ(order.size(), 60u);
+  for (size_t i = 0; i < order.size(); ++i) EXPECT_EQ(order[i], static_cast<int64_t>(i));
+}
+
+// What each alone may do, both must not: one has to see the other's row.
+TEST_P(SqlConformance, WritesAreAsIfOneAfterTheOther) {
+  Runtime runtime({.io_threads = 2});
+  const auto database = Open();
+  std::vector<std::unique_ptr<Started>> writes;
+  for (int id = 1; id <= 40; ++id) {
+    writes.push_back(
+        std::make_unique<Started>(runtime, *database, [id](Transaction& transaction) -> Status {
+          STARLING_ASSIGN_OR_RETURN(
+              const std::optional<int64_t> count,
+              transaction.QueryOne("SELECT count(*) FROM item",
+                                   [](const Row& row) { return row.Int(0); }));
+          if (*count >= 3) return ResourceExhausted("three are enough");
+          return Insert(transaction, id, std::to_string(id));
+        }));
+  }
+  int refused = 0;
+  for (const auto& write : writes) {
+    const Status status = write->Get();
+    if (status.ok()) continue;
+    EXPECT_EQ(status, ResourceExhausted("three are enough"));
+    ++refused;
+  }
+  EXPECT_EQ(refused, 37);
+  EXPECT_EQ(Ids(*database).size(), 3u);
+}
+
+TEST_P(SqlConformance, ATableMadeByAWriteIsThereForAll) {
+  const auto database = Open();
+  const auto other = Open();
+  constexpr std::string_view kTable =
+      "CREATE TABLE IF NOT EXISTS made (id INTEGER PRIMARY KEY AUTOINCREMENT, data BLOB NOT NULL)";
+  std::vector<std::thread> threads;
+  for (Database* each : {database.get(), other.get()}) {
+    threads.emplace_back([&, each] {
+      const Status status = each->WriteSync([&](Transaction& transaction) -> Status {
+        STARLING_RETURN_IF_ERROR(transaction.Execute(kTable));
+        return transaction.Execute("INSERT INTO made (data) VALUES (?1)", BlobView{"x"});
+      });
+      EXPECT_TRUE(status.ok()) << status;
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  const auto count = database->ReadSync([](Connection& connection) {
+    return connection.QueryOne("SELECT count(*) FROM made",
+                               [](const Row& row) { return row.Int(0); });
+  });
+  EXPECT_EQ(count.value(), 2);
+}
+
+TEST_P(SqlConformance, ALockIsHadAndGivenBack) {
+  const auto database = Open();
+  const auto lock = database->MakeLock("relay");
+  EXPECT_TRUE(lock->TryAcquire().value());
+  if (database->IsShared()) {
+    const auto database2 = Open();
+    const auto rival = database2->MakeLock("relay");
+    EXPECT_FALSE(rival->TryAcquire().value());
+    EXPECT_TRUE(database2->MakeLock("another")->TryAcquire().value());
+    lock->Release();
+    EXPECT_TRUE(rival->TryAcquire().value());
+    rival->Release();
+  }
+  lock->Release();
+  EXPECT_TRUE(lock->TryAcquire().value());
+}
+
 TEST_P(SqlConformance, BlockingOnItselfIsRefused) {
   const auto database = Open();
   Status in_write, in_read, in_hook, check;
@@ -353,7 +409,7 @@ TEST_P(SqlConformance, BlockingOnItselfIsRefused) {
 
 TEST_P(SqlConformance, DestructionRunsWhatWasAccepted) {
   Runtime runtime({.io_threads = 1});
-  auto database = Open();
+  auto database = Open({.writer_threads = 1});
   Gate gate;
   Started blocking(runtime, *database, gate.Function());
   gate.reached.wait();

@@ -1,29 +1,19 @@
 // The embedded adapter: one writer thread, a pool of readers, migrations at the start.
+#include "platform/storage/sql/sqlite/database.h"
+
 #include <mutex>
 #include <utility>
 #include <vector>
 
 #include "platform/async/blocking_pool.h"
 #include "platform/storage/sql/migrations.h"
+#include "platform/storage/sql/owner_thread.h"
 #include "platform/storage/sql/sql.h"
-#include "platform/storage/sql/sqlite/owner_thread.h"
 #include "platform/storage/sql/sqlite/session.h"
 #include "platform/storage/sql/sqlite/writer.h"
 
 namespace starling::sql {
 namespace {
-
-constexpr std::string_view kCreateMigrations =
-    "CREATE TABLE IF NOT EXISTS schema_migrations ("
-    " version INTEGER PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at TEXT NOT "
-    "NULL) STRICT";
-
-StatusOr<std::vector<AppliedMigration>> Applied(Connection& connection) {
-  return connection.QueryAll(
-      "SELECT version, name, checksum FROM schema_migrations ORDER BY version", [](const Row& row) {
-        return AppliedMigration{row.Int(0), std::string(row.Text(1)), std::string(row.Text(2))};
-      });
-}
 
 Status ApplyOne(SqliteSession& session, Connection& connection, const Migration& migration) {
   STARLING_RETURN_IF_ERROR(session.RunScript(migration.sql));
@@ -31,9 +21,7 @@ Status ApplyOne(SqliteSession& session, Connection& connection, const Migration&
                             session.ControlText("PRAGMA foreign_key_check"));
   if (!broken.empty())
     return FailedPrecondition("table '{}' has rows whose foreign key does not hold", broken);
-  return connection.Execute("INSERT INTO schema_migrations VALUES (?1, ?2, ?3, ?4)",
-                            migration.version, migration.name, migration.checksum,
-                            FormatRfc3339(SystemClock().Now()));
+  return Record(connection, migration);
 }
 
 // One transaction: asks under the write lock what is missing, so that two processes that start do
@@ -72,6 +60,12 @@ Status Migrate(SqliteSession& session, std::span<const EmbeddedFile> files, std:
   return session.Control("PRAGMA foreign_keys=ON");
 }
 
+class AlwaysMine final : public Lock {
+ public:
+  StatusOr<bool> TryAcquire() override { return true; }
+  void Release() override {}
+};
+
 class SqliteDatabase final : public Database {
  public:
   SqliteDatabase(const Options& options, std::unique_ptr<SqliteSession> writer,
@@ -90,6 +84,12 @@ class SqliteDatabase final : public Database {
     statistics.queued_reads = static_cast<int64_t>(readers_.Waiting());
     return statistics;
   }
+
+  // One process has the file; within it a lock of the relay's name is asked for once.
+  std::unique_ptr<Lock> MakeLock(std::string_view) override {
+    return std::make_unique<AlwaysMine>();
+  }
+  bool IsShared() const override { return false; }
 
  protected:
   void SubmitWrite(std::unique_ptr<Call<Transaction>> call) override {
@@ -176,8 +176,8 @@ class SqliteDatabase final : public Database {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Database>> Database::Open(Options options,
-                                                   std::span<const EmbeddedFile> migrations) {
+StatusOr<std::unique_ptr<Database>> OpenSqlite(const Options& options,
+                                               std::span<const EmbeddedFile> migrations) {
   STARLING_ASSIGN_OR_RETURN(std::unique_ptr<SqliteSession> writer,
                             SqliteSession::Open(options, SqliteSession::Mode::kWrite));
   STARLING_RETURN_IF_ERROR(Migrate(*writer, migrations, options.path.string()));

@@ -150,7 +150,6 @@ Status SqliteSession::Run(std::string_view sql, std::span<const Argument> argume
 }
 
 int64_t SqliteSession::changes() const { return sqlite3_changes64(connection_); }
-int64_t SqliteSession::last_insert_id() const { return sqlite3_last_insert_rowid(connection_); }
 bool SqliteSession::InTransaction() const { return sqlite3_get_autocommit(connection_) == 0; }
 
 bool SqliteSession::ForeignKeysHold() const {

@@ -33,7 +33,6 @@ class SqliteSession final : public Session {
   Status Run(std::string_view sql, std::span<const Argument> arguments,
              absl::FunctionRef<Status(const Row&)> each_row) override;
   int64_t changes() const override;
-  int64_t last_insert_id() const override;
 
   // The adapter's own statement: BEGIN, COMMIT, PRAGMA. No time limit.
   Status Control(std::string_view sql);

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-#include "platform/storage/sql/sqlite/owner_thread.h"
+#include "platform/storage/sql/owner_thread.h"
 #include "platform/storage/sql/sqlite/status.h"
 
 namespace starling::sql {
