@@ -14,6 +14,7 @@
 #include "platform/messaging/event_log.h"
 #include "platform/messaging/outbox.h"
 #include "platform/rpc/registry.h"
+#include "platform/saga/engine.h"
 #include "platform/storage/sql/sql.h"
 #include "platform/telemetry/telemetry.h"
 
@@ -63,6 +64,15 @@ class Environment {
   StatusOr<std::unique_ptr<messaging::Outbox>> OpenOutbox(sql::Database& database) {
     return messaging::Outbox::Open(database, events_, runtime_, {});
   }
+  // The service's saga engine in that database; the pages of the admin port show its runs. Blocks.
+  StatusOr<std::unique_ptr<saga::Engine>> OpenSagas(std::string_view service,
+                                                    sql::Database& database,
+                                                    saga::EngineOptions options = {}) {
+    options.directory = &sagas_;
+    return saga::Engine::Open(std::string(service), database, runtime_, telemetry_, clock_,
+                              std::move(options));
+  }
+  const saga::Directory& sagas() const { return sagas_; }
 
  private:
   Runtime& runtime_;
@@ -72,6 +82,7 @@ class Environment {
   const DataFolder& data_;
   config::Registry& config_;
   const Clock& clock_;
+  saga::Directory sagas_;
 };
 
 }  // namespace starling::host

@@ -21,7 +21,14 @@ StatusOr<std::unique_ptr<Engine>> Engine::Open(std::string service, sql::Databas
       std::move(service), database, runtime, telemetry, clock, std::move(options))));
 }
 
-Engine::~Engine() { Stop(); }
+Engine::Engine(std::shared_ptr<Worker> worker) : worker_(std::move(worker)) {
+  if (Directory* directory = worker_->options().directory) directory->Add(*this);
+}
+
+Engine::~Engine() {
+  if (Directory* directory = worker_->options().directory) directory->Remove(*this);
+  Stop();
+}
 
 Status Engine::Add(Definition definition) { return worker_->Add(std::move(definition)); }
 void Engine::Work() { worker_->Start(); }

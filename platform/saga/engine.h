@@ -30,6 +30,7 @@
 #include <vector>
 
 #include "platform/async/runtime.h"
+#include "platform/saga/directory.h"
 #include "platform/saga/machine.h"
 #include "platform/saga/store.h"
 #include "platform/storage/sql/sql.h"
@@ -51,6 +52,7 @@ struct EngineOptions {
   int64_t max_ended = 100'000;                     // of them
   int stuck_after = 20;  // attempts, after which a step that cannot turn back is an alarm
   uint64_t (*random)() = FastRandom;
+  Directory* directory = nullptr;  // where it is listed, for pages; outlives it
   // For tests alone: called where a crash would be of interest.
   std::function<void(Point, std::string_view run_id)> at = {};
 };
@@ -102,7 +104,7 @@ class Engine {
   std::vector<std::string> StepsOf(std::string_view saga, int version) const;
 
  private:
-  explicit Engine(std::shared_ptr<Worker> worker) : worker_(std::move(worker)) {}
+  explicit Engine(std::shared_ptr<Worker> worker);
   const std::shared_ptr<Worker> worker_;
 };
 
