@@ -16,6 +16,7 @@
 #include "platform/messaging/event_log.h"
 #include "platform/messaging/outbox.h"
 #include "platform/rpc/registry.h"
+#include "platform/saga/engine.h"
 #include "platform/storage/sql/sql.h"
 #include "platform/telemetry/telemetry.h"
 
@@ -73,6 +74,15 @@ class Environment {
   StatusOr<std::unique_ptr<messaging::Outbox>> OpenOutbox(sql::Database& database) {
     return messaging::Outbox::Open(database, events_, runtime_, {});
   }
+  // The service's saga engine in that database; the pages of the admin port show its runs. Blocks.
+  StatusOr<std::unique_ptr<saga::Engine>> OpenSagas(std::string_view service,
+                                                    sql::Database& database,
+                                                    saga::EngineOptions options = {}) {
+    options.directory = &sagas_;
+    return saga::Engine::Open(std::string(service), database, runtime_, telemetry_, clock_,
+                              std::move(options));
+  }
+  const saga::Directory& sagas() const { return sagas_; }
 
  private:
   Runtime& runtime_;
@@ -83,6 +93,7 @@ class Environment {
   config::Registry& config_;
   const Clock& clock_;
   const SqlStorageConfig sql_;
+  saga::Directory sagas_;
 };
 
 }  // namespace starling::host

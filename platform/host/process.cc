@@ -16,6 +16,7 @@
 #include "platform/rpc/grpc_server.h"
 #include "platform/rpc/http_edge.h"
 #include "platform/rpc/sql_idempotency_store.h"
+#include "platform/saga/pages.h"
 #include "platform/security/jwt.h"
 #include "platform/security/key_store.h"
 #include "platform/telemetry/log.h"
@@ -320,6 +321,7 @@ class Process::Core final : private Readiness {
     const auto config = config_.admin.Get();
     auto admin = std::make_shared<http::Router>();
     STARLING_RETURN_IF_ERROR(AddAdminRoutes(*admin, *this, telemetry_, config_registry_));
+    STARLING_RETURN_IF_ERROR(saga::AddSagaRoutes(*admin, environment_->sagas()));
     const bool beside_http = config->port == 0 && http_port_ != 0 && config_.http.Get()->port != 0;
     const int port = beside_http ? http_port_ + 1 : config->port;
     admin_ = std::make_unique<http::Server>(

@@ -15,7 +15,7 @@
 //
 // Public port: the contracts' routes, /healthz, /readyz, /openapi.json, and what
 // ProcessOptions::routes adds. Admin port (the next one, loopback): /metrics, /healthz, /readyz,
-// /config, /debug/spans.
+// /config, /debug/spans, /sagas.
 #pragma once
 
 #include <functional>
