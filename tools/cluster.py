@@ -74,7 +74,7 @@ class Cluster:
     """Processes of one topology. `copies` starts a process more than once: {"recommendation": 2}."""
 
     def __init__(self, folder: pathlib.Path, engine_names=(), layout=None, copies=None, port: int = 0, settings=None,
-                 keep_engines: bool = False):
+                 gateway: str = "gateway", keep_engines: bool = False):
         self.folder = folder
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -82,6 +82,7 @@ class Cluster:
                                      open(self.logs / f"engine-{name}.log", "a"))
                         for name in engine_names}
         self.layout = dict(layout or EIGHT)
+        self.gateway = gateway  # the process that serves HTTP
         self.topology = folder / "topology.yaml"
         self.processes: dict[str, Process] = {}
         self.admin_key = ""
@@ -91,13 +92,14 @@ class Cluster:
         """Writes the topology. JSON is YAML."""
         document = {"grpc": {"cluster_key": "of-this-machine-alone"}, "log": {"level": "info"}, **settings}
         broker = next((name for name in ("kafka", "rabbitmq") if name in self.engines), None)
-        document["messaging"] = {"engine": broker, "url": self.engines[broker].url} if broker else {"engine": "service"}
+        if broker:
+            document["messaging"] = {"engine": broker, "url": self.engines[broker].url}
         if "postgres" in self.engines:
             document["storage"] = {"sql": {"url": self.engines["postgres"].url}}
         if "redis" in self.engines:
             document.setdefault("storage", {})["kv"] = {"url": self.engines["redis"].url}
         if "etcd" in self.engines:
-            document["discovery"] = {"engine": "etcd", "url": self.engines["etcd"].url}
+            document["discovery"] = {"engine": "etcd", "urls": [self.engines["etcd"].url]}
         processes = {}
         for name, services in self.layout.items():
             if broker:
@@ -106,7 +108,7 @@ class Cluster:
                 entry = {"admin": self.address()}
                 if services:
                     entry |= {"services": services, "grpc": self.address()}
-                else:
+                if name == self.gateway:
                     entry["http"] = f"127.0.0.1:{port}" if port and copy == 0 else self.address()
                 if copy:
                     entry["data"] = str(self.folder / f"data-{copy + 1}")
@@ -151,11 +153,11 @@ class Cluster:
     def stop(self, *names: str, patience: float = 60) -> dict[str, int]:
         """As an operator would; the exit codes. The gateway first, so that nobody calls who is gone."""
         chosen = [name for name in (names or self.processes) if self.processes[name].popen.poll() is None]
-        chosen.sort(key=lambda name: not name.startswith("gateway"))
+        chosen.sort(key=lambda name: not name.startswith(self.gateway))
         codes = {}
         for name in chosen:
             self.processes[name].popen.send_signal(signal.SIGTERM)
-            if name.startswith("gateway"):
+            if name.startswith(self.gateway):
                 codes[name] = self.processes[name].popen.wait(patience)
         for name in chosen:
             codes[name] = self.processes[name].popen.wait(patience)
@@ -177,7 +179,7 @@ class Cluster:
 
     @property
     def url(self) -> str:
-        return "http://" + self.entry("gateway")["http"]
+        return "http://" + self.entry(self.gateway)["http"]
 
     def admin(self, name: str, path: str) -> str:
         with urllib.request.urlopen(f"http://{self.entry(name)['admin']}{path}", timeout=10) as answer:

@@ -18,7 +18,7 @@ struct OpenKeys {
 StatusOr<OpenKeys> Open(const CommonOptions& common) {
   OpenKeys keys;
   Configuration config;
-  STARLING_RETURN_IF_ERROR(LoadConfig(common, config.registry));
+  STARLING_RETURN_IF_ERROR(LoadConfig(common, config));
   const std::string url = config.process.storage.Get()->sql.UrlOf("keys");
   const std::filesystem::path folder = common.data / "keys";
   std::error_code error;

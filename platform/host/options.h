@@ -255,22 +255,78 @@ struct ResilienceConfig {
   }
 };
 
+struct DiscoveryConfig {
+  std::string engine = "topology";
+  std::vector<std::string> urls;
+  std::string name = "{service}";
+  int port = 0;
+  std::string servers;
+  static void Describe(config::Fields<DiscoveryConfig>& fields) {
+    fields
+        .Add(
+            "engine", &DiscoveryConfig::engine,
+            "who knows where services are: topology (this configuration), etcd (processes register "
+            "themselves) or dns (Kubernetes' headless services)")
+        .NeedsRestart();
+    fields.Add("urls", &DiscoveryConfig::urls, "where etcd is: [http://127.0.0.1:2379]")
+        .NeedsRestart();
+    fields
+        .Add("name", &DiscoveryConfig::name,
+             "a service's name in DNS: {service}.shop.svc.cluster.local")
+        .NeedsRestart();
+    fields
+        .Add("port", &DiscoveryConfig::port,
+             "the port of services found by DNS addresses; 0: SRV records say it")
+        .Range(0, 65535)
+        .NeedsRestart();
+    fields
+        .Add("servers", &DiscoveryConfig::servers,
+             "name servers, 10.0.0.10:53 and more by commas; empty: the machine's")
+        .NeedsRestart();
+    fields.Check([](const DiscoveryConfig& discovery) -> std::string {
+      if (discovery.engine == "etcd" && discovery.urls.empty())
+        return "engine is etcd: say where it is by urls";
+      for (const char* engine : {"topology", "etcd", "dns"}) {
+        if (discovery.engine == engine) return "";
+      }
+      return "engine must be topology, etcd or dns";
+    });
+  }
+};
+
 struct MessagingConfig {
   std::string engine = "embedded";
+  std::string url;
+  int partitions = 8;
+  int replication_factor = 1;
   int64_t max_lag = 1'000'000;
   Duration retain_for = std::chrono::hours(24 * 30);
   config::Bytes retain_bytes{8ull << 30};
   static void Describe(config::Fields<MessagingConfig>& fields) {
     fields
         .Add("engine", &MessagingConfig::engine,
-             "where events are: embedded (files of this process) or service (the process at "
-             "peers.services.events)")
+             "where events are: embedded (files of the process that runs `events`, or of the only "
+             "one), service (the process at peers.services.events) or kafka")
+        .NeedsRestart();
+    fields.Add("url", &MessagingConfig::url, "the brokers: 127.0.0.1:9092, and more by commas")
+        .NeedsRestart();
+    fields
+        .Add("partitions", &MessagingConfig::partitions,
+             "of topics that are made on a broker: as many processes may share a group")
+        .Range(1, 1'000)
+        .NeedsRestart();
+    fields
+        .Add("replication_factor", &MessagingConfig::replication_factor,
+             "brokers that keep each event, of topics that are made")
+        .Range(1, 9)
         .NeedsRestart();
     fields.Check([](const MessagingConfig& messaging) -> std::string {
-      for (const char* engine : {"embedded", "service"}) {
+      if (messaging.engine == "kafka" && messaging.url.empty())
+        return "engine is kafka: say where it is by url";
+      for (const char* engine : {"embedded", "service", "kafka"}) {
         if (messaging.engine == engine) return "";
       }
-      return "engine must be embedded or service";
+      return "engine must be embedded, service or kafka";
     });
     fields
         .Add("max_lag", &MessagingConfig::max_lag,
@@ -294,6 +350,7 @@ struct ProcessConfig {
         topology(
             registry.Section<TopologyConfig>("topology", "which process runs what, and where")),
         grpc(registry.Section<GrpcConfig>("grpc", "calls between processes")),
+        discovery(registry.Section<DiscoveryConfig>("discovery", "where services are")),
         peers(registry.Section<PeersConfig>("peers", "other processes")),
         log(registry.Section<LogConfig>("log", "what the process writes to stderr")),
         tracing(registry.Section<TracingConfig>("tracing", "spans")),
@@ -308,6 +365,7 @@ struct ProcessConfig {
   config::Handle<AdminConfig> admin;
   config::Handle<TopologyConfig> topology;
   config::Handle<GrpcConfig> grpc;
+  config::Handle<DiscoveryConfig> discovery;
   config::Handle<PeersConfig> peers;
   config::Handle<LogConfig> log;
   config::Handle<TracingConfig> tracing;

@@ -1,17 +1,61 @@
 #include "platform/host/peers.h"
 
+#include "platform/base/id.h"
+#include "platform/discovery/dns/dns_resolver.h"
+#include "platform/discovery/etcd/etcd_registrar.h"
+#include "platform/discovery/etcd/etcd_resolver.h"
 #include "platform/host/options.h"
 #include "platform/host/topology_resolver.h"
 #include "platform/rpc/grpc_channel.h"
+#include "platform/telemetry/log.h"
 #include "platform/telemetry/telemetry.h"
 
 namespace starling::host {
 
-Peers::Peers(const ProcessConfig& config, std::string zone, telemetry::Telemetry& telemetry)
+namespace {
+
+std::unique_ptr<discovery::Resolver> MakeResolver(const ProcessConfig& config, Runtime& runtime) {
+  const auto discovery = config.discovery.Get();
+  if (discovery->engine == "etcd") {
+    return std::make_unique<discovery::EtcdResolver>(
+        runtime, discovery::EtcdResolverOptions{.urls = discovery->urls});
+  }
+  if (discovery->engine == "dns") {
+    return std::make_unique<discovery::DnsResolver>(discovery::DnsResolverOptions{
+        .name = discovery->name, .port = discovery->port, .servers = discovery->servers});
+  }
+  return std::make_unique<TopologyResolver>(config);
+}
+
+}  // namespace
+
+Peers::Peers(const ProcessConfig& config, std::string zone, Runtime& runtime,
+             telemetry::Telemetry& telemetry)
     : config_(config),
       zone_(std::move(zone)),
+      runtime_(runtime),
       telemetry_(telemetry),
-      resolver_(std::make_unique<TopologyResolver>(config)) {}
+      resolver_(MakeResolver(config, runtime)) {}
+
+Status Peers::Join(const std::string& address, std::map<std::string, std::string> contracts) {
+  const auto discovery = config_.discovery.Get();
+  if (discovery->engine != "etcd") return OkStatus();
+  registrar_ = std::make_unique<discovery::EtcdRegistrar>(
+      runtime_, discovery::EtcdRegistrarOptions{.urls = discovery->urls});
+  discovery::Instance instance{
+      .id = NewId(), .address = address, .zone = zone_, .contracts = std::move(contracts)};
+  const Status registered = runtime_.Block(registrar_->Register(std::move(instance)));
+  if (registered.code() != StatusCode::kUnavailable) return registered;
+  // etcd is away: it is told once it is back.
+  log::Warning("discovery", "not registered yet").With(registered);
+  return OkStatus();
+}
+
+void Peers::Leave() {
+  if (registrar_ == nullptr) return;
+  if (const Status left = runtime_.Block(registrar_->Deregister()); !left.ok())
+    log::Warning("discovery", "the registration ends by itself").With(left);
+}
 
 Peers::~Peers() = default;
 
@@ -37,7 +81,8 @@ rpc::ServiceChannelOptions Peers::OptionsFor(std::string_view service) const {
 
 StatusOr<std::shared_ptr<rpc::Channel>> Peers::ChannelTo(const rpc::ServiceDescriptor& service) {
   const std::string name(service.name);
-  const bool known = config_.peers.Get()->services.contains(name) ||
+  const bool known = config_.discovery.Get()->engine != "topology" ||
+                     config_.peers.Get()->services.contains(name) ||
                      !AddressesOf(*config_.topology.Get(), name).empty();
   if (!known) return nullptr;
   STARLING_ASSIGN_OR_RETURN(auto channel,

@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "platform/async/runtime.h"
 #include "platform/config/handle.h"
 #include "platform/discovery/resolver.h"
 #include "platform/rpc/service_channel.h"
@@ -23,11 +24,18 @@ struct ProcessConfig;
 
 class Peers {
  public:
-  Peers(const ProcessConfig& config, std::string zone, telemetry::Telemetry& telemetry);
+  Peers(const ProcessConfig& config, std::string zone, Runtime& runtime,
+        telemetry::Telemetry& telemetry);
   ~Peers();
 
   // nullptr when nobody is said to run it.
   StatusOr<std::shared_ptr<rpc::Channel>> ChannelTo(const rpc::ServiceDescriptor& service);
+
+  // Tells the others that this process serves services, by name with their contracts, at
+  // `address`, where they hear of it by etcd. Blocks for a call.
+  Status Join(const std::string& address, std::map<std::string, std::string> contracts);
+  // Takes that back: first step of a stop. Blocks for a call.
+  void Leave();
 
   // Policies of methods, as the configuration has them now.
   void SetPolicies(const MethodsConfig& methods);
@@ -37,7 +45,9 @@ class Peers {
 
   const ProcessConfig& config_;
   const std::string zone_;
+  Runtime& runtime_;
   telemetry::Telemetry& telemetry_;
+  std::unique_ptr<discovery::Registrar> registrar_;
   const std::unique_ptr<discovery::Resolver> resolver_;
   std::map<std::string, std::shared_ptr<rpc::ServiceChannel>, std::less<>> channels_;
 };

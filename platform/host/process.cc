@@ -8,11 +8,11 @@
 #include "platform/base/nearest.h"
 #include "platform/config/watch.h"
 #include "platform/host/admin_routes.h"
+#include "platform/host/event_logs.h"
 #include "platform/host/peers.h"
 #include "platform/http/client.h"
 #include "platform/http/problem.h"
 #include "platform/http/server.h"
-#include "platform/messaging/embedded_event_log.h"
 #include "platform/rpc/grpc_server.h"
 #include "platform/rpc/http_edge.h"
 #include "platform/rpc/sql_idempotency_store.h"
@@ -73,6 +73,7 @@ class Process::Core final : private Readiness {
 
   Status Start() {
     STARLING_RETURN_IF_ERROR(CheckNames());
+    peers_ = std::make_unique<Peers>(config_, Zone(), runtime_, telemetry_);
     STARLING_ASSIGN_OR_RETURN(events_, OpenEvents());
     environment_ =
         std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
@@ -89,6 +90,7 @@ class Process::Core final : private Readiness {
       STARLING_RETURN_IF_ERROR(StartAdmin());
       STARLING_RETURN_IF_ERROR(StartGrpc());
     }
+    STARLING_RETURN_IF_ERROR(Join());
     StartWatching();
     ready_ = true;
     return OkStatus();
@@ -100,6 +102,7 @@ class Process::Core final : private Readiness {
     stopping_.Cancel();
     const Duration limit = config_.http.Get()->drain_limit;
     Status status;
+    if (peers_ != nullptr) peers_->Leave();
     for (auto service = hosted_.rbegin(); service != hosted_.rend(); ++service) (*service)->Drain();
     if (http_ != nullptr && http_port_ != 0) {
       if (const size_t cut = runtime_.Block(http_->Drain(limit)); cut > 0) {
@@ -153,32 +156,30 @@ class Process::Core final : private Readiness {
 
   // This process' own event log, or that of the process which serves `events`.
   StatusOr<std::unique_ptr<messaging::EventLog>> OpenEvents() {
-    const MessagingConfig messaging = *config_.messaging.Get();
-    if (messaging.engine == "service" && !Runs("events")) return ConnectEvents();
-    return messaging::OpenEmbeddedEventLog(data_.root() / "events",
-                                           {.max_lag = static_cast<uint64_t>(messaging.max_lag),
-                                            .retain_bytes = messaging.retain_bytes.count(),
-                                            .retain_for = messaging.retain_for},
-                                           runtime_, telemetry_);
+    const rpc::ServiceDescriptor* events = nullptr;
+    for (const ServiceEntry& entry : options_.known) {
+      if (entry.name == "events") events = entry.descriptor;
+    }
+    const bool elsewhere = !options_.process.empty() && !Runs("events");
+    return OpenEventLog({.config = config_,
+                         .folder = data_.root() / "events",
+                         .service = events,
+                         .serves = Runs("events"),
+                         .elsewhere = elsewhere,
+                         .connect = options_.remote_events},
+                        *peers_, runtime_, telemetry_);
   }
 
-  StatusOr<std::unique_ptr<messaging::EventLog>> ConnectEvents() {
-    const auto peers = config_.peers.Get();
-    const auto peer = peers->services.find("events");
-    const std::string cluster_key = config_.grpc.Get()->cluster_key.Reveal();
-    if (peer == peers->services.end() || !options_.remote_events) {
-      return FailedPrecondition(
-          "messaging.engine is service: say which process serves events by "
-          "peers.services.events.address, or serve `events` here");
+  // Tells the others where this process' services are.
+  Status Join() {
+    if (grpc_port_ == 0 || hosted_.empty()) return OkStatus();
+    std::map<std::string, std::string> contracts;
+    for (const rpc::Binding& binding : services_.bindings()) {
+      if (binding.local())
+        contracts.emplace(binding.descriptor->name, binding.descriptor->full_name);
     }
-    if (cluster_key.empty()) {
-      return FailedPrecondition(
-          "messaging.engine is service: give this process and the one that serves events the same "
-          "grpc.cluster_key");
-    }
-    return options_.remote_events(
-        rpc::MakeGrpcChannel({.target = peer->second.address, .cluster_key = cluster_key}),
-        runtime_);
+    return peers_->Join(fmt::format("{}:{}", config_.grpc.Get()->address, grpc_port_),
+                        std::move(contracts));
   }
 
   Status OpenKeys() {
@@ -215,7 +216,6 @@ class Process::Core final : private Readiness {
   }
 
   Status BuildServices() {
-    peers_ = std::make_unique<Peers>(config_, Zone(), telemetry_);
     for (const ServiceEntry& entry : options_.known) {
       if (Runs(entry.name)) {
         STARLING_ASSIGN_OR_RETURN(auto service,
@@ -399,13 +399,13 @@ class Process::Core final : private Readiness {
   CancellationSource stopping_;
   telemetry::Telemetry telemetry_;
   Runtime runtime_;
+  std::unique_ptr<Peers> peers_;
   std::unique_ptr<messaging::EventLog> events_;
   std::unique_ptr<sql::Database> keys_database_;
   std::unique_ptr<security::KeyStore> keys_;
   std::unique_ptr<sql::Database> idempotency_database_;
   std::unique_ptr<rpc::IdempotencyStore> idempotency_;
   std::unique_ptr<Environment> environment_;
-  std::unique_ptr<Peers> peers_;
   rpc::Registry services_;
   const StopAtEnd stop_{runtime_};
   std::vector<std::string> hosted_names_;
@@ -434,8 +434,8 @@ std::vector<TopologyService> TopologyServices(std::span<const ServiceEntry> know
 }
 
 TopologyEngines EnginesOf(const ProcessConfig& config) {
-  (void)config;
-  return {};
+  return {.shared_database = !config.storage.Get()->sql.url.Reveal().empty(),
+          .shared_events = config.messaging.Get()->engine == "kafka"};
 }
 
 Process::Process(std::unique_ptr<Core> core) : core_(std::move(core)) {}

@@ -25,6 +25,7 @@ namespace starling::events {
 class EventsService final : public v1::Events, public host::HostedService {
  public:
   using Contract = v1::Events;
+  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
   struct Options {
     Duration keep_alive = std::chrono::seconds(5);   // how often a subscriber is told something
     Duration gone_after = std::chrono::seconds(20);  // one that says nothing for so long is gone

@@ -69,8 +69,8 @@ class Spread : public testing::Test {
         folder_ / "users", 0,
         std::vector<std::string>{"serve", "ingestion", "profile", "features", "--set", kClusterKey,
                                  "--set", "messaging.engine=service", "--set",
-                                 "peers.services.events.address=" + Address(), "--set",
-                                 "peers.services.catalog.address=" + Address()});
+                                 "peers.services.events.addresses=" + Address(), "--set",
+                                 "peers.services.catalog.addresses=" + Address()});
     ASSERT_TRUE(users_->ready()) << users_->output();
     if (users_key_.empty()) users_key_ = users_->AdminKey();
   }
@@ -222,10 +222,10 @@ TEST_F(Spread, AConfigurationThatCannotWorkIsRefusedWithWhatToDo) {
       folder_ / "a", 0,
       {"serve", "profile", "--set", kClusterKey, "--set", "messaging.engine=service"});
   EXPECT_FALSE(nowhere.ready());
-  EXPECT_THAT(nowhere.output(), HasSubstr("peers.services.events.address"));
+  EXPECT_THAT(nowhere.output(), HasSubstr("peers.services.events.addresses"));
   StarlingProcess keyless(folder_ / "b", 0,
                           {"serve", "profile", "--set", "messaging.engine=service", "--set",
-                           "peers.services.events.address=127.0.0.1:1"});
+                           "peers.services.events.addresses=127.0.0.1:1"});
   EXPECT_FALSE(keyless.ready());
   EXPECT_THAT(keyless.output(), HasSubstr("grpc.cluster_key"));
   StarlingProcess unknown(folder_ / "c", 0, {"up", "--set", "messaging.engine=pigeon"});
