@@ -22,7 +22,7 @@
 //   Stop              waits up to `stop_limit` for the other process to remember what was accepted.
 //   Lag, Read         block for a call.
 //
-// An append costs about a call (300 us on loopback) beside the log's own fsync. Thread-safe. Must
+// An append costs a call (rpc/grpc_channel.h) beside the log's own fsync. Thread-safe. Must
 // be destroyed after its subscriptions and before the runtime.
 #pragma once
 
