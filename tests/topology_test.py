@@ -54,14 +54,14 @@ class Answers:
         return answer
 
 
-def wait_for(what: str, look, seconds: float = 60):
+def wait_for(what: str, look, seconds: float = 60, otherwise=lambda: ""):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         found = look()
         if found:
             return found
         time.sleep(0.05)
-    sys.exit(f"did not come: {what}")
+    sys.exit(f"did not come: {what}; {otherwise()}")
 
 
 def walk(shop: cluster.Cluster) -> list[str]:
@@ -118,7 +118,8 @@ def answers_of(name: str, folder: pathlib.Path, files: pathlib.Path) -> list[str
         start = time.monotonic()
         shop.start()
         print(f"{name}: {len(shop.processes)} processes are ready after {time.monotonic() - start:.1f} s", flush=True)
-        wait_for("the model", lambda: "model" in shop.ask("/v1/users/ada/recommendations")[1])
+        wait_for("the model", lambda: "model" in shop.ask("/v1/users/ada/recommendations")[1],
+                 otherwise=lambda: shop.ask("/v1/users/ada/recommendations"))
         lines = walk(shop)
         codes = shop.stop()
         expect(all(code == 0 for code in codes.values()), f"all end well: {codes}")

@@ -67,7 +67,6 @@ class Engine:
 class Process:
     name: str
     popen: subprocess.Popen | None = None
-    admin_key: str = ""
 
 
 class Cluster:
@@ -124,6 +123,8 @@ class Cluster:
     def start(self, *names: str) -> None:
         """Starts these, or all, and waits until they are ready."""
         chosen = names or tuple(self.document["topology"]["processes"])
+        if not self.admin_key:
+            self.make_key()
         for name in chosen:
             log = open(self.logs / f"{name}.log", "a")
             command = [STARLING, "serve", "--topology", self.topology, "--process", name, "--data", self.folder / "data"]
@@ -132,16 +133,23 @@ class Cluster:
         for name in chosen:
             process = self.processes[name]
             for line in process.popen.stdout:
-                if line.startswith("admin key"):
-                    self.admin_key = line.split()[-1]
-                    (self.folder / "admin.key").write_text(self.admin_key)
                 if line == "ready\n":
                     break
             else:
                 log = (self.logs / f"{name}.log").read_text(errors="replace")
                 raise RuntimeError(f"{name} did not become ready, it ended with {process.popen.wait()}:\n{log[-3000:]}")
-        if not self.admin_key and (self.folder / "admin.key").exists():
-            self.admin_key = (self.folder / "admin.key").read_text()
+
+    def make_key(self) -> None:
+        """An administrator's key, made while nothing runs and kept for the next start."""
+        kept = self.folder / "admin.key"
+        if not kept.exists():
+            made = subprocess.run([STARLING, "keys", "create", "--scope", "admin", "--topology", self.topology, "--data",
+                                   self.folder / "data"], capture_output=True, text=True, check=False)
+            if made.returncode != 0:
+                raise RuntimeError(f"starling keys create: {made.stdout}{made.stderr}")
+            kept.touch(0o600)
+            kept.write_text(made.stdout.split()[-1])
+        self.admin_key = kept.read_text()
 
     def pid(self, name: str) -> int:
         return self.processes[name].popen.pid

@@ -24,6 +24,22 @@ bool Broken(const Status& status) {
          status.code() == StatusCode::kDeadlineExceeded;
 }
 
+// A sink that tells of its first message.
+class FirstMessage final : public ByteSink {
+ public:
+  FirstMessage(ByteSink& out, std::function<void()> tell) : out_(out), tell_(std::move(tell)) {}
+  Task<Status> Write(std::string bytes) override {
+    if (!std::exchange(heard_, true)) tell_();
+    co_return co_await out_.Write(std::move(bytes));
+  }
+  bool heard() const { return heard_; }
+
+ private:
+  ByteSink& out_;
+  const std::function<void()> tell_;
+  bool heard_ = false;
+};
+
 }  // namespace
 
 // One or two tries that count as one attempt.
@@ -356,11 +372,11 @@ Task<Status> ServiceChannel::CallStream(const MethodDescriptor& method, CallCont
     breaker_.Abandon();
     co_return pick.status();
   }
-  const Status status =
-      co_await pick->connection<Channel>().CallStream(method, context, std::move(request), sink);
-  // A stream that lives until its deadline did well.
-  const bool late = status.code() == StatusCode::kDeadlineExceeded;
-  Record(late ? OkStatus() : status, context.Cancelled(), *pick);
+  // A stream may live for a day: its first message says that the endpoint serves.
+  FirstMessage first(sink, [&] { Record(OkStatus(), false, *pick); });
+  const Status status = co_await pick->connection<Channel>().CallStream(method, context,
+                                                                        std::move(request), first);
+  if (!first.heard()) Record(status, context.Cancelled(), *pick);
   co_return status;
 }
 
