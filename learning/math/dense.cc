@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <mutex>
 
+#include "learning/math/parallel.h"
+
 extern "C" {
 void spotrf_(const char* uplo, const int* n, float* a, const int* lda, int* info);
 void spotri_(const char* uplo, const int* n, float* a, const int* lda, int* info);
@@ -146,18 +148,19 @@ void AddProduct(const Operand& a, const Operand& b, std::span<float> sum, int th
   const auto [rows, inner] = shape(a);
   const int columns = shape(b).second;
   if (rows == 0 || columns == 0 || inner == 0) return;
-  const BlasThreads of_blas(threads);
-  // On several threads OpenBLAS copies what all rows of the result need, and keeps that memory.
-  constexpr int kRowsAtOnce = 4'096;
-  for (int first = 0; first < rows; first += kRowsAtOnce) {
-    const auto from = static_cast<size_t>(first);
+  // Each thread multiplies rows of its own by one thread of OpenBLAS: its own threads share the
+  // work out evenly and spin until the last is done, which on a busy machine is most of the time.
+  const BlasThreads of_blas(1);
+  constexpr int kLeast = 64, kMost = 4'096;  // OpenBLAS copies what so many rows need
+  const auto chunk = static_cast<size_t>(std::clamp(rows / (2 * threads) + 1, kLeast, kMost));
+  ParallelFor(static_cast<size_t>(rows), threads, chunk, [&](size_t begin, size_t end) {
     const float* of_a =
-        a.values.data() + (a.transposed == Transposed::kYes ? from : from * a.columns);
-    cblas_sgemm(CblasRowMajor, blas(a), blas(b), std::min(kRowsAtOnce, rows - first), columns,
-                inner, 1.0F, of_a, static_cast<int>(a.columns), b.values.data(),
-                static_cast<int>(b.columns), 1.0F, sum.data() + from * static_cast<size_t>(columns),
-                columns);
-  }
+        a.values.data() + (a.transposed == Transposed::kYes ? begin : begin * a.columns);
+    cblas_sgemm(CblasRowMajor, blas(a), blas(b), static_cast<int>(end - begin), columns, inner,
+                1.0F, of_a, static_cast<int>(a.columns), b.values.data(),
+                static_cast<int>(b.columns), 1.0F,
+                sum.data() + begin * static_cast<size_t>(columns), columns);
+  });
 }
 
 }  // namespace starling::learning

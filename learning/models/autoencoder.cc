@@ -30,7 +30,6 @@ Status Check(const AutoencoderOptions& options) {
   STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
   if (options.factors < 1 || options.factors > 1024)
     return InvalidField("factors", "{} is outside 1 to 1024", options.factors);
-  STARLING_RETURN_IF_ERROR(CheckAtLeast("steps", options.steps, 1));
   STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
   STARLING_RETURN_IF_ERROR(CheckPositive("learning_rate", options.learning_rate));
   if (!(options.dropout >= 0) || !(options.dropout < 1))
@@ -113,57 +112,90 @@ std::vector<float> Start(AutoencoderShape shape, uint64_t seed) {
 
 uint64_t AutoencoderMemory(const Interactions& data, const AutoencoderOptions& options) {
   const AutoencoderShape shape = ShapeOf(data, options);
-  // Parameters, their gradient and Adam's two; then the parameters as the model has them, which
-  // come when the gradient has gone.
+  // Parameters, Adam's two and a gradient; then the parameters as the model has them, which come
+  // when the gradient has gone.
   return 16 * shape.Size() + 4 * BatchOf(data) * (shape.items + 2 * shape.factors) +
          4 * data.entries() + 8 * data.users();
 }
 
-StatusOr<AutoencoderModel> FitAutoencoder(const Interactions& data,
-                                          const AutoencoderOptions& options,
-                                          const Progress& progress) {
+// All that one step leaves to the next.
+struct AutoencoderFit::State {
+  State(const Interactions& data, const AutoencoderOptions& given)
+      : options(given),
+        rows(data.Weighed(given.weighting, given.as_of != 0 ? given.as_of : data.latest_time())),
+        shape(ShapeOf(data, given)),
+        learned(LearnedFrom(rows, given.user_exponent)),
+        batch(std::min(BatchOf(data), learned.users.size())),
+        next(learned.users.size()),
+        parameters(Start(shape, given.seed)),
+        adam(shape.Size(), given.learning_rate, given.threads),
+        random(given.seed + 1) {}
+
+  // Users in a new order, once all had their turn; a few are left out of each.
+  void DrawOrder() {
+    next = 0;
+    for (size_t i = learned.users.size(); i-- > 1;) {
+      const size_t other = random.Below(i + 1);
+      std::swap(learned.users[i], learned.users[other]);
+      std::swap(learned.weights[i], learned.weights[other]);
+    }
+  }
+
+  const AutoencoderOptions options;
+  const Interactions rows;
+  const AutoencoderShape shape;
+  Learned learned;
+  const size_t batch;
+  size_t next;  // of learned
+  std::vector<float> parameters;
+  Adam adam;
+  Random random;
+  int done = 0;  // steps
+};
+
+AutoencoderFit::AutoencoderFit(std::unique_ptr<State> state) : state_(std::move(state)) {}
+AutoencoderFit::AutoencoderFit(AutoencoderFit&& other) noexcept = default;
+AutoencoderFit& AutoencoderFit::operator=(AutoencoderFit&& other) noexcept = default;
+AutoencoderFit::~AutoencoderFit() = default;
+
+StatusOr<AutoencoderFit> AutoencoderFit::Begin(const Interactions& data,
+                                               const AutoencoderOptions& options) {
   STARLING_RETURN_IF_ERROR(Check(options));
   STARLING_RETURN_IF_ERROR(CheckMemory(AutoencoderMemory(data, options), options.memory_limit,
                                        "lower factors, or raise it when the machine has it"));
-  const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
-  const Interactions rows = data.Weighed(options.weighting, as_of);
-  const AutoencoderShape shape = ShapeOf(data, options);
-  Learned learned = LearnedFrom(rows, options.user_exponent);
-  const size_t batch = std::min(BatchOf(data), learned.users.size());
+  return AutoencoderFit(std::make_unique<State>(data, options));
+}
 
-  std::vector<float> parameters = Start(shape, options.seed);
-  if (batch > 0) {
-    std::vector<float> gradient;
-    AutoencoderStep step(shape, batch, options.threads);
-    Adam adam(shape.Size(), options.learning_rate, options.threads);
-    Random random(options.seed + 1);
-    std::vector<AutoencoderInput> input(batch);
-    size_t next = learned.users.size();
-    for (int time = 0; time < options.steps; ++time) {
-      STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1.0 * time / options.steps));
-      if (next + batch > learned.users.size()) {  // a few are left out of each turn
-        next = 0;
-        for (size_t i = learned.users.size(); i-- > 1;) {
-          const size_t other = random.Below(i + 1);
-          std::swap(learned.users[i], learned.users[other]);
-          std::swap(learned.weights[i], learned.weights[other]);
-        }
-      }
-      const auto users = std::span(learned.users).subspan(next, batch);
-      for (size_t u = 0; u < batch; ++u)
-        DrawInput(rows.row(users[u]), options.dropout, random, input[u]);
-      step.Loss(parameters, rows, users, input, std::span(learned.weights).subspan(next, batch),
-                gradient);
-      adam.Apply(gradient, parameters);
-      next += batch;
-    }
+int AutoencoderFit::steps() const { return state_->done; }
+
+Status AutoencoderFit::RunTo(int steps, const Progress& progress) {
+  State& s = *state_;
+  if (s.batch == 0) s.done = std::max(s.done, steps);
+  std::vector<float> gradient;
+  std::vector<AutoencoderInput> input(s.batch);
+  AutoencoderStep step(s.shape, s.batch, s.options.threads);
+  for (; s.done < steps; ++s.done) {
+    STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1.0 * s.done / steps));
+    if (s.next + s.batch > s.learned.users.size()) s.DrawOrder();
+    const auto users = std::span(s.learned.users).subspan(s.next, s.batch);
+    for (size_t u = 0; u < s.batch; ++u)
+      DrawInput(s.rows.row(users[u]), s.options.dropout, s.random, input[u]);
+    step.Loss(s.parameters, s.rows, users, input,
+              std::span(s.learned.weights).subspan(s.next, s.batch), gradient);
+    s.adam.Apply(gradient, s.parameters);
+    s.next += s.batch;
   }
+  return OkStatus();
+}
+
+StatusOr<AutoencoderModel> AutoencoderFit::Model() const {
+  const std::vector<float>& parameters = state_->parameters;
+  const AutoencoderShape& shape = state_->shape;
   if (!std::all_of(parameters.begin(), parameters.end(), [](float x) { return std::isfinite(x); }))
     return FailedPrecondition("the autoencoder left the finite numbers; lower learning_rate");
-
   AutoencoderModel model;
-  model.weighting_ = options.weighting;
-  model.parameters_ = Array(WeightingParameters(options.weighting));
+  model.weighting_ = state_->options.weighting;
+  model.parameters_ = Array(WeightingParameters(model.weighting_));
   const auto part = [&](size_t begin, size_t count) {
     const auto first = parameters.begin() + static_cast<ptrdiff_t>(begin);
     return Array(std::vector<float>(first, first + static_cast<ptrdiff_t>(count)));
@@ -172,6 +204,16 @@ StatusOr<AutoencoderModel> FitAutoencoder(const Interactions& data,
   model.decoder_ = part(shape.Decoder(), shape.items * shape.factors);
   model.encoder_bias_ = part(shape.EncoderBias(), shape.factors);
   model.decoder_bias_ = part(shape.DecoderBias(), shape.items);
+  return model;
+}
+
+StatusOr<AutoencoderModel> FitAutoencoder(const Interactions& data,
+                                          const AutoencoderOptions& options,
+                                          const Progress& progress) {
+  STARLING_RETURN_IF_ERROR(CheckAtLeast("steps", options.steps, 1));
+  STARLING_ASSIGN_OR_RETURN(AutoencoderFit fit, AutoencoderFit::Begin(data, options));
+  STARLING_RETURN_IF_ERROR(fit.RunTo(options.steps, progress));
+  STARLING_ASSIGN_OR_RETURN(AutoencoderModel model, fit.Model());
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
   return model;
 }

@@ -105,11 +105,17 @@ uint64_t MemoryOf(const Interactions& data, uint64_t size, const EaseOptions& op
   const uint64_t gram = WeighedMemory(data) + 4 * data.items() + 4 * data.users() + matrix;
   const uint64_t choosing = matrix + sources + 8 * size * static_cast<uint64_t>(options.threads);
   const uint64_t model = sources + ItemToItemModel::MemoryOf(data.items(), weights);
-  return std::max({gram, choosing, model}) + 8 * size;
+  return std::max({gram, choosing, model}) + 8 * size + 4 * data.items();
 }
 
-StatusOr<BumpRows<Source>> FitSources(const Interactions& data, std::span<const uint32_t> modelled,
-                                      const EaseOptions& options, const Progress& progress) {
+// Weights into each item, and what can still be scaled by: `unexplained` of an unrelaxed fit.
+struct Fitted {
+  BumpRows<Source> sources;
+  std::vector<float> unexplained;
+};
+
+StatusOr<Fitted> FitSources(const Interactions& data, std::span<const uint32_t> modelled,
+                            const EaseOptions& options, const Progress& progress) {
   const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
   const size_t size = modelled.size();
   std::vector<float> added;
@@ -119,18 +125,20 @@ StatusOr<BumpRows<Source>> FitSources(const Interactions& data, std::span<const 
   STARLING_RETURN_IF_ERROR(InvertPositiveDefinite(matrix, size, options.threads));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0.9));
 
-  BumpRows<Source> sources(data.items(), WeightsOf(size, options));
+  Fitted fitted{.sources = BumpRows<Source>(data.items(), WeightsOf(size, options))};
+  if (options.relaxation == 0) fitted.unexplained.resize(data.items(), 1.0F);
   ParallelFor(size, options.threads, 16, [&](size_t begin, size_t end) {
     std::vector<Source> found;
     found.reserve(size);
     for (size_t target = begin; target < end; ++target) {
-      const float scale =
-          Relaxed(added[target] * matrix[target * size + target], options.relaxation);
+      const float unexplained = added[target] * matrix[target * size + target];
+      if (options.relaxation == 0) fitted.unexplained[modelled[target]] = unexplained;
+      const float scale = RelaxedBy(unexplained, options.relaxation);
       LargestWeights(matrix, size, target, scale, modelled, options.neighbours, found);
-      std::ranges::copy(found, sources.Take(modelled[target], found.size()).begin());
+      std::ranges::copy(found, fitted.sources.Take(modelled[target], found.size()).begin());
     }
   });
-  return sources;
+  return fitted;
 }
 
 }  // namespace
@@ -149,10 +157,10 @@ StatusOr<ItemToItemModel> FitEase(const Interactions& data, const EaseOptions& o
       CheckMemory(MemoryOf(data, modelled.size(), options), options.memory_limit,
                   "lower max_items or neighbours, or raise it when the machine has the memory"));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 0));
-  STARLING_ASSIGN_OR_RETURN(const BumpRows<Source> sources,
-                            FitSources(data, modelled, options, progress));
+  STARLING_ASSIGN_OR_RETURN(Fitted fitted, FitSources(data, modelled, options, progress));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
-  return ItemToItemModel(kEaseKind, options.weighting, sources);
+  return ItemToItemModel(kEaseKind, options.weighting, fitted.sources,
+                         std::move(fitted.unexplained));
 }
 
 }  // namespace starling::learning

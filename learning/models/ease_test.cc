@@ -253,5 +253,37 @@ TEST(Ease, OfNoDataKnowsNothing) {
   EXPECT_THAT(ScoresOf(model, {{{.item = 1}}}, 0), testing::ElementsAre(0, 0, 0));
 }
 
+TEST(Ease, ScaledByARelaxationIsTheSameAsFittedWithIt) {
+  const Interactions data = MakeInteractions(TestEvents(60, 30, 3), 60, 30).value();
+  const EaseOptions options{.regularisation = 5, .dropout = 0.2, .neighbours = 0};
+  EaseOptions relaxed_options = options;
+  relaxed_options.relaxation = 1.5;
+  const auto plain = FitEase(data, options);
+  const auto relaxed = FitEase(data, relaxed_options);
+  ASSERT_TRUE(plain.ok() && relaxed.ok());
+  const auto scaled = plain->Relaxed(1.5);
+  ASSERT_TRUE(scaled.ok()) << scaled.status();
+  const std::vector<HistoryItem> history = HistoryOf(data, 7);
+  EXPECT_EQ(ScoresOf(*scaled, history, 0), ScoresOf(*relaxed, history, 0));
+  EXPECT_NE(ScoresOf(*scaled, history, 0), ScoresOf(*plain, history, 0));
+  EXPECT_EQ(FieldViolations(plain->Relaxed(9).status())[0].field, "relaxation");
+  EXPECT_EQ(relaxed->Relaxed(1).status().code(), StatusCode::kFailedPrecondition);
+}
+
+TEST(Ease, ScoresAreSumsOfWeightsHoweverManyAreKept) {
+  const Interactions data = MakeInteractions(TestEvents(400, 700, 5), 400, 700).value();
+  for (const int neighbours : {0, 650, 20}) {
+    const auto model = FitEase(data, {.regularisation = 5, .neighbours = neighbours});
+    ASSERT_TRUE(model.ok()) << model.status();
+    const std::vector<HistoryItem> history = {{.item = 0}, {.item = 333}, {.item = 699}};
+    const std::vector<float> scores = ScoresOf(*model, history, 0);
+    for (uint32_t item = 0; item < 700; ++item) {
+      const float sum =
+          model->Weight(0, item) + model->Weight(333, item) + model->Weight(699, item);
+      ASSERT_NEAR(scores[item], sum, 1e-6) << item << " with " << neighbours;
+    }
+  }
+}
+
 }  // namespace
 }  // namespace starling::learning

@@ -54,6 +54,12 @@ inline Status CheckShare(std::string_view field, double value) {
   return OkStatus();
 }
 
+inline Status CheckRelaxation(double relaxation) {
+  if (!(relaxation >= -4) || !(relaxation <= 4))
+    return InvalidField("relaxation", "{} is outside -4 to 4", relaxation);
+  return OkStatus();
+}
+
 // What EASE and its local form are told alike.
 template <typename Options>
 Status CheckRegression(const Options& options) {
@@ -63,9 +69,7 @@ Status CheckRegression(const Options& options) {
   STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
   if (!(options.dropout >= 0) || !(options.dropout < 1))
     return InvalidField("dropout", "{} is no probability below 1", options.dropout);
-  if (!(options.relaxation >= -4) || !(options.relaxation <= 4))
-    return InvalidField("relaxation", "{} is outside -4 to 4", options.relaxation);
-  return OkStatus();
+  return CheckRelaxation(options.relaxation);
 }
 
 // What both add to an entry of the diagonal of G, and the power of L_jj P_jj that they scale by.
@@ -74,7 +78,7 @@ float AddedToDiagonal(const Options& options, float diagonal) {
   return static_cast<float>(options.regularisation +
                             options.dropout / (1 - options.dropout) * diagonal);
 }
-inline float Relaxed(float unexplained, double relaxation) {
+inline float RelaxedBy(float unexplained, double relaxation) {
   return static_cast<float>(std::pow(std::clamp(unexplained, 0.0F, 1.0F), relaxation));
 }
 

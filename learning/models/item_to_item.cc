@@ -3,14 +3,24 @@
 #include <algorithm>
 #include <numeric>
 
+#include "learning/math/kernels.h"
+#include "learning/models/fit_checks.h"
 #include "learning/models/parameters.h"
 #include "learning/models/weighed_history.h"
 
 namespace starling::learning {
+namespace {
+
+constexpr size_t kBlock = 128;  // weights
+
+}  // namespace
 
 ItemToItemModel::ItemToItemModel(std::string_view kind, const Weighting& weighting,
-                                 const BumpRows<Source>& sources)
-    : kind_(kind), weighting_(weighting), parameters_(WeightingParameters(weighting)) {
+                                 const BumpRows<Source>& sources, std::vector<float> unexplained)
+    : kind_(kind),
+      weighting_(weighting),
+      parameters_(WeightingParameters(weighting)),
+      unexplained_(std::move(unexplained)) {
   std::vector<uint64_t> offsets(sources.rows() + 1, 0);
   for (size_t target = 0; target < sources.rows(); ++target) {
     for (const Source& source : sources[target]) {
@@ -68,9 +78,18 @@ void ItemToItemModel::Score(History history, int64_t now, std::span<float> score
   std::fill(scores.begin(), scores.end(), 0.0F);
   const uint32_t* targets = targets_.data();
   const float* weights = weights_.data();
+  const Kernels& kernels = BestKernels();
   for (const WeighedItem& entry : WeighHistory(history, weighting_, now, items())) {
-    for (size_t i = offsets_[entry.item]; i < offsets_[entry.item + 1]; ++i) {
-      scores[targets[i]] += entry.x * weights[i];
+    const size_t end = offsets_[entry.item + 1];
+    for (size_t i = offsets_[entry.item]; i < end;) {
+      // Where nearly all weights are kept, most of a row are of items that follow each other.
+      const size_t block = std::min(kBlock, end - i);
+      if (targets[i + block - 1] - targets[i] == block - 1) {
+        kernels.axpy(entry.x, weights + i, scores.data() + targets[i], block);
+        i += block;
+        continue;
+      }
+      for (const size_t last = i + block; i < last; ++i) scores[targets[i]] += entry.x * weights[i];
     }
   }
 }
@@ -90,6 +109,21 @@ std::vector<std::optional<uint32_t>> ItemToItemModel::Explain(
     }
   }
   return reasons;
+}
+
+StatusOr<ItemToItemModel> ItemToItemModel::Relaxed(double relaxation) const {
+  if (unexplained_.empty())
+    return FailedPrecondition(
+        "only a model that was just fitted, as EASE unrelaxed, can be relaxed");
+  STARLING_RETURN_IF_ERROR(CheckRelaxation(relaxation));
+  std::vector<float> scales;
+  for (const float unexplained : unexplained_) scales.push_back(RelaxedBy(unexplained, relaxation));
+  std::vector<float> weights(weights_.begin(), weights_.end());
+  for (size_t i = 0; i < weights.size(); ++i) weights[i] *= scales[targets_[i]];
+  ItemToItemModel relaxed = *this;
+  relaxed.weights_ = Array(std::move(weights));
+  relaxed.unexplained_ = {};
+  return relaxed;
 }
 
 float ItemToItemModel::Weight(uint32_t from, uint32_t to) const {

@@ -63,7 +63,7 @@ Plan PlanOf(const Interactions& data, const LocalEaseOptions& options) {
   const uint64_t square = std::min(neighbours, items) * std::min(neighbours, items);
   const uint64_t solving = gram + sources + threads * (8 * square + 4 * items);
   const uint64_t model = sources + ItemToItemModel::MemoryOf(items, weights);
-  plan.memory = std::max({multiplying, solving, model});
+  plan.memory = std::max({multiplying, solving, model}) + 4 * items;
   return plan;
 }
 
@@ -144,8 +144,9 @@ class LocalRegression {
         asked_((gram.diagonal.size() + 63) / 64, 0),
         position_(gram.diagonal.size(), 0) {}
 
-  // The weights into an item, until the next is solved.
+  // The weights into an item, until the next is solved; sets unexplained().
   std::span<const Source> Solve(uint32_t item) {
+    unexplained_ = 1;
     const std::span<const uint32_t> others = gram_.items[item];
     const std::span<const float> values = gram_.values[item];
     const size_t count = std::min(others.size(), static_cast<size_t>(options_.neighbours));
@@ -168,13 +169,16 @@ class LocalRegression {
     const float added = AddedToDiagonal(options_, diagonal);
     float left = diagonal + added;
     for (size_t i = 0; i < size; ++i) left -= neighbours_[i].weight * solution_[i];
-    const float scale = Relaxed(added / std::max(left, added), options_.relaxation);
+    unexplained_ = added / std::max(left, added);
+    const float scale = RelaxedBy(unexplained_, options_.relaxation);
     weights_.clear();
     for (size_t i = 0; i < size; ++i) {
       if (solution_[i] != 0) weights_.push_back({neighbours_[i].item, solution_[i] * scale});
     }
     return weights_;
   }
+  // L_jj P_jj of the item.
+  float unexplained() const { return unexplained_; }
 
  private:
   // The lower triangle of G_NN, and L_NN beside it.
@@ -241,23 +245,32 @@ class LocalRegression {
   std::vector<uint32_t> position_;  // of each that is, in neighbours_
   std::vector<Source> neighbours_, weights_;
   std::vector<float> matrix_, factor_, added_, inverse_, solution_;
+  float unexplained_ = 1;
 };
 
-StatusOr<BumpRows<Source>> FitSources(const Interactions& data, const LocalEaseOptions& options,
-                                      const Plan& plan, const Progress& progress) {
+// Weights into each item; of an unrelaxed fit also what is unexplained of each.
+struct Fitted {
+  BumpRows<Source> sources;
+  std::vector<float> unexplained;
+};
+
+StatusOr<Fitted> FitSources(const Interactions& data, const LocalEaseOptions& options,
+                            const Plan& plan, const Progress& progress) {
   const int64_t as_of = options.as_of != 0 ? options.as_of : data.latest_time();
   STARLING_ASSIGN_OR_RETURN(
       const Gram gram, GramOf(data.Weighed(options.weighting, as_of), options, plan, progress));
-  BumpRows<Source> sources(data.items(), plan.weights);
+  Fitted fitted{.sources = BumpRows<Source>(data.items(), plan.weights)};
+  if (options.relaxation == 0) fitted.unexplained.resize(data.items());
   STARLING_RETURN_IF_ERROR(
       ForItems(data.items(), options.threads, 0.3, 1, progress, [&](size_t begin, size_t end) {
         LocalRegression regression(gram, options);
         for (size_t item = begin; item < end; ++item) {
           const std::span<const Source> weights = regression.Solve(static_cast<uint32_t>(item));
-          std::ranges::copy(weights, sources.Take(item, weights.size()).begin());
+          std::ranges::copy(weights, fitted.sources.Take(item, weights.size()).begin());
+          if (options.relaxation == 0) fitted.unexplained[item] = regression.unexplained();
         }
       }));
-  return sources;
+  return fitted;
 }
 
 }  // namespace
@@ -272,10 +285,10 @@ StatusOr<ItemToItemModel> FitLocalEase(const Interactions& data, const LocalEase
   const Plan plan = PlanOf(data, options);
   STARLING_RETURN_IF_ERROR(CheckMemory(plan.memory, options.memory_limit,
                                        "lower neighbours, or raise it when the machine has it"));
-  STARLING_ASSIGN_OR_RETURN(const BumpRows<Source> sources,
-                            FitSources(data, options, plan, progress));
+  STARLING_ASSIGN_OR_RETURN(Fitted fitted, FitSources(data, options, plan, progress));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
-  return ItemToItemModel(kEaseKind, options.weighting, sources);
+  return ItemToItemModel(kEaseKind, options.weighting, fitted.sources,
+                         std::move(fitted.unexplained));
 }
 
 }  // namespace starling::learning

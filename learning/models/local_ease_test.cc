@@ -97,5 +97,18 @@ TEST(LocalEase, RefusesWhatIsWrongAndStopsWhenAsked) {
             StatusCode::kCancelled);
 }
 
+TEST(LocalEase, ScaledByARelaxationIsTheSameAsFittedWithIt) {
+  const Interactions data = MakeInteractions(TestEvents(60, 30, 3), 60, 30).value();
+  const auto plain = FitLocalEase(data, {.regularisation = 5, .neighbours = 10});
+  const auto relaxed =
+      FitLocalEase(data, {.regularisation = 5, .relaxation = 0.5, .neighbours = 10});
+  ASSERT_TRUE(plain.ok() && relaxed.ok());
+  const auto scaled = plain->Relaxed(0.5);
+  ASSERT_TRUE(scaled.ok()) << scaled.status();
+  const std::vector<HistoryItem> history = HistoryOf(data, 7);
+  EXPECT_EQ(ScoresOf(*scaled, history, 0), ScoresOf(*relaxed, history, 0));
+  EXPECT_NE(ScoresOf(*scaled, history, 0), ScoresOf(*plain, history, 0));
+}
+
 }  // namespace
 }  // namespace starling::learning

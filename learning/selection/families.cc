@@ -59,6 +59,19 @@ std::string SettingsOf(const Family& family, const Choice& choice) {
   return text;
 }
 
+StatusOr<AutoencoderOptions> AutoencoderOptionsOf(const Family& family, const Choice& choice,
+                                                  const Interactions& data,
+                                                  const FitLimits& limits) {
+  if (data.items() > kMostForAutoencoder) {
+    return ResourceExhausted("it looks at all items in each step, which takes too long of {}",
+                             data.items());
+  }
+  return AutoencoderOptions{.steps = static_cast<int>(family.axes[0].values[choice[0]]),
+                            .dropout = family.axes[1].values[choice[1]],
+                            .threads = limits.threads,
+                            .memory_limit = limits.memory};
+}
+
 StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Choice& choice,
                                                  const Interactions& data, const FitLimits& limits,
                                                  const Progress& progress) {
@@ -105,16 +118,9 @@ StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Cho
                                progress));
   }
   if (family.name == "autoencoder") {
-    if (data.items() > kMostForAutoencoder) {
-      return ResourceExhausted("it looks at all items in each step, which takes too long of {}",
-                               data.items());
-    }
-    return Shared(FitAutoencoder(data,
-                                 {.steps = static_cast<int>(value(0)),
-                                  .dropout = value(1),
-                                  .threads = limits.threads,
-                                  .memory_limit = limits.memory},
-                                 progress));
+    STARLING_ASSIGN_OR_RETURN(const AutoencoderOptions options,
+                              AutoencoderOptionsOf(family, choice, data, limits));
+    return Shared(FitAutoencoder(data, options, progress));
   }
   return Shared(FitAls(data,
                        {.factors = static_cast<int>(value(2)),

@@ -7,6 +7,7 @@
 
 #include "learning/interactions.h"
 #include "learning/math/parallel.h"
+#include "learning/models/autoencoder.h"
 #include "learning/models/model.h"
 
 namespace starling::learning {
@@ -34,6 +35,10 @@ struct FitLimits {
   int threads = 1;
   size_t memory = size_t{4} << 30;
 };
+// What the family's choice asks of its fit, to one that is gone on with (family_fits.h).
+StatusOr<AutoencoderOptions> AutoencoderOptionsOf(const Family& family, const Choice& choice,
+                                                  const Interactions& data,
+                                                  const FitLimits& limits);
 StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Choice& choice,
                                                  const Interactions& data, const FitLimits& limits,
                                                  const Progress& progress);

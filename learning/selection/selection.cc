@@ -13,6 +13,7 @@
 #include "learning/retrieval/top_k.h"
 #include "learning/selection/candidates.h"
 #include "learning/selection/families.h"
+#include "learning/selection/family_fits.h"
 #include "learning/selection/stacking.h"
 
 namespace starling::learning {
@@ -68,7 +69,7 @@ class Selector {
         options_(options),
         progress_(progress),
         limits_{options.threads, options.memory_limit},
-        start_(SteadyClock::now()),
+        start_(Now()),
         users_(UsersOf(data.train, valid, options.max_users)) {}
 
   StatusOr<Selection> Run(const Interactions& everything, const Interactions& test) {
@@ -106,9 +107,11 @@ class Selector {
     return options_.models.empty() ||
            std::find(options_.models.begin(), options_.models.end(), name) != options_.models.end();
   }
-  double Seconds() const {
-    return std::chrono::duration<double>(SteadyClock::now() - start_).count();
+  double Now() const {
+    if (options_.now) return options_.now();
+    return std::chrono::duration<double>(SteadyClock::now().time_since_epoch()).count();
   }
+  double Seconds() const { return Now() - start_; }
   bool TimeLeft() const { return Seconds() < until_; }
   // Whether models are put together, which needs them all.
   bool Mixes() const { return Wanted("blend") || Wanted("two_stage"); }
@@ -117,17 +120,28 @@ class Selector {
                                                : OkStatus();
   }
 
-  // Tries one choice, unless it was tried before; whether it became the best.
-  StatusOr<bool> Try(const Family& family, const Choice& choice, double done, Best& best) {
+  // Tries one choice, unless it was tried before; whether it became the best. A fit that is at work
+  // at `until`, in seconds since start_, is given up: DEADLINE_EXCEEDED.
+  StatusOr<bool> Try(const Choice& choice, double done, double until, FamilyFits& fits,
+                     Best& best) {
+    const Family& family = *best.family;
     if (!tried_.insert({family.name, choice}).second) return false;
     const std::string what = fmt::format("{} {}", family.name, SettingsOf(family, choice));
     STARLING_RETURN_IF_ERROR(Tell(done, what));
-    auto model = FitFamily(family, choice, data_.train, limits_,
-                           [&](double) { return !progress_ || progress_(done, what); });
+    bool late = false;
+    auto model = fits.Fit(choice, [&](double) {
+      if (progress_ && !progress_(done, what)) return false;
+      late = Seconds() >= until;
+      return !late;
+    });
+    if (late && !model.ok())
+      return DeadlineExceeded("its fit with {} took longer than time_limit leaves it",
+                              SettingsOf(family, choice));
     if (!model.ok()) return model.status();
     const double ndcg =
         Measure({*model}, {}, data_.train, valid_, users_, options_).Mean(RankingMetric::kNdcg);
     if (ndcg <= best.ndcg) return false;
+    fits.Keep();
     best.choice = choice;
     best.ndcg = ndcg;
     best.model = *std::move(model);
@@ -139,7 +153,9 @@ class Selector {
     Best best{.family = &family};
     Choice start;
     for (const Axis& axis : family.axes) start.push_back(axis.start);
-    const StatusOr<bool> first = Try(family, start, from, best);
+    FamilyFits fits(family, data_.train, limits_);
+    // The first may take what is left for all, so that as many families as can be have one.
+    const StatusOr<bool> first = Try(start, from, options_.time_limit, fits, best);
     if (first.status().code() == StatusCode::kCancelled) return first.status();
     if (!first.ok()) {
       best.error = std::string(first.status().message());
@@ -158,7 +174,7 @@ class Selector {
           if (step < 0 && next[axis] == 0) break;
           next[axis] += static_cast<size_t>(step);
           if (next[axis] >= family.axes[axis].values.size()) break;
-          const StatusOr<bool> better = Try(family, next, done, best);
+          const StatusOr<bool> better = Try(next, done, until_, fits, best);
           if (better.status().code() == StatusCode::kCancelled) return better.status();
           if (!better.ok() || !*better) break;
         }
@@ -298,7 +314,7 @@ class Selector {
   const SelectionOptions& options_;
   const SelectionProgress& progress_;
   const FitLimits limits_;
-  const SteadyClock::time_point start_;
+  const double start_;
   double until_ = 0;  // seconds since start_, for the family that is searched
   const std::vector<uint32_t> users_;
   std::set<std::pair<std::string, Choice>> tried_;

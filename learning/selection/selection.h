@@ -38,8 +38,11 @@ struct SelectionOptions {
   std::vector<std::string> models;
   int threads = 1;
   size_t memory_limit = size_t{4} << 30;  // of one fit
-  double time_limit = 1'800;              // seconds to choose in
+  // Seconds to choose in, divided among the families. A fit that is at work when those of its
+  // family are over is given up; a family's first one when all are.
+  double time_limit = 1'800;
   size_t max_users = 10'000;
+  std::function<double()> now;  // seconds since any beginning; empty: the steady clock's
   // Called before and after the last fit of each model: for a peak of memory.
   std::function<void()> before_fit;
   std::function<uint64_t()> after_fit;

@@ -110,6 +110,38 @@ TEST(SelectModel, SaysWhyModelsWereNotPutTogether) {
   EXPECT_THAT(Of(*few, "two_stage").error, HasSubstr("too few"));
 }
 
+TEST(SelectModel, GivesUpAFitThatIsAtWorkWhenTheTimeOfItsFamilyIsOver) {
+  const Tasteful made;
+  double seconds = 0;
+  int told = 0;  // of the second fit
+  const auto selection = SelectModel(
+      made.data(),
+      {.models = {"autoencoder", "popularity"}, .time_limit = 100, .now = [&] { return seconds; }},
+      [&](double, const std::string& what) {
+        if (what.find("steps 1500") != what.npos) {
+          ++told;
+          seconds = 150;
+        }
+        return true;
+      });
+  ASSERT_TRUE(selection.ok()) << selection.status();
+  EXPECT_EQ(told, 2) << "before it, and before its first step";
+  EXPECT_EQ(Of(*selection, "autoencoder").error, "");
+  EXPECT_THAT(Of(*selection, "autoencoder").settings, HasSubstr("steps 1000, dropout 0.5"));
+  EXPECT_GT(Of(*selection, "autoencoder").valid_ndcg, 0);
+}
+
+TEST(SelectModel, SaysWhichModelTheTimeWasTooShortFor) {
+  const Tasteful made;
+  double seconds = 0;
+  const auto selection = SelectModel(made.data(), {.models = {"autoencoder", "popularity"},
+                                                   .time_limit = 100,
+                                                   .now = [&] { return seconds += 1; }});
+  ASSERT_TRUE(selection.ok()) << selection.status();
+  EXPECT_THAT(Of(*selection, "autoencoder").error, HasSubstr("time_limit"));
+  EXPECT_EQ(selection->chosen, "popularity");
+}
+
 TEST(SelectModel, BadQuestionsAreNamed) {
   const Tasteful made;
   EXPECT_EQ(FieldViolations(SelectModel(made.data(), {.models = {"oracle"}}).status())[0].field,
