@@ -74,6 +74,8 @@ class NextBasketModel final : public Model {
 
   std::string_view kind() const override { return kNextBasketKind; }
   size_t items() const override { return item_offsets_.size() - 1; }
+  const FrequencyOptions& frequency() const { return frequency_; }
+  float own_share() const { return own_share_; }
   size_t users() const { return offsets_.size() - 1; }
   void Score(History history, int64_t now, std::span<float> scores) const override;
   // The item itself, when it is in the history.
