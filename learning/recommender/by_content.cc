@@ -29,21 +29,25 @@ std::span<const uint32_t> RowOf(const Array<uint64_t>& offsets, const Array<uint
 
 }  // namespace
 
-// Where a product is asked about, or nothing but content can say something. Adds to scratch.scores,
-// in shares of the largest of them.
+// Adds to scratch.scores, in shares of the largest of them. Where a product is asked about: of
+// those that nobody had, and of all when nothing else speaks. For a user: only when nothing else
+// speaks, and only by what nobody had either, since the others' habits and popularity say more.
 void Recommender::AddContent(const RankQuery& query, size_t spoken, RankScratch& scratch) const {
   const float largest = LargestMain(scratch);
-  if (!query.user.empty() && largest > 0) return;
+  const bool alone = !(largest > 0);
+  const bool of_user = !query.user.empty();
+  if (of_user && !alone) return;
   float x = 0;
   for (size_t h = 0; h < spoken; ++h) x += scratch.history[h].x;
   if (!(x > 0)) return;
-  const float scale = (largest > 0 ? kColdWeight * largest : 1) / x;
+  const float scale = (alone ? 1 : kColdWeight * largest) / x;
   for (size_t h = 0; h < std::min(spoken, kLookers); ++h) {
     const RankScratch::Known& known = scratch.history[h];
     const bool from_cold = IsCold(known.item);
+    if (of_user && !from_cold) continue;
     ForEachAlike(RowOf(content_offsets_, content_entries_, known.item),
                  [&](uint32_t target, float cosine) {
-                   if (!from_cold && !IsCold(target)) return;
+                   if (!alone && !from_cold && !IsCold(target)) return;
                    float& score = scratch.scores[target];
                    if (!scratch.dense && score == 0) scratch.touched.push_back(target);
                    score += known.x * cosine * scale;
@@ -75,6 +79,7 @@ void Recommender::TakeCold(size_t spoken, RankScratch& scratch) const {
     if ((scratch.flags[item] & (kHad | kOffered)) != 0) continue;
     Flag(item, kOffered, scratch);
     scratch.pool.push_back({item, std::max(0.0F, scratch.scores[item])});
+    ++scratch.cold;
   }
   for (const uint32_t item : touched) side[item] = 0;
 }

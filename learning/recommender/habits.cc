@@ -51,7 +51,8 @@ void Recommender::DescribeNextBasket(RankScratch& scratch) const {
   const auto& pool = scratch.pool;
   const size_t count = pool.size();
   float* columns = scratch.columns.data();
-  if (!next_basket_.has_value()) {
+  if (!next_basket_.has_value() ||
+      (trees_.has_value() && trees_->features() <= kFirstOfNextBasket)) {
     std::fill(columns + kFirstOfNextBasket * count, columns + kFirstOfContent * count, 0.0F);
     return;
   }

@@ -68,6 +68,7 @@
 #include "learning/models/als.h"
 #include "learning/models/next_basket.h"
 #include "learning/ranking/boosted_trees.h"
+#include "learning/recommender/second_stage.h"
 #include "platform/base/status.h"
 
 namespace starling::learning {
@@ -173,6 +174,7 @@ class RankScratch {
   std::vector<HistoryItem> folded;
   std::vector<RankedItem> best;
   std::vector<Pooled> pool;
+  size_t cold = 0;             // the last of the pool
   std::vector<float> columns;  // second_stage.h: features x pool
   std::vector<float> ordered;
   std::vector<uint32_t> leaf;
@@ -189,6 +191,7 @@ class RankScratch {
 struct RankExamples {
   std::vector<uint32_t> items;
   std::span<const float> columns;
+  size_t cold = 0;  // how many of the last are new in the catalogue, found by content
 };
 
 class Recommender {
@@ -245,6 +248,10 @@ class Recommender {
   void TakeBestOfPool(const RankQuery& query, RankScratch& scratch) const;
   void Fill(const RankQuery& query, RankScratch& scratch) const;
   void Explain(size_t spoken, RankScratch& scratch) const;
+  // Whether the trees are told of content, or may be.
+  bool TellsContent() const {
+    return !content_offsets_.empty() && (!trees_.has_value() || trees_->features() > kContent);
+  }
   // What an item's main score comes from.
   RankedItem::Source MainSource() const {
     const bool similar =

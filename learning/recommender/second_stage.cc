@@ -49,6 +49,7 @@ void Recommender::TakePool(const RankQuery& query, size_t spoken, RankScratch& s
   float* scores = scratch.scores.data();
   auto& pool = scratch.pool;
   pool.clear();
+  scratch.cold = 0;
   const auto take = [&](uint32_t item) {
     if ((scratch.flags[item] & (kHad | kOffered)) != 0) return;
     Flag(item, kOffered, scratch);
@@ -118,7 +119,7 @@ void Recommender::TakePool(const RankQuery& query, size_t spoken, RankScratch& s
       }
     }
     if (pool.size() - first > wanted) halve();
-    if (!content_offsets_.empty()) TakeCold(spoken, scratch);
+    if (TellsContent()) TakeCold(spoken, scratch);
   }
   if (scratch.dense) {
     std::fill(scores, scores + items(), 0.0F);
@@ -228,7 +229,7 @@ void Recommender::DescribePool(const RankQuery& query, size_t spoken, RankScratc
     }
     set(kPriceToUser, priced > 0 && of_item[kPrice] > 0 ? of_item[kPrice] - prices / priced : 0);
     for (size_t fact = 0; fact < kItemFacts; ++fact) set(kFirstItemFact + fact, of_item[fact]);
-    const bool by_words = !content_offsets_.empty() && aged > 0;
+    const bool by_words = TellsContent() && aged > 0;
     set(kContent, by_words ? ContentOf(item, spoken, scratch) / aged : 0);
   }
   DescribeNextBasket(scratch);
@@ -276,6 +277,7 @@ RankExamples Recommender::Describe(const RankQuery& query, RankScratch& scratch)
   DescribePool(query, spoken, scratch);
   for (const RankScratch::Pooled& each : scratch.pool) examples.items.push_back(each.item);
   examples.columns = scratch.columns;
+  examples.cold = scratch.cold;
   Clear(scratch);
   return examples;
 }
