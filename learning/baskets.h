@@ -20,7 +20,7 @@
 
 namespace starling::learning {
 
-inline constexpr int64_t kBasketSpan = 6 * 3'600;  // seconds
+inline constexpr int64_t kBasketSpan = int64_t{6} * 3'600;  // seconds
 
 class Baskets {
  public:
