@@ -12,8 +12,13 @@ namespace starling::learning {
 namespace {
 
 constexpr size_t kBlock = 128;  // weights
+constexpr std::string_view kKinds[] = {kItemKnnKind, kEaseKind, kTransitionsKind, kContentKind};
 
 }  // namespace
+
+bool ItemToItemModel::IsKind(std::string_view kind) {
+  return std::find(std::begin(kKinds), std::end(kKinds), kind) != std::end(kKinds);
+}
 
 ItemToItemModel::ItemToItemModel(std::string_view kind, const Weighting& weighting,
                                  const BumpRows<Source>& sources, std::vector<float> unexplained)
@@ -45,7 +50,11 @@ ItemToItemModel::ItemToItemModel(std::string_view kind, const Weighting& weighti
 
 StatusOr<ItemToItemModel> ItemToItemModel::Open(const Artifact& artifact) {
   ItemToItemModel model;
-  model.kind_ = artifact.kind() == kEaseKind ? kEaseKind : kItemKnnKind;
+  const auto* kind = std::find(std::begin(kKinds), std::end(kKinds), artifact.kind());
+  if (kind == std::end(kKinds)) {
+    return DataLoss("the model is of kind '{}', which is not from item to item", artifact.kind());
+  }
+  model.kind_ = *kind;
   STARLING_ASSIGN_OR_RETURN(model.parameters_, artifact.Get<double>("parameters", 2));
   STARLING_ASSIGN_OR_RETURN(model.weighting_, WeightingFrom(model.parameters_));
   STARLING_ASSIGN_OR_RETURN(const Matrix<uint64_t> offsets, artifact.Get<uint64_t>("offsets"));

@@ -1,4 +1,4 @@
-// Sparse weights from item to item: what item_knn and EASE are once fitted.
+// Sparse weights from item to item: what item_knn, EASE, transitions and content are once fitted.
 //
 //   score(j) = sum over the history of x_i W_ij,    x_i the weighed event (weighting.h)
 //
@@ -16,6 +16,8 @@ namespace starling::learning {
 
 inline constexpr std::string_view kItemKnnKind = "item_knn";
 inline constexpr std::string_view kEaseKind = "ease";
+inline constexpr std::string_view kTransitionsKind = "transitions";
+inline constexpr std::string_view kContentKind = "content";
 
 class ItemToItemModel final : public Model {
  public:
@@ -25,13 +27,14 @@ class ItemToItemModel final : public Model {
     float weight;
   };
 
-  // sources[j]: the weights into item j, by any order. kind: one of the two above. unexplained: of
+  // sources[j]: the weights into item j, by any order. kind: one of those above. unexplained: of
   // an EASE that may be relaxed, L_jj P_jj of each item.
   ItemToItemModel(std::string_view kind, const Weighting& weighting,
                   const BumpRows<Source>& sources, std::vector<float> unexplained = {});
   // What that takes beside the sources, the model included, and what those take.
   static uint64_t MemoryOf(size_t items, uint64_t weights) { return 16 * items + 8 * weights; }
   static uint64_t SourcesMemory(size_t items, uint64_t weights) { return 16 * items + 8 * weights; }
+  static bool IsKind(std::string_view kind);
   static StatusOr<ItemToItemModel> Open(const Artifact& artifact);
 
   std::string_view kind() const override { return kind_; }

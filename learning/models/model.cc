@@ -6,6 +6,7 @@
 #include "learning/models/autoencoder.h"
 #include "learning/models/item_to_item.h"
 #include "learning/models/low_pass.h"
+#include "learning/models/next_basket.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
 
@@ -21,10 +22,11 @@ StatusOr<std::unique_ptr<const Model>> OpenAs(const Artifact& artifact) {
 StatusOr<std::unique_ptr<const Model>> OpenByKind(const Artifact& artifact) {
   const std::string_view kind = artifact.kind();
   if (kind == kPopularityKind) return OpenAs<PopularityModel>(artifact);
-  if (kind == kItemKnnKind || kind == kEaseKind) return OpenAs<ItemToItemModel>(artifact);
+  if (ItemToItemModel::IsKind(kind)) return OpenAs<ItemToItemModel>(artifact);
   if (kind == kAlsKind) return OpenAs<AlsModel>(artifact);
   if (kind == kAutoencoderKind) return OpenAs<AutoencoderModel>(artifact);
   if (kind == kLowPassKind) return OpenAs<LowPassModel>(artifact);
+  if (kind == kNextBasketKind) return OpenAs<NextBasketModel>(artifact);
   if (kind == kRepeatKind) return OpenAs<RepeatModel>(artifact);
   return DataLoss("the model is of the unknown kind '{}'; it was written by a newer program", kind);
 }

@@ -60,6 +60,7 @@ EventKind Recommender::KindOf(float weight) const {
 // The user's history: what the artifact has, and newer signals.
 void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
   scratch.history.clear();
+  scratch.newer.clear();
   const std::optional<uint32_t> user = users_.Find(query.user);
   const int64_t now = Newest(query, user.has_value());
   if (user.has_value()) {
@@ -79,6 +80,7 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
         const float* facts = history_facts_.data() + i * kPairFacts;
         scratch.history.back().facts = {facts[0], facts[1], facts[2], facts[3]};
       }
+      if (next_basket_.has_value()) scratch.history.back().frequency = history_frequency_[i];
       scratch.position[history_items_[i]] = static_cast<uint32_t>(scratch.history.size());
     }
   }
@@ -109,6 +111,7 @@ void Recommender::Collect(const RankQuery& query, RankScratch& scratch) const {
       if (known.facts.times == 0) known.facts.first_days = days;
       known.facts.last_days = known.facts.times == 0 ? days : std::min(known.facts.last_days, days);
       ++known.facts.times;
+      if (next_basket_.has_value()) scratch.newer.push_back({*item, 1, time});
       known.facts.lately += 1;  // it is later than what the others are aged to
       known.goals += std::max(static_cast<float>(Decay(settings_.repeat_half_life, time, now)),
                               std::numeric_limits<float>::min());
@@ -164,12 +167,15 @@ void Recommender::ScoreMain(size_t spoken, RankScratch& scratch) const {
     }
     scratch.user.resize(factors_->dimension());
     factors_->FoldIn(scratch.folded, 0, scratch.user);
-    BestKernels().score_rows(factors_->factors().data(), items(), factors_->dimension(),
+    BestKernels().score_rows(factors_->factors().data(), factors_->items(), factors_->dimension(),
                              scratch.user.data(), scores);
     scratch.dense = true;
     return;
   }
-  if (row_offsets_.empty()) return;
+  if (row_offsets_.empty()) {
+    if (next_basket_.has_value()) ScoreNextBasket(scratch);
+    return;
+  }
   const uint32_t* rows = row_entries_.data();
   size_t entries = 0;
   for (size_t h = 0; h < spoken; ++h) {
@@ -240,7 +246,7 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
   scratch.best.clear();
   float least = 0;  // what an item must have to be among the best so far
   const uint8_t wanted = query.candidates.empty() ? 0 : kCandidate;
-  const Source main_source = factors_.has_value() ? Source::kFactors : Source::kSimilar;
+  const Source main_source = MainSource();
   // Whether it is among the best so far.
   const auto offer = [&](uint32_t item, float main) {
     main = std::max(0.0F, main);
@@ -250,7 +256,9 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
         at != 0 ? propensity_[item] * scratch.history[at - 1].goals * repeat_scale : 0;
     const float score = main + popular + repeat;
     if (!(score > 0) || score < least) return false;
-    RankedItem ranked{.item = item, .score = score, .source = main_source};
+    // Only its words speak for what nobody had.
+    RankedItem ranked{
+        .item = item, .score = score, .source = IsCold(item) ? Source::kSimilar : main_source};
     if (popular > main) ranked.source = Source::kPopular;
     if (repeat > std::max(main, popular)) ranked.source = Source::kRepeat;
     if (scratch.best.size() == query.limit && !Better(ranked, scratch.best.front())) return false;
@@ -346,18 +354,25 @@ void Recommender::Explain(size_t spoken, RankScratch& scratch) const {
   for (RankedItem& ranked : scratch.best) {
     if (ranked.source != Source::kSimilar) continue;
     float largest = 0;
-    const uint64_t end = source_offsets_[ranked.item + 1];
-    for (uint64_t i = source_offsets_[ranked.item]; i < end; ++i) {
+    const bool rows = !source_offsets_.empty();
+    const uint64_t end = rows ? source_offsets_[ranked.item + 1] : 0;
+    for (uint64_t i = rows ? source_offsets_[ranked.item] : 0; i < end; ++i) {
       const float share = SourceShare(source_entries_[i]);
       if (share * loudest <= largest) break;
       const uint32_t at = scratch.position[SourceItem(source_entries_[i])];
       if (at == 0 || at > spoken || share * scratch.history[at - 1].x <= largest) continue;
       const RankScratch::Known& known = scratch.history[at - 1];
       largest = share * known.x;
-      ranked.because = known.item;
-      ranked.because_kind = known.kind == EventKind::kOther ? KindOf(known.weight) : known.kind;
+      SetReason(known, ranked);
     }
+    if (!ranked.because.has_value() && !content_offsets_.empty())
+      ExplainByContent(spoken, scratch, ranked);
   }
+}
+
+void Recommender::SetReason(const RankScratch::Known& known, RankedItem& ranked) const {
+  ranked.because = known.item;
+  ranked.because_kind = known.kind == EventKind::kOther ? KindOf(known.weight) : known.kind;
 }
 
 void Recommender::Clear(RankScratch& scratch) {
@@ -373,6 +388,7 @@ void Recommender::MakeRoom(RankScratch& scratch) const {
   scratch.scores.resize(items(), 0);
   scratch.position.resize(items(), 0);
   scratch.flags.resize(items(), 0);
+  scratch.side.resize(items(), 0);
 }
 
 std::span<const RankedItem> Recommender::Rank(const RankQuery& query, RankScratch& scratch) const {
@@ -380,14 +396,16 @@ std::span<const RankedItem> Recommender::Rank(const RankQuery& query, RankScratc
   MakeRoom(scratch);
   Collect(query, scratch);
   MarkAllowed(query, scratch);
+  if (next_basket_.has_value()) FoldInBaskets(query, scratch);
   const size_t spoken = Spoken(scratch);
   ScoreMain(spoken, scratch);
   if (trees_.has_value() && !query.user.empty() && !scratch.history.empty()) {
     AddUpGroups(scratch);
-    TakePool(query, scratch);
+    TakePool(query, spoken, scratch);
     DescribePool(query, spoken, scratch);
     TakeBestOfPool(query, scratch);
   } else {
+    if (!content_offsets_.empty()) AddContent(query, spoken, scratch);
     TakeBest(query, scratch);
   }
   if (scratch.best.size() < query.limit) Fill(query, scratch);

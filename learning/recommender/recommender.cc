@@ -27,6 +27,22 @@ Status CheckOffsets(std::string_view name, std::span<const uint64_t> offsets, si
   return OkStatus();
 }
 
+// Packed rows of items x items.
+Status CheckTargets(std::string_view name, std::span<const uint64_t> offsets,
+                    std::span<const uint32_t> entries) {
+  const size_t items = offsets.size() - 1;
+  for (size_t item = 0; item < items; ++item) {
+    uint64_t target = 0;
+    for (uint64_t i = offsets[item]; i < offsets[item + 1]; ++i) target += Gap(entries[i]);
+    // They ascend, so the last is the largest.
+    if (target >= items) {
+      return DataLoss("row {} of section '{}' has item {} and there are {}", item, name, target,
+                      items);
+    }
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 EventKind ParseEventKind(std::string_view name) {
@@ -70,7 +86,7 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
         const Artifact als,
         Artifact::Open(std::as_bytes(nested.values.span()), owner, Checksums::kTrustBytes));
     STARLING_ASSIGN_OR_RETURN(opened.factors_, AlsModel::Open(als));
-    if (opened.factors_->items() != opened.ids_.size()) {
+    if (opened.factors_->items() > opened.ids_.size()) {
       return DataLoss("section 'factors' has {} items and there are {} names",
                       opened.factors_->items(), opened.ids_.size());
     }
@@ -80,6 +96,10 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
                               artifact.Get<float>("propensity", opened.ids_.size()));
   }
   STARLING_RETURN_IF_ERROR(opened.OpenHistory(artifact, owner));
+  if (artifact.Has("next_basket")) {
+    STARLING_RETURN_IF_ERROR(opened.OpenNextBasket(artifact, owner));
+  }
+  if (artifact.Has("content.offsets")) STARLING_RETURN_IF_ERROR(opened.OpenContent(artifact));
   if (artifact.Has("items.facts")) STARLING_RETURN_IF_ERROR(opened.OpenSecondStage(artifact));
   return opened;
 }
@@ -90,17 +110,7 @@ Status Recommender::OpenRows(const Artifact& artifact) {
   STARLING_ASSIGN_OR_RETURN(row_offsets_, artifact.Get<uint64_t>("rows.offsets", ids_.size() + 1));
   STARLING_RETURN_IF_ERROR(
       CheckOffsets("rows.offsets", row_offsets_, ids_.size(), row_entries_.size()));
-  for (size_t item = 0; item < ids_.size(); ++item) {
-    uint64_t target = 0;
-    for (uint64_t i = row_offsets_[item]; i < row_offsets_[item + 1]; ++i) {
-      target += Gap(row_entries_[i]);
-    }
-    // They ascend, so the last is the largest.
-    if (target >= ids_.size()) {
-      return DataLoss("row {} of section 'rows.entries' has item {} and there are {}", item, target,
-                      ids_.size());
-    }
-  }
+  STARLING_RETURN_IF_ERROR(CheckTargets("rows.entries", row_offsets_, row_entries_));
   STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> sources,
                             artifact.Get<uint32_t>("sources.entries"));
   source_entries_ = sources.values;
@@ -143,11 +153,41 @@ Status Recommender::OpenSecondStage(const Artifact& artifact) {
   }
   if (!artifact.Has("trees.shape")) return OkStatus();
   STARLING_ASSIGN_OR_RETURN(trees_, BoostedTrees::Open(artifact));
-  if (trees_->features() != kRankFeatures) {
+  // Those of an older version ask about the first of them.
+  if (trees_->features() > kRankFeatures) {
     return DataLoss("the trees ask about {} features and there are {}", trees_->features(),
                     static_cast<size_t>(kRankFeatures));
   }
   return OkStatus();
+}
+
+Status Recommender::OpenNextBasket(const Artifact& artifact,
+                                   const std::shared_ptr<const void>& owner) {
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint8_t> nested, artifact.Get<uint8_t>("next_basket"));
+  STARLING_ASSIGN_OR_RETURN(
+      const Artifact model,
+      Artifact::Open(std::as_bytes(nested.values.span()), owner, Checksums::kTrustBytes));
+  STARLING_ASSIGN_OR_RETURN(next_basket_, NextBasketModel::Open(model));
+  if (next_basket_->items() > ids_.size()) {
+    return DataLoss("section 'next_basket' has {} items and there are {} names",
+                    next_basket_->items(), ids_.size());
+  }
+  STARLING_ASSIGN_OR_RETURN(history_frequency_,
+                            artifact.Get<float>("history.frequency", history_items_.size()));
+  STARLING_ASSIGN_OR_RETURN(history_baskets_,
+                            artifact.Get<uint32_t>("history.baskets", users_.size()));
+  return OkStatus();
+}
+
+Status Recommender::OpenContent(const Artifact& artifact) {
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint32_t> entries,
+                            artifact.Get<uint32_t>("content.entries"));
+  content_entries_ = entries.values;
+  STARLING_ASSIGN_OR_RETURN(content_offsets_,
+                            artifact.Get<uint64_t>("content.offsets", ids_.size() + 1));
+  STARLING_RETURN_IF_ERROR(
+      CheckOffsets("content.offsets", content_offsets_, ids_.size(), content_entries_.size()));
+  return CheckTargets("content.entries", content_offsets_, content_entries_);
 }
 
 Status Recommender::OpenHistory(const Artifact& artifact,

@@ -21,9 +21,14 @@
 //   (PairFacts), when there is a second stage; items.groups u32, items x 4 (item_attributes.h), and
 //   groups.offsets u32, groups.popular u32 (PopularByGroup) when the catalogue was read; trees.*
 //   (ranking/boosted_trees.h) once it is fitted
+//   next_basket u8     an artifact of that kind (models/next_basket.h), when it has one; then
+//   history.frequency f32 of each entry, and history.baskets u32, how many each user had
+//   content.offsets u64, content.entries u32    of each item those described alike, in both
+//   directions and packed as rows are (models/content.h), when the catalogue was read
 //
 //   score(i) = main(i) / max main + w_p popularity(i) + w_r repeat(i) / max repeat,
-//   main(i)  = sum over the history of x_h W_hi, or user vector . factors of i,
+//   main(i)  = sum over the history of x_h W_hi, or user vector . factors of i, or what next_basket
+//   says when there is neither,
 //   repeat(i) = propensity(i) g_i,      x = strength 2^(-age / half_life),
 //
 // x counts an item by the strongest thing that the user did with it and the last time of that; g is
@@ -33,14 +38,19 @@
 // nothing speaks for follow by popularity. Training measures a model by this same code, so what is
 // measured is what is served.
 //
+// The models know the first of the items, the others nobody had yet. What goes with a product is
+// also said of those, and of such a product itself, by content: at kColdWeight times the largest
+// main and the cosine, so that a new product comes among those that few had with it.
+//
 // With trees there is a second stage, for who has a history: candidates of all sources (those with
-// the best main, what the user had, what is popular) are described by some thirty numbers
+// the best main, what the user had, what is popular) are described by some forty numbers
 // (second_stage.h) and ranked by how likely the trees hold the next purchase. What goes with a
 // product, which nobody in particular asks, is ranked by the first stage alone.
 //
 // Immutable and thread-safe. With item-to-item weights Rank allocates nothing once its scratch has
 // grown, and costs min(history, history_cap) x row length, whatever the catalogue
-// (bench_recommender measures it); with factors it reads those of every item.
+// (bench_recommender measures it); with factors it reads those of every item. With next_basket it
+// writes a number for every item, and allocates where there are newer purchases.
 #pragma once
 
 #include <array>
@@ -56,7 +66,9 @@
 #include "learning/id_table.h"
 #include "learning/math/array.h"
 #include "learning/models/als.h"
+#include "learning/models/next_basket.h"
 #include "learning/ranking/boosted_trees.h"
+#include "learning/recommender/second_stage.h"
 #include "platform/base/status.h"
 
 namespace starling::learning {
@@ -114,6 +126,7 @@ struct PairFacts {
 };
 inline constexpr size_t kPairFacts = 4;
 inline constexpr double kLatelyHalfLife = 14 * kDay;
+inline constexpr float kColdWeight = 0.5F;
 
 struct RankedItem {
   enum class Source : uint8_t { kSimilar, kFactors, kRepeat, kPopular };
@@ -127,7 +140,7 @@ struct RankedItem {
 };
 
 // Buffers of one thread, for recommenders of any size. The result of a Rank lives in it until the
-// next one. 9 bytes an item of the largest recommender.
+// next one. 9 bytes an item of the largest recommender, 13 with next_basket or content.
 class RankScratch {
  private:
   friend class Recommender;
@@ -138,6 +151,7 @@ class RankScratch {
     float goals;
     EventKind kind;  // the one that gave `weight`
     PairFacts facts;
+    float frequency = 0;  // models/next_basket.h
   };
   struct Pooled {  // a candidate of the second stage
     uint32_t item;
@@ -152,9 +166,15 @@ class RankScratch {
   size_t candidates = 0;  // the first of `flagged`
   std::vector<Known> history;
   std::vector<float> user;
+  std::vector<float> side;  // all 0 between calls
+  std::vector<uint32_t> side_touched;
+  std::vector<HistoryItem> newer;  // goals after settings.until
+  std::vector<FrequencyEntry> own;
+  NeighbourScratch neighbours;
   std::vector<HistoryItem> folded;
   std::vector<RankedItem> best;
   std::vector<Pooled> pool;
+  size_t cold = 0;             // the last of the pool
   std::vector<float> columns;  // second_stage.h: features x pool
   std::vector<float> ordered;
   std::vector<uint32_t> leaf;
@@ -171,6 +191,7 @@ class RankScratch {
 struct RankExamples {
   std::vector<uint32_t> items;
   std::span<const float> columns;
+  size_t cold = 0;  // how many of the last are new in the catalogue, found by content
 };
 
 class Recommender {
@@ -200,6 +221,8 @@ class Recommender {
   Recommender() = default;
   Status OpenRows(const Artifact& artifact);
   Status OpenSecondStage(const Artifact& artifact);
+  Status OpenNextBasket(const Artifact& artifact, const std::shared_ptr<const void>& owner);
+  Status OpenContent(const Artifact& artifact);
   Status OpenHistory(const Artifact& artifact, const std::shared_ptr<const void>& owner);
   int64_t Newest(const RankQuery& query, bool known) const;
   EventKind KindOf(float weight) const;
@@ -207,15 +230,34 @@ class Recommender {
   void MarkAllowed(const RankQuery& query, RankScratch& scratch) const;
   size_t Spoken(RankScratch& scratch) const;
   void ScoreMain(size_t spoken, RankScratch& scratch) const;
+  void FoldInBaskets(const RankQuery& query, RankScratch& scratch) const;
+  void ScoreNextBasket(RankScratch& scratch) const;
+  void DescribeNextBasket(RankScratch& scratch) const;
+  bool IsCold(uint32_t item) const { return popularity_[item] == 0; }
+  void AddContent(const RankQuery& query, size_t spoken, RankScratch& scratch) const;
+  void TakeCold(size_t spoken, RankScratch& scratch) const;
+  float ContentOf(uint32_t item, size_t spoken, const RankScratch& scratch) const;
+  void ExplainByContent(size_t spoken, const RankScratch& scratch, RankedItem& ranked) const;
+  void SetReason(const RankScratch::Known& known, RankedItem& ranked) const;
   float LargestMain(const RankScratch& scratch) const;
   void TakeBest(const RankQuery& query, RankScratch& scratch) const;
   void MakeRoom(RankScratch& scratch) const;
-  void TakePool(const RankQuery& query, RankScratch& scratch) const;
+  void TakePool(const RankQuery& query, size_t spoken, RankScratch& scratch) const;
   void DescribePool(const RankQuery& query, size_t spoken, RankScratch& scratch) const;
   void AddUpGroups(RankScratch& scratch) const;
   void TakeBestOfPool(const RankQuery& query, RankScratch& scratch) const;
   void Fill(const RankQuery& query, RankScratch& scratch) const;
   void Explain(size_t spoken, RankScratch& scratch) const;
+  // Whether the trees are told of content, or may be.
+  bool TellsContent() const {
+    return !content_offsets_.empty() && (!trees_.has_value() || trees_->features() > kContent);
+  }
+  // What an item's main score comes from.
+  RankedItem::Source MainSource() const {
+    const bool similar =
+        !row_offsets_.empty() || !(factors_.has_value() || next_basket_.has_value());
+    return similar ? RankedItem::Source::kSimilar : RankedItem::Source::kFactors;
+  }
   static void Flag(uint32_t item, uint8_t flag, RankScratch& scratch);
   static void Clear(RankScratch& scratch);
 
@@ -242,6 +284,11 @@ class Recommender {
   Array<uint32_t> group_offsets_;
   Array<uint32_t> group_popular_;
   std::optional<BoostedTrees> trees_;
+  std::optional<NextBasketModel> next_basket_;
+  Array<float> history_frequency_;
+  Array<uint32_t> history_baskets_;
+  Array<uint64_t> content_offsets_;  // empty: none
+  Array<uint32_t> content_entries_;
 };
 
 }  // namespace starling::learning

@@ -13,6 +13,7 @@ namespace {
 
 constexpr size_t kMaxPopular = 5'000;
 constexpr size_t kPopularOfGroup = 20;
+constexpr size_t kContentNeighbours = 60;
 
 // Both directions of the same weights.
 struct Rows {
@@ -47,8 +48,8 @@ void PackSources(std::vector<std::vector<Source>>& sources, Rows& rows) {
   }
 }
 
-// The largest weights of each row, packed.
-StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
+// The largest weights of each row, packed; `items` rows.
+StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t items, size_t neighbours) {
   const std::string bytes = Bytes(model);
   STARLING_ASSIGN_OR_RETURN(
       const Artifact artifact,
@@ -58,7 +59,7 @@ StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
   STARLING_ASSIGN_OR_RETURN(const Matrix<float> weights, artifact.Get<float>("weights"));
   Rows rows;
   rows.offsets.push_back(0);
-  std::vector<std::vector<Source>> sources(model.items());
+  std::vector<std::vector<Source>> sources(items);
   std::vector<uint64_t> order;
   for (size_t item = 0; item + 1 < offsets.values.size(); ++item) {
     order.resize(offsets.values[item + 1] - offsets.values[item]);
@@ -83,6 +84,7 @@ StatusOr<Rows> LargestWeights(const ItemToItemModel& model, size_t neighbours) {
     }
     rows.offsets.push_back(rows.entries.size());
   }
+  rows.offsets.resize(items + 1, rows.entries.size());  // of those that the model does not know
   PackSources(sources, rows);
   return rows;
 }
@@ -107,6 +109,7 @@ UserHistory Sorted(const UserHistory& history) {
     sorted.x.push_back(history.x[i]);
     sorted.goals.push_back(history.goals[i]);
     if (!history.facts.empty()) sorted.facts.push_back(history.facts[i]);
+    if (!history.frequency.empty()) sorted.frequency.push_back(history.frequency[i]);
   }
   return sorted;
 }
@@ -128,13 +131,25 @@ std::vector<uint32_t> ByPopularity(std::span<const float> popularity) {
 Status CheckSizes(const RecommenderParts& parts) {
   const size_t items = parts.items.size();
   const auto check = [&](std::string_view field, const Model* model) {
-    if (model == nullptr || model->items() == items) return OkStatus();
+    if (model == nullptr || model->items() <= items) return OkStatus();
     return InvalidField(field, "has {} items and there are {} names", model->items(), items);
   };
   STARLING_RETURN_IF_ERROR(check("popularity", &parts.popularity));
   STARLING_RETURN_IF_ERROR(check("similar", parts.similar));
   STARLING_RETURN_IF_ERROR(check("factors", parts.factors));
   STARLING_RETURN_IF_ERROR(check("repeat", parts.repeat));
+  STARLING_RETURN_IF_ERROR(check("next_basket", parts.next_basket));
+  if (parts.content != nullptr && parts.content->items() != items) {
+    return InvalidField("content", "has {} items and there are {} names", parts.content->items(),
+                        items);
+  }
+  if (parts.next_basket != nullptr &&
+      (parts.history.frequency.size() != parts.history.items.size() ||
+       parts.history.baskets.size() != parts.users.size())) {
+    return InvalidField("history.frequency", "has {} values for {} entries, and baskets {} for {}",
+                        parts.history.frequency.size(), parts.history.items.size(),
+                        parts.history.baskets.size(), parts.users.size());
+  }
   if (parts.history.offsets.size() != parts.users.size() + 1) {
     return InvalidField("history.offsets", "has {} values for {} users",
                         parts.history.offsets.size(), parts.users.size());
@@ -176,6 +191,7 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
 
   const std::span<const float> scores = parts.popularity.scores();
   std::vector<float> popularity(scores.begin(), scores.end());
+  popularity.resize(parts.items.size(), 0);
   const float most =
       popularity.empty() ? 0 : *std::max_element(popularity.begin(), popularity.end());
   for (float& score : popularity) score = most > 0 ? score / most : 0;
@@ -185,7 +201,8 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
 
   Rows rows;
   if (parts.similar != nullptr) {
-    STARLING_ASSIGN_OR_RETURN(rows, LargestWeights(*parts.similar, parts.neighbours));
+    STARLING_ASSIGN_OR_RETURN(rows,
+                              LargestWeights(*parts.similar, parts.items.size(), parts.neighbours));
     writer.Add<uint64_t>("rows.offsets", rows.offsets);
     writer.Add<uint32_t>("rows.entries", rows.entries);
     writer.Add<uint64_t>("sources.offsets", rows.source_offsets);
@@ -197,7 +214,25 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
     writer.Add<uint8_t>("factors",
                         {reinterpret_cast<const uint8_t*>(factors.data()), factors.size()});
   }
-  if (parts.repeat != nullptr) writer.Add<float>("propensity", parts.repeat->propensity());
+  std::vector<float> propensity;
+  if (parts.repeat != nullptr) {
+    propensity.assign(parts.repeat->propensity().begin(), parts.repeat->propensity().end());
+    propensity.resize(parts.items.size(), 0);
+    writer.Add<float>("propensity", propensity);
+  }
+  std::string next_basket;
+  if (parts.next_basket != nullptr) {
+    next_basket = Bytes(*parts.next_basket);
+    writer.Add<uint8_t>("next_basket",
+                        {reinterpret_cast<const uint8_t*>(next_basket.data()), next_basket.size()});
+  }
+  Rows content;
+  if (parts.content != nullptr) {
+    STARLING_ASSIGN_OR_RETURN(
+        content, LargestWeights(*parts.content, parts.items.size(), kContentNeighbours));
+    writer.Add<uint64_t>("content.offsets", content.offsets);
+    writer.Add<uint32_t>("content.entries", content.entries);
+  }
 
   ArtifactWriter names("users");
   parts.users.AddTo(names);
@@ -209,6 +244,10 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
   writer.Add<float>("history.weights", history.weights);
   writer.Add<float>("history.x", history.x);
   writer.Add<float>("history.goals", history.goals);
+  if (parts.next_basket != nullptr) {
+    writer.Add<float>("history.frequency", history.frequency);
+    writer.Add<uint32_t>("history.baskets", parts.history.baskets);
+  }
   std::vector<float> facts;
   if (!parts.item_facts.empty()) {
     for (const PairFacts& pair : history.facts)

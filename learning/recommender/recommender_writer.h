@@ -24,10 +24,13 @@ struct UserHistory {
   std::vector<float> x;          // the same, aged by settings.half_life until settings.until
   std::vector<float> goals;      // goals, each aged by settings.repeat_half_life
   std::vector<PairFacts> facts;  // empty: no second stage
+  // With a next_basket: its v of each entry (0 where it has none), and each user's baskets.
+  std::vector<float> frequency;
+  std::vector<uint32_t> baskets;
 };
 
 struct RecommenderParts {
-  const IdTable& items;
+  const IdTable& items;  // the models may know only the first of them; the others nobody had
   const IdTable& users;
   const UserHistory& history;
   RecommenderSettings settings;
@@ -38,8 +41,12 @@ struct RecommenderParts {
   const ItemToItemModel* similar = nullptr;
   const AlsModel* factors = nullptr;
   const RepeatModel* repeat = nullptr;
+  // The main model when there is neither of those; else told to the trees.
+  const NextBasketModel* next_basket = nullptr;
+  // Of all items.
+  const ItemToItemModel* content = nullptr;
   // For a second stage: FactsOfItems at settings.until, what the catalogue says when that is known,
-  // and trees over kRankFeatures.
+  // and trees over the first of kRankFeatures.
   std::span<const float> item_facts = {};
   const ItemAttributes* attributes = nullptr;
   const BoostedTrees* trees = nullptr;

@@ -45,10 +45,11 @@ void Recommender::AddUpGroups(RankScratch& scratch) const {
 }
 
 // Each candidate once, whatever the query excludes, and leaves scratch.scores all 0.
-void Recommender::TakePool(const RankQuery& query, RankScratch& scratch) const {
+void Recommender::TakePool(const RankQuery& query, size_t spoken, RankScratch& scratch) const {
   float* scores = scratch.scores.data();
   auto& pool = scratch.pool;
   pool.clear();
+  scratch.cold = 0;
   const auto take = [&](uint32_t item) {
     if ((scratch.flags[item] & (kHad | kOffered)) != 0) return;
     Flag(item, kOffered, scratch);
@@ -118,6 +119,7 @@ void Recommender::TakePool(const RankQuery& query, RankScratch& scratch) const {
       }
     }
     if (pool.size() - first > wanted) halve();
+    if (TellsContent()) TakeCold(spoken, scratch);
   }
   if (scratch.dense) {
     std::fill(scores, scores + items(), 0.0F);
@@ -227,7 +229,10 @@ void Recommender::DescribePool(const RankQuery& query, size_t spoken, RankScratc
     }
     set(kPriceToUser, priced > 0 && of_item[kPrice] > 0 ? of_item[kPrice] - prices / priced : 0);
     for (size_t fact = 0; fact < kItemFacts; ++fact) set(kFirstItemFact + fact, of_item[fact]);
+    const bool by_words = TellsContent() && aged > 0;
+    set(kContent, by_words ? ContentOf(item, spoken, scratch) / aged : 0);
   }
+  DescribeNextBasket(scratch);
 }
 
 void Recommender::TakeBestOfPool(const RankQuery& query, RankScratch& scratch) const {
@@ -244,9 +249,10 @@ void Recommender::TakeBestOfPool(const RankQuery& query, RankScratch& scratch) c
     // One purchase is no habit, nor is a look.
     if (at != 0 && scratch.history[at - 1].facts.times > 1 && settings_.goal == Goal::kPurchase) {
       ranked.source = RankedItem::Source::kRepeat;
-    } else if (factors_.has_value()) {
+    } else if (MainSource() == RankedItem::Source::kFactors && !IsCold(item)) {
       ranked.source = RankedItem::Source::kFactors;
-    } else if (scratch.columns[kSpeakers * pool.size() + c] > 0) {
+    } else if (scratch.columns[kSpeakers * pool.size() + c] > 0 ||
+               (IsCold(item) && scratch.columns[kContent * pool.size() + c] > 0)) {
       ranked.source = RankedItem::Source::kSimilar;
     }
     best.push_back(ranked);
@@ -263,13 +269,15 @@ RankExamples Recommender::Describe(const RankQuery& query, RankScratch& scratch)
   MakeRoom(scratch);
   Collect(query, scratch);
   MarkAllowed(query, scratch);
+  if (next_basket_.has_value()) FoldInBaskets(query, scratch);
   const size_t spoken = Spoken(scratch);
   ScoreMain(spoken, scratch);
   AddUpGroups(scratch);
-  TakePool(query, scratch);
+  TakePool(query, spoken, scratch);
   DescribePool(query, spoken, scratch);
   for (const RankScratch::Pooled& each : scratch.pool) examples.items.push_back(each.item);
   examples.columns = scratch.columns;
+  examples.cold = scratch.cold;
   Clear(scratch);
   return examples;
 }

@@ -54,7 +54,16 @@ enum RankFeature : size_t {
   kPriceToUser,
   // The item, as ItemFact has it.
   kFirstItemFact,
-  kRankFeatures = kFirstItemFact + kItemFacts
+  // With next_basket: v of the item, what those alike have of it, and its place by that among what
+  // is new to the user. New features come last, since trees of before ask about the first of them.
+  kFirstOfNextBasket = kFirstItemFact + kItemFacts,
+  kFrequency = kFirstOfNextBasket,
+  kAlike,
+  kAlikePlace,
+  // With content: how like the item is to what the user had, by its words, with age.
+  kFirstOfContent,
+  kContent = kFirstOfContent,
+  kRankFeatures
 };
 
 inline constexpr std::array<std::string_view, kFirstItemFact> kRankFeatureNames = {

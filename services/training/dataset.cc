@@ -1,8 +1,10 @@
 #include "services/training/dataset.h"
 
 #include <algorithm>
+#include <unordered_set>
 
 #include "learning/ranking/item_facts.h"
+#include "learning/recommender/packed_rows.h"
 #include "platform/base/clock.h"
 #include "platform/base/hash.h"
 
@@ -10,7 +12,7 @@ namespace starling::training {
 namespace {
 
 // Of an event in the two parts that are made of the events.
-constexpr uint64_t kBytesOfParts = 112;
+constexpr uint64_t kBytesOfParts = 130;
 
 using learning::EventKind;
 using learning::Goal;
@@ -105,6 +107,7 @@ StatusOr<Dataset> DatasetBuilder::Finish() && {
   Dataset data;
   STARLING_ASSIGN_OR_RETURN(data.users, learning::IdTable::Make(users_));
   STARLING_ASSIGN_OR_RETURN(data.items, learning::IdTable::Make(items_));
+  data.acted_on = data.items.size();
   data.events = std::move(events_);
   data.fingerprint = fingerprint_;
   const auto [oldest, newest] =
@@ -115,9 +118,50 @@ StatusOr<Dataset> DatasetBuilder::Finish() && {
   return data;
 }
 
+Status Describe(std::span<const Described> products, Dataset& data) {
+  using learning::ItemAttributes;
+  std::vector<std::string> names;
+  std::unordered_set<std::string_view> added;
+  for (uint32_t item = 0; item < data.acted_on; ++item) names.emplace_back(data.items.Id(item));
+  for (const Described& product : products) {
+    if (names.size() == learning::kMostItems) break;
+    if (!data.items.Find(product.id).has_value() && added.insert(product.id).second)
+      names.push_back(product.id);
+  }
+  STARLING_ASSIGN_OR_RETURN(data.items, learning::IdTable::Make(names));
+  data.attributes = ItemAttributes(names.size());
+  data.terms = learning::ItemTerms(names.size());
+  const auto describe = [&](const Described& product, uint32_t item) {
+    const auto& categories = product.categories;
+    if (!categories.empty()) {
+      data.attributes.SetGroup(item, ItemAttributes::kWidest, categories.front());
+      data.attributes.SetGroup(item, ItemAttributes::kNext,
+                               categories[std::min<size_t>(1, categories.size() - 1)]);
+      data.attributes.SetGroup(item, ItemAttributes::kNarrowest, categories.back());
+    }
+    data.attributes.SetGroup(item, ItemAttributes::kBrand, product.brand);
+    data.attributes.SetPrice(item, product.price);
+    data.terms.AddText(item, product.title);
+    for (const std::string& category : categories) data.terms.AddLabel(item, category);
+    data.terms.AddLabel(item, product.brand);
+  };
+  // New products last, so that groups are numbered, and ties broken, as without them.
+  for (const bool is_new : {false, true}) {
+    for (const Described& product : products) {
+      const std::optional<uint32_t> item = data.items.Find(product.id);
+      if (item.has_value() && (*item >= data.acted_on) == is_new) describe(product, *item);
+    }
+  }
+  return OkStatus();
+}
+
 StatusOr<Dataset> Before(const Dataset& data, int64_t cut) {
-  Dataset before{
-      .events = {}, .users = data.users, .items = data.items, .attributes = data.attributes};
+  Dataset before{.events = {},
+                 .users = data.users,
+                 .items = data.items,
+                 .acted_on = data.acted_on,
+                 .attributes = data.attributes,
+                 .terms = data.terms};
   std::copy_if(data.events.begin(), data.events.end(), std::back_inserter(before.events),
                [&](const Event& event) { return event.time < cut; });
   if (before.events.empty()) {
@@ -141,6 +185,7 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
   Part part{.until = until, .goal = goal};
   std::vector<learning::Interaction> strengths;
   std::vector<learning::Interaction> goals;
+  std::vector<learning::Interaction> each_goal;
   for (size_t i = 0; i < data.events.size();) {
     const Event& first = data.events[i];
     learning::Interaction pair{first.user, first.item, 0, 0};
@@ -160,6 +205,7 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
         ++count;
         aged += learning::Decay(kRepeatHalfLife, event.time, until);
         lately += learning::Decay(learning::kLatelyHalfLife, event.time, until);
+        each_goal.push_back({event.user, event.item, 1, event.time});
         last_goal = event.time;
         if (first_goal < 0) first_goal = event.time;
       }
@@ -177,9 +223,11 @@ StatusOr<Part> MakePart(const Dataset& data, int64_t until, Goal goal) {
     if (count > 0) goals.push_back({pair.user, pair.item, count, pair.time});
   }
   STARLING_ASSIGN_OR_RETURN(
-      part.strengths, learning::MakeInteractions(strengths, data.users.size(), data.items.size()));
-  STARLING_ASSIGN_OR_RETURN(
-      part.goals, learning::MakeInteractions(goals, data.users.size(), data.items.size()));
+      part.strengths, learning::MakeInteractions(strengths, data.users.size(), data.acted_on));
+  STARLING_ASSIGN_OR_RETURN(part.goals,
+                            learning::MakeInteractions(goals, data.users.size(), data.acted_on));
+  STARLING_ASSIGN_OR_RETURN(part.baskets,
+                            learning::MakeBaskets(each_goal, data.users.size(), data.acted_on));
   return part;
 }
 
@@ -194,13 +242,35 @@ std::vector<float> ItemFactsOf(const Dataset& data, int64_t until, Goal goal) {
   return facts;
 }
 
-learning::UserHistory HistoryOf(const Part& part, double half_life) {
+namespace {
+
+// One an entry of the user's row, which has every item of its baskets; both ascend.
+void AddFrequencies(const learning::Baskets& baskets, size_t user,
+                    const learning::Interactions::Row& row,
+                    const learning::FrequencyOptions& options, learning::UserHistory& history) {
+  const size_t begin = baskets.begin(user);
+  const size_t end = baskets.end(user);
+  const std::vector<learning::FrequencyEntry> own =
+      learning::Frequencies(baskets, begin, end, options);
+  size_t at = 0;
+  for (const uint32_t item : row.items) {
+    const bool has = at < own.size() && own[at].item == item;
+    history.frequency.push_back(has ? own[at++].weight : 0);
+  }
+  history.baskets.push_back(static_cast<uint32_t>(end - begin));
+}
+
+}  // namespace
+
+learning::UserHistory HistoryOf(const Part& part, double half_life,
+                                const learning::FrequencyOptions* frequency) {
   learning::UserHistory history;
   history.goals = part.aged_goals;
   history.facts = part.facts;
   history.offsets.push_back(0);
   for (size_t user = 0; user < part.strengths.users(); ++user) {
     const learning::Interactions::Row row = part.strengths.row(user);
+    if (frequency != nullptr) AddFrequencies(part.baskets, user, row, *frequency, history);
     for (size_t i = 0; i < row.size(); ++i) {
       history.items.push_back(row.items[i]);
       history.weights.push_back(row.weights[i]);

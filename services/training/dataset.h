@@ -16,7 +16,9 @@
 #include <vector>
 
 #include "contracts/features/v1/features.pb.h"
+#include "learning/baskets.h"
 #include "learning/interactions.h"
+#include "learning/item_terms.h"
 #include "learning/ranking/item_attributes.h"
 #include "learning/recommender/recommender_writer.h"
 
@@ -33,12 +35,25 @@ struct Event {
 struct Dataset {
   std::vector<Event> events;  // by user, item, time
   learning::IdTable users;
-  learning::IdTable items;
+  learning::IdTable items;  // those with an event, then those that only the catalogue has
+  size_t acted_on = 0;      // how many of them have an event
   int64_t oldest = 0;
   int64_t newest = 0;
-  learning::ItemAttributes attributes;  // empty when the catalogue was not asked
-  uint64_t fingerprint = 0;             // the same interactions and weights have the same
+  // Of all items; empty when the catalogue was not asked.
+  learning::ItemAttributes attributes;
+  learning::ItemTerms terms;
+  uint64_t fingerprint = 0;  // the same interactions and weights have the same
 };
+
+// What the catalogue says of a product.
+struct Described {
+  std::string id, title, brand;
+  std::vector<std::string> categories;  // the widest first
+  double price = 0;                     // in any one currency; 0: not known
+};
+// Sets attributes and terms, and adds the products that nobody did anything with, in their order,
+// as the last of the items.
+Status Describe(std::span<const Described> products, Dataset& data);
 
 class DatasetBuilder {
  public:
@@ -70,8 +85,10 @@ StatusOr<Dataset> Before(const Dataset& data, int64_t cut);
 struct Part {
   int64_t until = 0;
   learning::Goal goal = learning::Goal::kPurchase;
-  learning::Interactions strengths;  // users x items: the strongest event, its last time
-  learning::Interactions goals;      // users x items: how often; only where there was one
+  // users x acted_on: the strongest event with its last time, and how often there was a goal.
+  learning::Interactions strengths;
+  learning::Interactions goals;
+  learning::Baskets baskets;  // of the goals
   // One an entry of `strengths`, in its order.
   std::vector<float> aged_goals;
   std::vector<learning::PairFacts> facts;
@@ -82,7 +99,8 @@ bool IsGoal(const Event& event, learning::Goal goal);
 StatusOr<Part> MakePart(const Dataset& data, int64_t until, learning::Goal goal);
 // What is known of each item at `until`: learning::FactsOfItems of the goals.
 std::vector<float> ItemFactsOf(const Dataset& data, int64_t until, learning::Goal goal);
-// What the users did as the recommender keeps it.
-learning::UserHistory HistoryOf(const Part& part, double half_life);
+// What the users did as the recommender keeps it; with frequencies when `frequency` says how.
+learning::UserHistory HistoryOf(const Part& part, double half_life,
+                                const learning::FrequencyOptions* frequency = nullptr);
 
 }  // namespace starling::training

@@ -61,12 +61,11 @@ StatusOr<Dataset> ReadInteractions(Runtime& runtime, features::v1::Features& fea
   return std::move(builder).Finish();
 }
 
-StatusOr<learning::ItemAttributes> ReadAttributes(Runtime& runtime, catalog::v1::Catalog& catalog,
-                                                  const learning::IdTable& items,
-                                                  const TrainingConfig& config,
-                                                  const ReadWatch& watch) {
-  using learning::ItemAttributes;
-  ItemAttributes attributes(items.size());
+StatusOr<std::vector<Described>> ReadProducts(Runtime& runtime, catalog::v1::Catalog& catalog,
+                                              const TrainingConfig& config,
+                                              const ReadWatch& watch) {
+  std::vector<Described> products;
+  uint64_t bytes = 0;
   const Status read = ReadAll<catalog::v1::Product>(
       runtime, config,
       [&](rpc::CallContext& context, rpc::Stream<catalog::v1::Product>& stream) {
@@ -75,23 +74,23 @@ StatusOr<learning::ItemAttributes> ReadAttributes(Runtime& runtime, catalog::v1:
       [&](const std::optional<catalog::v1::Product>& product) -> Status {
         if (!watch(1, "reading products")) return Cancelled("the training was cancelled");
         if (!product.has_value()) return OkStatus();
-        const std::optional<uint32_t> item = items.Find(product->product_id());
-        if (!item.has_value()) return OkStatus();  // nobody did anything with it
-        const auto& categories = product->categories();
-        if (!categories.empty()) {
-          attributes.SetGroup(*item, ItemAttributes::kWidest, categories.Get(0));
-          attributes.SetGroup(*item, ItemAttributes::kNext,
-                              categories.Get(std::min(1, categories.size() - 1)));
-          attributes.SetGroup(*item, ItemAttributes::kNarrowest,
-                              categories.Get(categories.size() - 1));
+        Described& described = products.emplace_back();
+        described.id = product->product_id();
+        described.title = product->title();
+        described.brand = product->brand();
+        described.categories.assign(product->categories().begin(), product->categories().end());
+        described.price =
+            static_cast<double>(product->price().units()) + product->price().nanos() * 1e-9;
+        bytes += sizeof(Described) + product->ByteSizeLong();
+        if (bytes > config.memory.count() / 4) {
+          return ResourceExhausted(
+              "{} products take more than a quarter of the {} MB that training.memory allows",
+              products.size(), config.memory.count() / 1'000'000);
         }
-        attributes.SetGroup(*item, ItemAttributes::kBrand, product->brand());
-        attributes.SetPrice(
-            *item, static_cast<double>(product->price().units()) + product->price().nanos() * 1e-9);
         return OkStatus();
       });
   STARLING_RETURN_IF_ERROR(read);
-  return attributes;
+  return products;
 }
 
 }  // namespace
@@ -103,12 +102,12 @@ StatusOr<Dataset> ReadDataset(Runtime& runtime, features::v1::Features& features
   while (true) {
     StatusOr<Dataset> data = ReadInteractions(runtime, features, config, watch);
     if (data.ok() && catalog != nullptr) {
-      auto attributes = ReadAttributes(runtime, *catalog, data->items, config, watch);
-      if (attributes.status().code() == StatusCode::kCancelled) return attributes.status();
-      if (attributes.ok()) {
-        data->attributes = *std::move(attributes);
+      const auto products = ReadProducts(runtime, *catalog, config, watch);
+      if (products.status().code() == StatusCode::kCancelled) return products.status();
+      if (products.ok()) {
+        STARLING_RETURN_IF_ERROR(Describe(*products, *data));
       } else {
-        log::Warning("training", "goes on without prices and categories").With(attributes.status());
+        log::Warning("training", "goes on without what the catalogue says").With(products.status());
       }
     }
     if (data.status().code() != StatusCode::kUnavailable ||

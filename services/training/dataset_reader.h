@@ -3,7 +3,8 @@
 //
 //   StatusOr<Dataset> data = ReadDataset(runtime, *features, catalog, config, watch);
 //
-// Without a catalogue, or when it fails, a training goes on without prices and categories.
+// Without a catalogue, or when it fails, a training goes on without prices, categories and products
+// that nobody had.
 //
 // Blocks: never on an io thread. A features service that has just begun to load, or that is away
 // for a moment, is waited for, five minutes at most.

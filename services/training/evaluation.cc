@@ -8,6 +8,8 @@ constexpr std::pair<Algorithm, const char*> kAll[] = {{Algorithm::kPopularity, "
                                                       {Algorithm::kEase, "ease"},
                                                       {Algorithm::kAls, "als"},
                                                       {Algorithm::kRepeat, "repeat"},
+                                                      {Algorithm::kTransitions, "transitions"},
+                                                      {Algorithm::kNextBasket, "next_basket"},
                                                       {Algorithm::kBlend, "blend"},
                                                       {Algorithm::kTwoStage, "two_stage"},
                                                       {Algorithm::kAuto, "auto"}};
@@ -57,7 +59,7 @@ StatusOr<Evaluation> Evaluate(const Dataset& data, const TrainingConfig& config,
   std::vector<uint32_t> fresh_users;
   std::vector<uint32_t> all_users;
   Evaluation evaluation{.cut = holdout.cut,
-                        .items = data.items.size(),
+                        .items = data.acted_on,
                         .before = known.entries(),
                         .by_categories = !categories.empty()};
   for (size_t user = 0; user < known.users(); ++user)

@@ -27,10 +27,10 @@ TEST(Evaluation, MeasuresEveryAlgorithmOnWhatCameAfterTheCut) {
   const auto evaluation = MeasureAt(Load(MakeInteractions({})), {.cut = kCut});
   ASSERT_TRUE(evaluation.ok()) << evaluation.status();
   EXPECT_EQ(evaluation->cut, kCut);
-  ASSERT_EQ(evaluation->models.size(), 6u);
+  ASSERT_EQ(evaluation->models.size(), 8u);
   const EvaluatedModel& popularity = evaluation->models[0];
   EXPECT_EQ(popularity.name, "popularity");
-  const EvaluatedModel& chosen = evaluation->models[5];
+  const EvaluatedModel& chosen = evaluation->models[7];
   EXPECT_EQ(chosen.name, "auto");
   EXPECT_GT(chosen.metrics.at(kNdcg), 2 * popularity.metrics.at(kNdcg)) << chosen.recipe;
   EXPECT_GT(evaluation->users.at("users"), 100);

@@ -36,7 +36,7 @@ v1::ModelVersion Draft(const Job& job, const Dataset& data, const Trained& train
   v1::Lineage& lineage = *draft.mutable_lineage();
   lineage.set_interactions(static_cast<int64_t>(data.events.size()));
   lineage.set_users(static_cast<int64_t>(data.users.size()));
-  lineage.set_products(static_cast<int64_t>(data.items.size()));
+  lineage.set_products(static_cast<int64_t>(data.acted_on));
   SetTime(data.oldest, lineage.mutable_oldest());
   SetTime(data.newest, lineage.mutable_newest());
   if (trained.evaluated_after > 0) {

@@ -48,6 +48,8 @@ void RankerExamples::Add(const learning::Recommender& recommender, const Dataset
   const std::vector<Asked> users = UsersOf(data, goal, from, to);
   const size_t count = std::min(users.size(), kMostUsers);
   learning::Random random(static_cast<uint64_t>(from));
+  // Apart, so that the others are drawn as without content.
+  learning::Random random_cold(static_cast<uint64_t>(from));
   learning::RankScratch scratch;
   std::vector<learning::RankSignal> signals;
   for (size_t i = 0; i < count; ++i) {
@@ -67,10 +69,12 @@ void RankerExamples::Add(const learning::Recommender& recommender, const Dataset
     for (size_t c = 0; c < seen.items.size(); ++c) {
       const bool reached =
           std::binary_search(user.reached.begin(), user.reached.end(), seen.items[c]);
-      if (!reached && random.Unit() > kKept) continue;
+      const bool cold = c + seen.cold >= seen.items.size();
+      if (!reached && (cold ? random_cold : random).Unit() > kKept) continue;
       for (size_t f = 0; f < kRankFeatures; ++f)
         rows_.push_back(seen.columns[f * seen.items.size() + c]);
       targets_.push_back(reached ? 1 : 0);
+      cold_.push_back(cold ? 1 : 0);
       positives_ += reached ? 1 : 0;
     }
   }
@@ -80,22 +84,29 @@ bool RankerExamples::Suffice() const {
   return positives_ >= kFewestPositives && positives_ < targets_.size();
 }
 
-StatusOr<learning::BoostedTrees> RankerExamples::Fit(const TrainingConfig& config,
+StatusOr<learning::BoostedTrees> RankerExamples::Fit(size_t features, const TrainingConfig& config,
                                                      const learning::Progress& progress) const {
-  // Twice, since the trees want them column by column.
-  const uint64_t need = 2 * rows_.size() * sizeof(float);
+  // Once more, since the trees want them column by column.
+  const uint64_t need = (rows_.size() + features * targets_.size()) * sizeof(float);
   if (need > config.memory.count()) {
     return ResourceExhausted("{} examples for the trees take {} MB; raise training.memory",
                              targets_.size(), need >> 20);
   }
-  std::vector<float> columns(rows_.size());
+  std::vector<size_t> taken;
+  std::vector<uint8_t> targets;
   for (size_t row = 0; row < targets_.size(); ++row) {
-    for (size_t f = 0; f < kRankFeatures; ++f)
-      columns[f * targets_.size() + row] = rows_[row * kRankFeatures + f];
+    if (cold_[row] != 0 && features <= learning::kFirstOfContent) continue;
+    taken.push_back(row);
+    targets.push_back(targets_[row]);
+  }
+  std::vector<float> columns(features * taken.size());
+  for (size_t i = 0; i < taken.size(); ++i) {
+    for (size_t f = 0; f < features; ++f)
+      columns[f * taken.size() + i] = rows_[taken[i] * kRankFeatures + f];
   }
   STARLING_ASSIGN_OR_RETURN(
       learning::BoostedTrees trees,
-      learning::FitBoostedTrees({.columns = columns, .rows = targets_.size(), .targets = targets_},
+      learning::FitBoostedTrees({.columns = columns, .rows = taken.size(), .targets = targets},
                                 {.threads = config.threads, .memory_limit = config.memory.count()},
                                 progress));
   trees.AddToBias(std::log(kKept));

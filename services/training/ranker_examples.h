@@ -7,7 +7,7 @@
 //
 // The recommender must have been made of what came before the window, so that nothing it tells was
 // known only later. Of the candidates that came to nothing a fifth is kept, and the trees' bias
-// says so: what they give stays a probability. 170 bytes an example, some 130 of them a user. Pure.
+// says so: what they give stays a probability. 190 bytes an example, some 130 of them a user. Pure.
 #pragma once
 
 #include <vector>
@@ -29,13 +29,15 @@ class RankerExamples {
   size_t rows() const { return targets_.size(); }
   // Whether there is enough to learn from.
   bool Suffice() const;
-  // RESOURCE_EXHAUSTED when they take more than config.memory.
-  StatusOr<learning::BoostedTrees> Fit(const TrainingConfig& config,
+  // To the first `features` of what they say; to candidates that content alone found only when its
+  // features are among them. RESOURCE_EXHAUSTED when they take more than config.memory.
+  StatusOr<learning::BoostedTrees> Fit(size_t features, const TrainingConfig& config,
                                        const learning::Progress& progress) const;
 
  private:
   std::vector<float> rows_;  // rows x kRankFeatures
   std::vector<uint8_t> targets_;
+  std::vector<uint8_t> cold_;  // whether content alone found it
   size_t positives_ = 0;
 };
 

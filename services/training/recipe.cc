@@ -4,9 +4,12 @@
 
 #include <charconv>
 
+#include "learning/models/content.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
+#include "learning/models/transitions.h"
+#include "learning/recommender/second_stage.h"
 #include "platform/base/nearest.h"
 
 namespace starling::training {
@@ -15,11 +18,13 @@ namespace {
 using learning::kDay;
 using learning::Weighting;
 
-constexpr std::string_view kMainNames[] = {"", "item_knn", "ease", "als"};
+constexpr std::string_view kMainNames[] = {"",    "item_knn",    "ease",
+                                           "als", "transitions", "next_basket"};
 
-// The part is aged before a model sees it.
 // As many as are kept for serving, twice.
 constexpr int kLocalNeighbours = 100;
+constexpr learning::FrequencyOptions kFrequency;
+// The part is aged before a model sees it.
 constexpr Weighting kAsGiven{.scale = Weighting::Scale::kLinear, .half_life = 0};
 
 std::string Text(double value) { return fmt::format("{}", value); }
@@ -36,8 +41,9 @@ bool Number(const std::map<std::string, std::string>& parameters, const std::str
 }  // namespace
 
 StatusOr<Algorithm> ParseAlgorithm(std::string_view name) {
-  static const std::vector<std::string> kNames = {"auto", "popularity", "item_knn", "ease",
-                                                  "als",  "repeat",     "blend",    "two_stage"};
+  static const std::vector<std::string> kNames = {
+      "auto",   "popularity",  "item_knn",    "ease",  "als",
+      "repeat", "transitions", "next_basket", "blend", "two_stage"};
   if (name.empty()) return Algorithm::kAuto;
   for (size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<Algorithm>(i);
@@ -56,6 +62,8 @@ std::string Recipe::Name() const {
   if (repeat_weight > 0) add("repeat");
   if (popularity_weight > 0 || name.empty()) add("popularity");
   if (ranked) add("trees");
+  if (told != Told::kPlain) add("alike");
+  if (told == Told::kAlikeAndContent) add("content");
   return name;
 }
 
@@ -67,6 +75,8 @@ std::map<std::string, std::string> Recipe::ToParameters() const {
       {"popularity_weight", Text(popularity_weight)},
       {"repeat_weight", Text(repeat_weight)},
       {"trees", ranked ? "1" : "0"}};
+  if (told != Told::kPlain) parameters["told"] = Text(static_cast<int>(told));
+  if (main == Main::kNextBasket) parameters["own_share"] = Text(own_share);
   if (main == Main::kItemKnn) parameters["shrinkage"] = Text(shrinkage);
   if (main == Main::kEase || main == Main::kAls)
     parameters["regularisation"] = Text(regularisation);
@@ -91,7 +101,9 @@ std::optional<Recipe> Recipe::FromParameters(const std::map<std::string, std::st
               Number(parameters, "repeat_weight", recipe.repeat_weight);
   if (recipe.main == Main::kItemKnn) {
     good = good && Number(parameters, "shrinkage", recipe.shrinkage);
-  } else if (recipe.main != Main::kNone) {
+  } else if (recipe.main == Main::kNextBasket) {
+    good = good && Number(parameters, "own_share", recipe.own_share);
+  } else if (recipe.main == Main::kEase || recipe.main == Main::kAls) {
     good = good && Number(parameters, "regularisation", recipe.regularisation);
   }
   if (recipe.main == Main::kEase)
@@ -105,6 +117,9 @@ std::optional<Recipe> Recipe::FromParameters(const std::map<std::string, std::st
   double ranked = 0;
   good = good && Number(parameters, "trees", ranked);
   recipe.ranked = ranked > 0;
+  double told = 0;  // older versions do not say it
+  if (parameters.contains("told")) good = good && Number(parameters, "told", told);
+  recipe.told = told >= 2 ? Told::kAlikeAndContent : told >= 1 ? Told::kAlike : Told::kPlain;
   if (!good) return std::nullopt;
   return recipe;
 }
@@ -121,6 +136,11 @@ std::vector<Recipe> Candidates(Algorithm algorithm, size_t products) {
     recipes.push_back({.main = Main::kItemKnn});
     recipes.push_back({.main = Main::kItemKnn, .half_life_days = 60});
   }
+  if (any || algorithm == Algorithm::kTransitions) {
+    recipes.push_back({.main = Main::kTransitions, .half_life_days = 14});
+  }
+  if (algorithm == Algorithm::kTransitions)
+    recipes.push_back({.main = Main::kTransitions, .half_life_days = 60});
   // Aged data weighs less, so it wants less regularisation.
   if (mixed || algorithm == Algorithm::kEase) {
     recipes.push_back({.main = Main::kEase, .regularisation = 300});
@@ -130,6 +150,7 @@ std::vector<Recipe> Candidates(Algorithm algorithm, size_t products) {
     recipes.push_back(
         {.main = Main::kEase, .half_life_days = 60, .regularisation = 50, .user_exponent = 0.5});
   }
+  if (any || algorithm == Algorithm::kNextBasket) recipes.push_back({.main = Main::kNextBasket});
   if (algorithm == Algorithm::kAls || (mixed && products <= kMostProductsForFactors)) {
     recipes.push_back({.main = Main::kAls, .regularisation = 0.003});
     recipes.push_back({.main = Main::kAls, .half_life_days = 60, .regularisation = 0.003});
@@ -154,6 +175,24 @@ StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const Traini
                                                                     .threads = config.threads,
                                                                     .memory_limit = memory},
                                                                    progress));
+      break;
+    }
+    case Recipe::Main::kTransitions: {
+      STARLING_ASSIGN_OR_RETURN(main.similar,
+                                learning::FitTransitions(part.baskets,
+                                                         {.half_life = recipe.half_life_days * kDay,
+                                                          .threads = config.threads,
+                                                          .memory_limit = memory},
+                                                         progress));
+      break;
+    }
+    case Recipe::Main::kNextBasket: {
+      STARLING_ASSIGN_OR_RETURN(
+          main.next_basket,
+          learning::FitNextBasket(
+              part.baskets,
+              {.frequency = kFrequency, .own_share = recipe.own_share, .memory_limit = memory},
+              progress));
       break;
     }
     case Recipe::Main::kEase: {
@@ -195,10 +234,53 @@ StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const Traini
   return main;
 }
 
+size_t FeaturesOf(Recipe::Told told) {
+  switch (told) {
+    case Recipe::Told::kPlain:
+      return learning::kFirstOfNextBasket;
+    case Recipe::Told::kAlike:
+      return learning::kFirstOfContent;
+    case Recipe::Told::kAlikeAndContent:
+      break;
+  }
+  return learning::kRankFeatures;
+}
+
+namespace {
+
+// None without a catalogue, or where it takes too much memory: everything else goes on without.
+StatusOr<std::optional<learning::ItemToItemModel>> FitContentOf(const Dataset& data,
+                                                                const Part& part,
+                                                                const TrainingConfig& config) {
+  std::optional<learning::ItemToItemModel> content;
+  if (data.terms.empty()) return content;
+  std::vector<uint32_t> buyers = part.strengths.ItemCounts();
+  buyers.resize(data.items.size(), 0);
+  auto fitted = learning::FitContent(
+      data.terms, buyers, {.threads = config.threads, .memory_limit = config.memory.count()});
+  if (fitted.status().code() == StatusCode::kResourceExhausted) return content;
+  if (!fitted.ok()) return fitted.status();
+  content = *std::move(fitted);
+  return content;
+}
+
+}  // namespace
+
 StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
                                const Part& part, const TrainingConfig& config,
-                               const learning::BoostedTrees* trees) {
-  const learning::UserHistory history = HistoryOf(part, recipe.half_life_days * kDay);
+                               const learning::BoostedTrees* trees, Content when) {
+  const bool alike = recipe.told != Recipe::Told::kPlain;
+  std::optional<learning::NextBasketModel> of_alike;
+  if (alike && !main.next_basket.has_value()) {
+    STARLING_ASSIGN_OR_RETURN(
+        of_alike, learning::FitNextBasket(part.baskets, {.frequency = kFrequency,
+                                                         .memory_limit = config.memory.count()}));
+  }
+  const learning::NextBasketModel* next_basket = main.next_basket ? &*main.next_basket
+                                                 : of_alike       ? &*of_alike
+                                                                  : nullptr;
+  const learning::UserHistory history =
+      HistoryOf(part, recipe.half_life_days * kDay, next_basket != nullptr ? &kFrequency : nullptr);
   STARLING_ASSIGN_OR_RETURN(
       const learning::PopularityModel popularity,
       learning::FitPopularity(part.strengths,
@@ -217,6 +299,10 @@ StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, cons
                                          .repeat_weight = recipe.repeat_weight,
                                          .history_cap = static_cast<size_t>(config.history),
                                          .strength = config.weights.ByKind()};
+  std::optional<learning::ItemToItemModel> content;
+  if (when == Content::kAlways || recipe.told == Recipe::Told::kAlikeAndContent) {
+    STARLING_ASSIGN_OR_RETURN(content, FitContentOf(data, part, config));
+  }
   std::vector<float> facts;
   if (recipe.ranked) facts = ItemFactsOf(data, part.until, part.goal);
   return learning::WriteRecommender(
@@ -229,6 +315,8 @@ StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, cons
        .similar = main.similar ? &*main.similar : nullptr,
        .factors = main.factors ? &*main.factors : nullptr,
        .repeat = repeat ? &*repeat : nullptr,
+       .next_basket = next_basket,
+       .content = content ? &*content : nullptr,
        .item_facts = facts,
        .attributes = data.attributes.empty() ? nullptr : &data.attributes,
        .trees = trees,

@@ -17,12 +17,23 @@
 
 namespace starling::training {
 
-enum class Algorithm { kAuto, kPopularity, kItemKnn, kEase, kAls, kRepeat, kBlend, kTwoStage };
+enum class Algorithm {
+  kAuto,
+  kPopularity,
+  kItemKnn,
+  kEase,
+  kAls,
+  kRepeat,
+  kTransitions,
+  kNextBasket,
+  kBlend,
+  kTwoStage
+};
 // INVALID_ARGUMENT names those there are; "" is auto.
 StatusOr<Algorithm> ParseAlgorithm(std::string_view name);
 
 struct Recipe {
-  enum class Main { kNone, kItemKnn, kEase, kAls };
+  enum class Main { kNone, kItemKnn, kEase, kAls, kTransitions, kNextBasket };
   Main main = Main::kNone;
   double half_life_days = 0;             // of the history; 0: never ages
   double popularity_half_life_days = 0;  // 0: never ages
@@ -33,7 +44,11 @@ struct Recipe {
   int factors = 64;                      // als
   double popularity_weight = 0;
   double repeat_weight = 0;  // > 0: with repeat purchases
+  double own_share = 0.7;    // next_basket
   bool ranked = false;       // by trees, as the second stage
+  // What the trees are told beside: what users alike buy, and then what is described alike.
+  enum class Told { kPlain, kAlike, kAlikeAndContent };
+  Told told = Told::kPlain;
 
   bool operator==(const Recipe&) const = default;
   std::string Name() const;  // "ease+repeat+popularity"
@@ -47,20 +62,26 @@ struct Recipe {
 std::vector<Recipe> Candidates(Algorithm algorithm, size_t products);
 inline constexpr size_t kMostProductsForFactors = 20'000;
 
-// What a recipe's main model is once fitted: one of the two, or neither.
+// What a recipe's main model is once fitted: one of them, or none.
 struct MainModel {
   std::optional<learning::ItemToItemModel> similar;
   std::optional<learning::AlsModel> factors;
+  std::optional<learning::NextBasketModel> next_basket;
 };
+// How many of the features of the second stage its trees are told.
+size_t FeaturesOf(Recipe::Told told);
 
 // The part that takes the time. CANCELLED when progress says so, RESOURCE_EXHAUSTED above
 // config.memory.
 StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const TrainingConfig& config,
                             const learning::Progress& progress);
+// What serves always has it, for what goes with a product, when the catalogue was read.
+enum class Content { kWhereTold, kAlways };
 // Fits what is blended with it, and writes the artefact. Without trees a ranked recipe's artefact
 // ranks by its first stage, and describes candidates for the second.
 StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
                                const Part& part, const TrainingConfig& config,
-                               const learning::BoostedTrees* trees = nullptr);
+                               const learning::BoostedTrees* trees = nullptr,
+                               Content content = Content::kWhereTold);
 
 }  // namespace starling::training

@@ -13,6 +13,8 @@ constexpr double kCompared = 0.75;
 
 // How much better one must be that serves more dearly, and how much a blend that says more.
 constexpr double kClearly = 1.01;
+// And trees that are told more.
+constexpr double kSlightly = 1.003;
 
 // Windows before the held-out one that the trees learn from.
 constexpr int64_t kWindows = 3;
@@ -92,7 +94,7 @@ StatusOr<Trainer::Measured> Trainer::Choose(Algorithm algorithm) {
   baseline_ = popular.metrics;
 
   std::optional<Measured> best;
-  const std::vector<Recipe> candidates = Candidates(algorithm, data_.items.size());
+  const std::vector<Recipe> candidates = Candidates(algorithm, data_.acted_on);
   for (size_t i = 0; i < candidates.size(); ++i) {
     Recipe recipe = candidates[i];
     recipe.popularity_half_life_days = popular.recipe.popularity_half_life_days;
@@ -104,6 +106,7 @@ StatusOr<Trainer::Measured> Trainer::Choose(Algorithm algorithm) {
                            tried.status().code() == StatusCode::kDeadlineExceeded;
     if (too_large && (best.has_value() || i + 1 < candidates.size())) continue;
     if (!tried.ok()) return tried.status();
+    if (recipe.main == Recipe::Main::kNextBasket) next_basket_ = *tried;
     const bool dearer = best.has_value() && best->recipe.main != recipe.main;
     if (!best.has_value() ||
         At(tried->metrics, kNdcg) > At(best->metrics, kNdcg) * (dearer ? kClearly : 1)) {
@@ -168,11 +171,12 @@ StatusOr<RankerExamples> Trainer::ExamplesBeforeCut(const Recipe& recipe, double
   return examples;
 }
 
-StatusOr<learning::BoostedTrees> Trainer::FitTrees(const RankerExamples& examples,
+StatusOr<learning::BoostedTrees> Trainer::FitTrees(const Recipe& recipe,
+                                                   const RankerExamples& examples,
                                                    const std::string& stage, double from,
                                                    double to) {
   bool late = false;
-  auto trees = examples.Fit(config_, [&](double done) {
+  auto trees = examples.Fit(FeaturesOf(recipe.told), config_, [&](double done) {
     late = !TimeLeft(1);
     return !late && watch_(from + done * (to - from), stage);
   });
@@ -191,7 +195,7 @@ StatusOr<learning::BoostedTrees> Trainer::FitLastTrees(const Recipe& recipe, con
       const learning::Recommender recommender,
       learning::Recommender::Open(std::as_bytes(std::span(artifact)), nullptr));
   examples.Add(recommender, data_, holdout_.goal, holdout_.cut, data_.newest + 1);
-  return FitTrees(examples, "fitting trees", kCompared, 0.8);
+  return FitTrees(recipe, examples, "fitting trees", kCompared, 0.8);
 }
 
 // What finds neither time nor memory is left out, unless it was asked for by name.
@@ -205,20 +209,30 @@ Status Trainer::AddSecondStage(Algorithm algorithm, Measured& best) {
 }
 
 Status Trainer::TrySecondStage(bool must, Measured& best) {
+  using Told = Recipe::Told;
   Recipe recipe = best.recipe;
   recipe.ranked = true;
+  const bool described = !data_.terms.empty();
+  // All that trees may be told, once; then as much of it as helps.
+  recipe.told = described ? Told::kAlikeAndContent : Told::kAlike;
   const double middle = (kBlended + kRanked) / 2;
   StatusOr<RankerExamples> examples = ExamplesBeforeCut(recipe, kBlended, middle);
   if (!examples.ok()) return examples.status();
   if (!examples->Suffice()) return OkStatus();
-  STARLING_ASSIGN_OR_RETURN(const learning::BoostedTrees trees,
-                            FitTrees(*examples, "fitting trees", middle, kRanked));
-  STARLING_ASSIGN_OR_RETURN(const Measured ranked,
-                            Try(recipe, best.main, kRanked, kRanked, &trees));
-  if (must || At(ranked.metrics, kQuality) > At(best.metrics, kQuality) * kClearly) {
+  double needed = must ? -1 : At(best.metrics, kQuality) * kClearly;
+  const std::shared_ptr<const MainModel> main = best.main;
+  for (const Told told : {Told::kPlain, Told::kAlike, Told::kAlikeAndContent}) {
+    if (told == Told::kAlikeAndContent && !described) break;
+    if (told != Told::kPlain && !TimeLeft(0.5)) break;
+    recipe.told = told;
+    STARLING_ASSIGN_OR_RETURN(const learning::BoostedTrees trees,
+                              FitTrees(recipe, *examples, "fitting trees", middle, kRanked));
+    STARLING_ASSIGN_OR_RETURN(const Measured ranked, Try(recipe, main, kRanked, kRanked, &trees));
+    if (!(At(ranked.metrics, kQuality) > needed)) continue;
     best = ranked;
-    examples_ = *std::move(examples);
+    needed = At(best.metrics, kQuality) * kSlightly;
   }
+  if (best.recipe.ranked) examples_ = *std::move(examples);
   return OkStatus();
 }
 
@@ -228,7 +242,7 @@ StatusOr<Trainer::Measured> Trainer::TryRecipeOfServing(const Recipe& recipe) {
                             ExamplesBeforeCut(recipe, kRanked, kCompared));
   if (!examples.Suffice()) return Try(recipe, nullptr, kRanked, kCompared);
   STARLING_ASSIGN_OR_RETURN(const learning::BoostedTrees trees,
-                            FitTrees(examples, "comparing", kRanked, kCompared));
+                            FitTrees(recipe, examples, "comparing", kRanked, kCompared));
   return Try(recipe, nullptr, kRanked, kCompared, &trees);
 }
 
@@ -276,6 +290,11 @@ StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Servin
     STARLING_ASSIGN_OR_RETURN(Measured best, Choose(algorithm));
     STARLING_RETURN_IF_ERROR(Blend(algorithm, best));
     STARLING_RETURN_IF_ERROR(AddSecondStage(algorithm, best));
+    // By both tasks it may be the best by itself, where it is not by new products.
+    if (algorithm == Algorithm::kAuto && holdout_.Repeats() && next_basket_.has_value() &&
+        At(next_basket_->metrics, kQuality) > At(best.metrics, kQuality) * kClearly) {
+      best = *next_basket_;
+    }
     recipe = best.recipe;
     trained.metrics = best.metrics;
     trained.baseline = baseline_;
@@ -288,7 +307,7 @@ StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Servin
   } else {
     // Nothing can be measured, so nothing is chosen: similarity is safe with little data.
     const bool any = algorithm == Algorithm::kAuto || algorithm == Algorithm::kTwoStage;
-    recipe = Candidates(any ? Algorithm::kItemKnn : algorithm, data_.items.size()).front();
+    recipe = Candidates(any ? Algorithm::kItemKnn : algorithm, data_.acted_on).front();
     if (algorithm == Algorithm::kRepeat) recipe.repeat_weight = 1;
     trained.not_worse = !serving.has_value();
   }
@@ -296,8 +315,9 @@ StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Servin
   STARLING_ASSIGN_OR_RETURN(const Part everything, MakePart(data_, data_.newest, holdout_.goal));
   STARLING_ASSIGN_OR_RETURN(const std::shared_ptr<const MainModel> main,
                             Fit(everything, recipe, "fitting " + recipe.Name(), 0.8, 0.95));
-  STARLING_ASSIGN_OR_RETURN(trained.artifact, Assemble(recipe, *main, data_, everything, config_,
-                                                       trees ? &*trees : nullptr));
+  STARLING_ASSIGN_OR_RETURN(trained.artifact,
+                            Assemble(recipe, *main, data_, everything, config_,
+                                     trees ? &*trees : nullptr, Content::kAlways));
   trained.algorithm = recipe.Name();
   trained.parameters = recipe.ToParameters();
   trained.parameters["data"] = Fingerprint();

@@ -10,9 +10,9 @@
 //   blend    then how much popularity is added, by the same; and where people buy again, how much
 //            their repeats count, by NDCG@10 of the task `all`
 //   rank     then whether trees, as a second stage, rank better what the first one brings: they
-//   learn
-//            from two windows before the cut, each of the held-out length, with main models of what
-//            came before each
+//            learn from three windows before the cut, each of the held-out length, with main models
+//            of what came before each; also with what users alike buy, and with what is described
+//            alike, when that is slightly better
 //   compare  with what serves, on the same interactions: its stored metrics when the data is the
 //            same, itself when it never saw what is held out, else its recipe fitted to the same
 //            older part
@@ -75,7 +75,7 @@ class Trainer {
   Status TrySecondStage(bool must, Measured& best);
   // What the trees of a ranked recipe learn from in the windows before the cut.
   StatusOr<RankerExamples> ExamplesBeforeCut(const Recipe& recipe, double from, double to);
-  StatusOr<learning::BoostedTrees> FitTrees(const RankerExamples& examples,
+  StatusOr<learning::BoostedTrees> FitTrees(const Recipe& recipe, const RankerExamples& examples,
                                             const std::string& stage, double from, double to);
   // Those of the held-out window too: for what is to serve.
   StatusOr<learning::BoostedTrees> FitLastTrees(const Recipe& recipe, const MainModel& older,
@@ -96,6 +96,7 @@ class Trainer {
   Part older_;
   RankerExamples examples_;  // of the chosen recipe, when it is ranked
   std::vector<Measured> tried_;
+  std::optional<Measured> next_basket_;  // what it came to by itself, when it was tried
   Metrics baseline_;
 };
 

@@ -50,7 +50,9 @@ TEST(Trainer, EveryAlgorithmGivesAnArtifactThatSaysWhatItHolds) {
            {Algorithm::kItemKnn, "item_knn"},
            {Algorithm::kEase, "ease"},
            {Algorithm::kAls, "als"},
-           {Algorithm::kRepeat, "repeat"}}) {
+           {Algorithm::kRepeat, "repeat"},
+           {Algorithm::kTransitions, "transitions"},
+           {Algorithm::kNextBasket, "next_basket"}}) {
     const auto trained = Train(data, algorithm);
     ASSERT_TRUE(trained.ok()) << name << ": " << trained.status();
     EXPECT_EQ(trained->algorithm, name);
@@ -59,11 +61,57 @@ TEST(Trainer, EveryAlgorithmGivesAnArtifactThatSaysWhatItHolds) {
     ASSERT_TRUE(opened.ok()) << name << ": " << opened.status();
     EXPECT_EQ(opened->algorithm(), name);
     EXPECT_EQ(opened->settings().until, data.newest);
+    const auto recipe = Recipe::FromParameters(trained->parameters);
+    ASSERT_TRUE(recipe.has_value()) << name;
+    EXPECT_EQ(recipe->Name(), name);
     EXPECT_EQ(opened->users(), 120u);
   }
   const auto blend = Train(data, Algorithm::kBlend);
   ASSERT_TRUE(blend.ok()) << blend.status();
   EXPECT_THAT(blend->algorithm, HasSubstr("+repeat+popularity"));
+}
+
+TEST(Trainer, AProductThatNobodyHadGoesWithThoseDescribedAlike) {
+  Dataset data = Load(MakeInteractions({}));
+  const size_t acted_on = data.items.size();
+  std::vector<Described> products = {{.id = "new-mug", .title = "Striped mug", .brand = "Hill"}};
+  for (uint32_t item = 0; item < acted_on; ++item) {
+    const std::string id(data.items.Id(item));
+    products.push_back({.id = id, .title = id == "p-1-003" ? "Striped mug" : "Thing " + id});
+  }
+  ASSERT_TRUE(Describe(products, data).ok());
+  EXPECT_EQ(data.acted_on, acted_on);
+  ASSERT_EQ(data.items.size(), acted_on + 1);
+  EXPECT_EQ(data.items.Id(static_cast<uint32_t>(acted_on)), "new-mug");
+  for (const Algorithm algorithm : {Algorithm::kItemKnn, Algorithm::kAls, Algorithm::kTwoStage}) {
+    const auto trained = Train(data, algorithm);
+    ASSERT_TRUE(trained.ok()) << trained.status();
+    const auto opened =
+        learning::Recommender::Open(std::as_bytes(std::span(trained->artifact)), nullptr);
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    ASSERT_EQ(opened->items(), acted_on + 1);
+    learning::RankScratch scratch;
+    const learning::RankSignal seed[] = {{"new-mug", learning::EventKind::kOther, 1, 0}};
+    const auto ranked = opened->Rank({.signals = seed, .limit = 1, .now = data.newest}, scratch);
+    ASSERT_EQ(ranked.size(), 1u);
+    EXPECT_EQ(opened->ItemId(ranked[0].item), "p-1-003") << trained->algorithm;
+    const learning::RankSignal other[] = {{"p-1-003", learning::EventKind::kOther, 1, 0}};
+    bool found = false;
+    for (const auto& item :
+         opened->Rank({.signals = other, .limit = 30, .now = data.newest}, scratch))
+      found = found || opened->ItemId(item.item) == "new-mug";
+    EXPECT_TRUE(found) << trained->algorithm;
+  }
+}
+
+TEST(Recipe, OfAVersionThatDoesNotSayWhatTreesAreToldIsPlain) {
+  Recipe recipe{.main = Recipe::Main::kEase, .ranked = true};
+  EXPECT_EQ(Recipe::FromParameters(recipe.ToParameters()), recipe);
+  recipe.told = Recipe::Told::kAlikeAndContent;
+  auto parameters = recipe.ToParameters();
+  EXPECT_EQ(Recipe::FromParameters(parameters), recipe);
+  parameters.erase("told");
+  EXPECT_EQ(Recipe::FromParameters(parameters)->told, Recipe::Told::kPlain);
 }
 
 // Everyone buys one product of ten every week and another of ten once, in turn: what is due is seen
