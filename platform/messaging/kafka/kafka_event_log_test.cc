@@ -50,7 +50,7 @@ INSTANTIATE_TEST_SUITE_P(
     [](const ::testing::TestParamInfo<Adapter>& info) { return info.param.name; });
 
 int Rounds() {
-  const char* rounds = std::getenv("BROKER_ROUNDS");
+  const char* rounds = std::getenv("BROKER_ROUNDS");  // NOLINT(concurrency-mt-unsafe)
   return rounds == nullptr ? 1 : std::atoi(rounds);
 }
 
