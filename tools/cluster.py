@@ -9,6 +9,7 @@ engine says goes to DATA/logs.
 import argparse
 import dataclasses
 import json
+import os
 import pathlib
 import signal
 import subprocess
@@ -139,6 +140,22 @@ class Cluster:
                 log = (self.logs / f"{name}.log").read_text(errors="replace")
                 raise RuntimeError(f"{name} did not become ready, it ended with {process.popen.wait()}:\n{log[-3000:]}")
 
+    def tool(self, *arguments, **options) -> None:
+        """A command of starling that works on the data itself, while no process runs."""
+        subprocess.run([STARLING, *arguments, "--topology", self.topology, "--data", self.folder / "data"], check=True, **options)
+
+    def fill(self, imports: list[tuple[str, str]]) -> None:
+        """Imports and trains, once."""
+        imported, trained = self.folder / "demo.imported", self.folder / "demo.trained"
+        if imports and not imported.exists():
+            for kind, file in imports:
+                self.tool("import", kind, file, "--rejects", self.folder / f"{kind}.rejects.csv")
+            imported.touch()
+        if imported.exists() and not trained.exists():
+            print("training", flush=True)
+            self.tool("train", "--set", f"training.threads={os.cpu_count()}")
+            trained.touch()
+
     def make_key(self) -> None:
         """An administrator's key, made while nothing runs and kept for the next start."""
         kept = self.folder / "admin.key"
@@ -220,6 +237,7 @@ def run(args) -> int:
     cluster = Cluster(args.data.resolve(), names, port=args.port, keep_engines=True,
                       settings={"storefront": {"demo_sign_in": True}, "recommendation": {"repeats_in": ["home", "cart"]}})
     try:
+        cluster.fill(args.imports)
         cluster.start()
         print(f"eight processes, as {cluster.topology} says\nshop    {cluster.url}/\nready", flush=True)
         while all(process.popen.poll() is None for process in cluster.processes.values()):
@@ -240,6 +258,8 @@ def main() -> int:
     runner.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data/distributed"))
     runner.add_argument("--engines", default="", help="postgres,kafka,redis,etcd; none: embedded stores")
     runner.add_argument("--port", type=int, default=8080)
+    runner.add_argument("--import", dest="imports", nargs=2, action="append", default=[], metavar=("KIND", "FILE"),
+                        help="filled with this at the first start, and trained on it; as starling import has it")
     return run(parser.parse_args())
 
 

@@ -31,7 +31,7 @@ namespace starling::host {
 enum class Keeps {
   kNothing,   // any number of processes may run it
   kDatabase,  // its SQLite file; on PostgreSQL any number may run it
-  kFiles,     // files of its own
+  kFiles,     // files of its own, or a view of its tables in memory
 };
 
 // One process of a topology.

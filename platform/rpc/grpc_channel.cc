@@ -5,6 +5,7 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
+#include <cstdlib>
 #include <mutex>
 #include <optional>
 
@@ -85,6 +86,15 @@ class StreamReactor final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grp
   Completion<Status> done_;
 };
 
+// A numeric address without gRPC's resolver of names, which after a failed connection rests before
+// it looks again.
+std::string Numeric(const std::string& target) {
+  if (target.starts_with('[')) return "ipv6:" + target;
+  const std::string host = target.substr(0, target.rfind(':'));
+  const bool numeric = !host.empty() && host.find_first_not_of("0123456789.") == std::string::npos;
+  return numeric ? "ipv4:" + target : target;
+}
+
 class GrpcChannel final : public Channel {
  public:
   explicit GrpcChannel(GrpcChannelOptions options)
@@ -143,10 +153,12 @@ class GrpcChannel final : public Channel {
     grpc::ChannelArguments arguments;
     arguments.SetMaxReceiveMessageSize(options.max_message_bytes);
     arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 50);
+    arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 1000);
     arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 500);
     arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
-    return grpc::CreateCustomChannel(options.target, grpc::InsecureChannelCredentials(), arguments);
+    arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 500);
+    return grpc::CreateCustomChannel(Numeric(options.target), grpc::InsecureChannelCredentials(),
+                                     arguments);
   }
 
   static Status CheckDeadline(const MethodDescriptor& method, const CallContext& context) {
@@ -181,6 +193,11 @@ class GrpcChannel final : public Channel {
 }  // namespace
 
 std::shared_ptr<Channel> MakeGrpcChannel(GrpcChannelOptions options) {
+  // While no call is on a channel, gRPC looks after its connection only so often, every 5 s when
+  // not told otherwise: too late for who waits for a service that comes back. Read when the first
+  // channel is made, which is before other threads read the environment.
+  static const int looks = ::setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", 0);
+  (void)looks;
   return std::make_shared<GrpcChannel>(std::move(options));
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <boost/asio/steady_timer.hpp>
 
 #include "platform/base/id.h"
 #include "platform/telemetry/log.h"
@@ -107,11 +108,12 @@ ServiceChannel::ServiceChannel(ServiceChannelOptions options, telemetry::Telemet
       balancer_(
           options_.balancer, SystemClock(), FastRandom(),
           [open = options_.open](const discovery::Endpoint& endpoint) -> std::shared_ptr<void> {
-            return open(endpoint);
+            std::shared_ptr<Channel> channel = open(endpoint);
+            (void)channel->Usable();  // connects before the first call
+            return channel;
           }),
       budget_(options_.retries),
-      breaker_(options_.breaker),
-      last_usable_(Now().time_since_epoch().count()) {}
+      breaker_(options_.breaker) {}
 
 ServiceChannel::~ServiceChannel() = default;
 
@@ -169,14 +171,18 @@ Task<StatusOr<Pick>> ServiceChannel::Choose(const CallContext& context,
         const std::string& address = pick->endpoint().address;
         if (std::find(avoid.begin(), avoid.end(), address) != avoid.end()) break;
         if (pick->connection<Channel>().Usable()) {
-          last_usable_.store(Now().time_since_epoch().count(), std::memory_order_relaxed);
+          missing_since_.store(0, std::memory_order_relaxed);
           co_return std::move(pick);
         }
         unconnected.push_back(address);
       }
     }
-    const Instant last(Instant::duration(last_usable_.load(std::memory_order_relaxed)));
-    if (Now() >= last + options_.connect_patience || context.Remaining() <= kConnectPoll ||
+    const Instant now = Now();
+    Instant::rep since = 0;
+    if (missing_since_.compare_exchange_strong(since, now.time_since_epoch().count()))
+      since = now.time_since_epoch().count();
+    const Instant missing(Instant::duration{since});
+    if (now >= missing + options_.connect_patience || context.Remaining() <= kConnectPoll ||
         context.Cancelled()) {
       counters_->unreachable.Add();
       co_return Unavailable(
@@ -331,8 +337,6 @@ Task<StatusOr<std::string>> ServiceChannel::Call(const MethodDescriptor& method,
     StatusOr<std::string> answer;
     if (hedge) {
       answer = co_await CallHedged(method, own, request, policy.hedge_after, attempt, span);
-    } else if (tries == policy.attempts) {
-      answer = co_await CallOnce(method, own, std::move(request), attempt);
     } else {
       answer = co_await CallOnce(method, own, request, attempt);
     }
@@ -374,8 +378,8 @@ Task<Status> ServiceChannel::CallStream(const MethodDescriptor& method, CallCont
   }
   // A stream may live for a day: its first message says that the endpoint serves.
   FirstMessage first(sink, [&] { Record(OkStatus(), false, *pick); });
-  const Status status = co_await pick->connection<Channel>().CallStream(method, context,
-                                                                        std::move(request), first);
+  const Status status =
+      co_await pick->connection<Channel>().CallStream(method, context, std::move(request), first);
   if (!first.heard()) Record(status, context.Cancelled(), *pick);
   co_return status;
 }

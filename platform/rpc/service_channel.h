@@ -116,7 +116,8 @@ class ServiceChannel final : public Channel, public std::enable_shared_from_this
   resilience::RetryBudget budget_;
   resilience::CircuitBreaker breaker_;
   std::atomic<int> in_flight_{0};
-  std::atomic<Instant::rep> last_usable_;
+  std::atomic<Instant::rep> missing_since_{
+      0};                                    // when a call first found nobody; 0: somebody is there
   std::unique_ptr<discovery::Watch> watch_;  // last: it calls into the others
 };
 

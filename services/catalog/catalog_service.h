@@ -21,7 +21,7 @@ namespace starling::catalog {
 class CatalogService final : public v1::Catalog, public host::HostedService {
  public:
   using Contract = v1::Catalog;
-  static constexpr host::Keeps kKeeps = host::Keeps::kDatabase;
+  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
   // Opens the database, brings it up to date and loads the snapshot.
   static StatusOr<std::shared_ptr<CatalogService>> Create(host::Environment& environment);
   CatalogService(std::unique_ptr<sql::Database> database, std::unique_ptr<messaging::Outbox> outbox,

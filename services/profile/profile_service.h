@@ -28,7 +28,7 @@ namespace starling::profile {
 class ProfileService final : public v1::Profile, public host::HostedService {
  public:
   using Contract = v1::Profile;
-  static constexpr host::Keeps kKeeps = host::Keeps::kDatabase;
+  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
   using Config = ProfileConfig;
   static StatusOr<std::shared_ptr<ProfileService>> Create(host::Environment& environment);
   ProfileService(std::unique_ptr<sql::Database> database, host::Environment& environment);
