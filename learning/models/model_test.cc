@@ -12,6 +12,7 @@
 #include "learning/models/low_pass.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
+#include "learning/models/slim.h"
 #include "learning/models/test_interactions.h"
 
 namespace starling::learning {
@@ -34,6 +35,7 @@ std::vector<std::unique_ptr<const Model>> EveryKind() {
   models.push_back(Own(FitRepeat(data, {})));
   models.push_back(Own(FitItemKnn(data, {.weighting = weighting, .neighbours = 5})));
   models.push_back(Own(FitEase(data, {.weighting = weighting, .neighbours = 5})));
+  models.push_back(Own(FitSlim(data, {.weighting = weighting, .l1 = 0.1, .l2 = 1})));
   models.push_back(Own(FitAls(data, {.weighting = weighting, .factors = 4, .iterations = 2})));
   models.push_back(Own(FitLowPass(data, {.weighting = weighting, .factors = 4})));
   models.push_back(Own(FitAutoencoder(data, {.weighting = weighting, .factors = 4, .steps = 3})));

@@ -47,8 +47,9 @@ struct SelectionOptions {
   std::function<void()> before_fit;
   std::function<uint64_t()> after_fit;
 };
-inline constexpr std::string_view kSelectable[] = {
-    "popularity", "item_knn", "low_pass", "als", "autoencoder", "ease", "blend", "two_stage"};
+inline constexpr std::string_view kSelectable[] = {"popularity", "item_knn", "low_pass",
+                                                   "als",        "slim",     "autoencoder",
+                                                   "ease",       "blend",    "two_stage"};
 
 struct SelectedModel {
   std::string name;

@@ -15,6 +15,7 @@
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
 #include "learning/models/low_pass.h"
+#include "learning/models/slim.h"
 #include "learning/ranking/boosted_trees.h"
 
 namespace starling {
@@ -78,6 +79,12 @@ TEST_P(FitMemory, OfLocalEaseIsWhatItSays) {
   const learning::LocalEaseOptions options{.neighbours = 40, .threads = GetParam()};
   ExpectTrue(learning::LocalEaseMemory(*data, options),
              [&] { return FitLocalEase(*data, options); });
+}
+
+TEST_P(FitMemory, OfSlimIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 10'000, .items = 20'000, .entries = 150'000});
+  const learning::SlimOptions options{.neighbours = 40, .threads = GetParam()};
+  ExpectTrue(learning::SlimMemory(*data, options), [&] { return FitSlim(*data, options); });
 }
 
 TEST_P(FitMemory, OfItemKnnIsWhatItSays) {
