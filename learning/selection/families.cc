@@ -9,6 +9,7 @@
 #include "learning/models/local_ease.h"
 #include "learning/models/low_pass.h"
 #include "learning/models/popularity.h"
+#include "learning/models/sampled_mf.h"
 #include "learning/models/slim.h"
 
 namespace starling::learning {
@@ -43,6 +44,12 @@ const std::vector<Family>& Families() {
         {"unobserved_weight", {0.02, 0.05, 0.1, 0.2, 0.5, 1}, 3},
         {"factors", {32, 64, 128, 256}, 1}}},
       {"slim", {{"l1", {0.5, 1, 2, 5, 10}, 2}, {"l2", {6, 25, 100, 400}, 2}}},
+      // Losses as in SampledLoss: softmax, contrastive, BPR.
+      {"sampled_mf",
+       {{"steps", {500, 1'000, 2'000, 4'000}, 2},
+        {"temperature", {0.05, 0.1, 0.2, 0.4}, 2},
+        {"loss", {0, 1, 2}, 0}},
+       true},
       {"autoencoder", {{"steps", {500, 1'000, 1'500}, 1}, {"dropout", {0.3, 0.5, 0.7}, 1}}},
       {"ease",
        {{"regularisation", {3, 6, 12, 25, 50, 100, 200, 400, 800, 1'600, 3'200}, 6},
@@ -128,6 +135,15 @@ StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Cho
                            .threads = limits.threads,
                            .memory_limit = limits.memory},
                           progress));
+  }
+  if (family.name == "sampled_mf") {
+    return Shared(FitSampledMf(data,
+                               {.loss = static_cast<SampledLoss>(static_cast<int>(value(2))),
+                                .steps = static_cast<int>(value(0)),
+                                .temperature = value(1),
+                                .threads = limits.threads,
+                                .memory_limit = limits.memory},
+                               progress));
   }
   if (family.name == "autoencoder") {
     STARLING_ASSIGN_OR_RETURN(const AutoencoderOptions options,

@@ -34,7 +34,7 @@ struct SelectionData {
 
 struct SelectionOptions {
   size_t k = 20;
-  // Of kSelectable; empty: all of them.
+  // Of kSelectable; empty: all of them but sampled_mf, which is tried only when it is named.
   std::vector<std::string> models;
   int threads = 1;
   size_t memory_limit = size_t{4} << 30;  // of one fit
@@ -47,9 +47,9 @@ struct SelectionOptions {
   std::function<void()> before_fit;
   std::function<uint64_t()> after_fit;
 };
-inline constexpr std::string_view kSelectable[] = {"popularity", "item_knn", "low_pass",
-                                                   "als",        "slim",     "autoencoder",
-                                                   "ease",       "blend",    "two_stage"};
+inline constexpr std::string_view kSelectable[] = {
+    "popularity", "item_knn",    "low_pass", "als",   "slim",
+    "sampled_mf", "autoencoder", "ease",     "blend", "two_stage"};
 
 struct SelectedModel {
   std::string name;
