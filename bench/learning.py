@@ -16,7 +16,7 @@ import recommend
 BUILD = pathlib.Path("build/release")
 STARLING = BUILD / "starling"
 THREADS, ROUNDS, K = 2, 3, 20
-FITS = ["als", "autoencoder", "ease", "local_ease", "item_knn", "low_pass", "boosted_trees"]
+FITS = ["als", "autoencoder", "ease", "local_ease", "slim", "item_knn", "low_pass", "boosted_trees"]
 
 
 @dataclasses.dataclass

@@ -1,9 +1,9 @@
 // Fits a model to made data and prints a line of JSON: how long it took, how much memory was
 // estimated before, and how much it took at its peak beside the data.
 //
-//   bench_memory FIT THREADS       FIT: als, autoencoder, ease, local_ease, item_knn, low_pass,
-//                                  boosted_trees, or million: ALS of 1,000,000 items, 10 M
-//                                  interactions
+//   bench_memory FIT THREADS       FIT: als, autoencoder, ease, local_ease, slim, item_knn,
+//                                  low_pass, boosted_trees, or million: ALS of 1,000,000 items, 10
+//                                  M interactions
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -21,6 +21,7 @@
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
 #include "learning/models/low_pass.h"
+#include "learning/models/slim.h"
 #include "learning/ranking/boosted_trees.h"
 
 namespace starling {
@@ -78,6 +79,15 @@ Status LocalEase(int threads) {
                  [&] { return learning::FitLocalEase(data, options); });
 }
 
+Status Slim(int threads) {
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Interactions data,
+      MadeInteractions({.users = 50'000, .items = 40'000, .entries = 700'000}));
+  const learning::SlimOptions options{.neighbours = 100, .threads = threads};
+  return Measure(learning::SlimMemory(data, options),
+                 [&] { return learning::FitSlim(data, options); });
+}
+
 Status ItemKnn(int threads) {
   STARLING_ASSIGN_OR_RETURN(
       const learning::Interactions data,
@@ -115,6 +125,7 @@ const std::map<std::string, std::function<Status(int threads)>> kFits = {
     {"autoencoder", Autoencoder},
     {"ease", Ease},
     {"local_ease", LocalEase},
+    {"slim", Slim},
     {"item_knn", ItemKnn},
     {"low_pass", LowPass},
     {"boosted_trees", BoostedTrees}};
@@ -127,7 +138,7 @@ int main(int argc, char** argv) {
   if (fit == starling::kFits.end()) {
     fmt::print(stderr,
                "usage: bench_memory "
-               "als|autoencoder|ease|local_ease|item_knn|low_pass|boosted_trees|million "
+               "als|autoencoder|ease|local_ease|slim|item_knn|low_pass|boosted_trees|million "
                "THREADS\n");
     return 2;
   }

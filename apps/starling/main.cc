@@ -230,7 +230,7 @@ int main(int argc, char** argv) {
       ->group("Files");
   evaluate
       ->add_option("--model", evaluation_files.models,
-                   fmt::format("auto (all, also when absent), {}",
+                   fmt::format("auto (all but sampled_mf; also when absent), {}",
                                fmt::join(starling::learning::kSelectable, ", ")))
       ->needs(files)
       ->group("Files");

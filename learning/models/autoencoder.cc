@@ -4,22 +4,17 @@
 #include <cmath>
 #include <numeric>
 
+#include "learning/math/adam.h"
 #include "learning/math/kernels.h"
 #include "learning/models/autoencoder_step.h"
 #include "learning/models/fit_checks.h"
 #include "learning/models/parameters.h"
+#include "learning/models/user_batches.h"
 #include "learning/models/weighed_history.h"
 #include "learning/random.h"
 
 namespace starling::learning {
 namespace {
-
-// Adam's, as its paper has them.
-constexpr double kFirstDecay = 0.9;
-constexpr double kSecondDecay = 0.999;
-constexpr float kLeast = 1e-8F;
-
-size_t BatchOf(const Interactions& data) { return std::clamp<size_t>(data.users() / 24, 64, 256); }
 
 AutoencoderShape ShapeOf(const Interactions& data, const AutoencoderOptions& options) {
   return {data.items(), static_cast<size_t>(options.factors)};
@@ -36,68 +31,6 @@ Status Check(const AutoencoderOptions& options) {
     return InvalidField("dropout", "{} is no probability below 1", options.dropout);
   return OkStatus();
 }
-
-// Users with something to learn from, and how much each counts.
-struct Learned {
-  std::vector<uint32_t> users;
-  std::vector<float> weights;  // of each of `users`, of mean 1
-};
-Learned LearnedFrom(const Interactions& rows, double exponent) {
-  Learned learned;
-  double sum = 0;
-  for (uint32_t user = 0; user < rows.users(); ++user) {
-    double n = 0;
-    for (const float weight : rows.row(user).weights) n += weight;
-    if (!(n > 0)) continue;
-    learned.users.push_back(user);
-    learned.weights.push_back(static_cast<float>(std::pow(n, -exponent)));
-    sum += learned.weights.back();
-  }
-  for (float& weight : learned.weights)
-    weight *= static_cast<float>(static_cast<double>(learned.users.size()) / sum);
-  return learned;
-}
-
-void DrawInput(Interactions::Row row, double dropout, Random& random, AutoencoderInput& input) {
-  input.items.clear();
-  input.values.clear();
-  double squares = 0;
-  for (const float weight : row.weights) squares += static_cast<double>(weight) * weight;
-  const auto scale = static_cast<float>(1 / (std::sqrt(squares) * (1 - dropout)));
-  for (size_t i = 0; i < row.size(); ++i) {
-    if (random.Unit() <= dropout) continue;
-    input.items.push_back(row.items[i]);
-    input.values.push_back(row.weights[i] * scale);
-  }
-}
-
-class Adam {
- public:
-  Adam(size_t size, double rate, int threads)
-      : rate_(rate), threads_(threads), first_(size, 0.0F), second_(size, 0.0F) {}
-
-  void Apply(std::span<const float> gradient, std::span<float> parameters) {
-    ++time_;
-    const auto rate = static_cast<float>(rate_ * std::sqrt(1 - std::pow(kSecondDecay, time_)) /
-                                         (1 - std::pow(kFirstDecay, time_)));
-    ParallelFor(parameters.size(), threads_, 65'536, [&](size_t begin, size_t end) {
-      constexpr auto kFirst = static_cast<float>(kFirstDecay);
-      constexpr auto kSecond = static_cast<float>(kSecondDecay);
-      for (size_t i = begin; i < end; ++i) {
-        const float g = gradient[i];
-        first_[i] = kFirst * first_[i] + (1 - kFirst) * g;
-        second_[i] = kSecond * second_[i] + (1 - kSecond) * g * g;
-        parameters[i] -= rate * first_[i] / (std::sqrt(second_[i]) + kLeast);
-      }
-    });
-  }
-
- private:
-  double rate_;
-  int threads_;
-  int time_ = 0;
-  std::vector<float> first_, second_;
-};
 
 std::vector<float> Start(AutoencoderShape shape, uint64_t seed) {
   std::vector<float> parameters(shape.Size(), 0.0F);
@@ -124,32 +57,19 @@ struct AutoencoderFit::State {
       : options(given),
         rows(data.Weighed(given.weighting, given.as_of != 0 ? given.as_of : data.latest_time())),
         shape(ShapeOf(data, given)),
-        learned(LearnedFrom(rows, given.user_exponent)),
-        batch(std::min(BatchOf(data), learned.users.size())),
-        next(learned.users.size()),
+        batches(rows, {.largest = BatchOf(data),
+                       .user_exponent = given.user_exponent,
+                       .dropout = given.dropout,
+                       .seed = given.seed + 1}),
         parameters(Start(shape, given.seed)),
-        adam(shape.Size(), given.learning_rate, given.threads),
-        random(given.seed + 1) {}
-
-  // Users in a new order, once all had their turn; a few are left out of each.
-  void DrawOrder() {
-    next = 0;
-    for (size_t i = learned.users.size(); i-- > 1;) {
-      const size_t other = random.Below(i + 1);
-      std::swap(learned.users[i], learned.users[other]);
-      std::swap(learned.weights[i], learned.weights[other]);
-    }
-  }
+        adam(shape.Size(), given.learning_rate, given.threads) {}
 
   const AutoencoderOptions options;
   const Interactions rows;
   const AutoencoderShape shape;
-  Learned learned;
-  const size_t batch;
-  size_t next;  // of learned
+  UserBatches batches;
   std::vector<float> parameters;
   Adam adam;
-  Random random;
   int done = 0;  // steps
 };
 
@@ -170,20 +90,14 @@ int AutoencoderFit::steps() const { return state_->done; }
 
 Status AutoencoderFit::RunTo(int steps, const Progress& progress) {
   State& s = *state_;
-  if (s.batch == 0) s.done = std::max(s.done, steps);
+  if (s.batches.size() == 0) s.done = std::max(s.done, steps);
   std::vector<float> gradient;
-  std::vector<AutoencoderInput> input(s.batch);
-  AutoencoderStep step(s.shape, s.batch, s.options.threads);
+  AutoencoderStep step(s.shape, s.batches.size(), s.options.threads);
   for (; s.done < steps; ++s.done) {
     STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1.0 * s.done / steps));
-    if (s.next + s.batch > s.learned.users.size()) s.DrawOrder();
-    const auto users = std::span(s.learned.users).subspan(s.next, s.batch);
-    for (size_t u = 0; u < s.batch; ++u)
-      DrawInput(s.rows.row(users[u]), s.options.dropout, s.random, input[u]);
-    step.Loss(s.parameters, s.rows, users, input,
-              std::span(s.learned.weights).subspan(s.next, s.batch), gradient);
+    const UserBatch batch = s.batches.Next();
+    step.Loss(s.parameters, s.rows, batch, gradient);
     s.adam.Apply(gradient, s.parameters);
-    s.next += s.batch;
   }
   return OkStatus();
 }

@@ -40,9 +40,10 @@ AutoencoderStep::AutoencoderStep(AutoencoderShape shape, size_t largest_batch, i
       scores_(largest_batch * shape.items) {}
 
 double AutoencoderStep::Loss(std::span<const float> parameters, const Interactions& rows,
-                             std::span<const uint32_t> users,
-                             std::span<const AutoencoderInput> input,
-                             std::span<const float> weights, std::vector<float>& gradient) {
+                             const UserBatch& of_users, std::vector<float>& gradient) {
+  const std::span<const uint32_t> users = of_users.users;
+  const std::span<const float> weights = of_users.weights;
+  const std::span<const UserInput> input = of_users.input;
   const Kernels& kernels = BestKernels();
   const size_t batch = users.size(), items = shape_.items, factors = shape_.factors;
   const std::span<const float> decoder = parameters.subspan(shape_.Decoder(), items * factors);

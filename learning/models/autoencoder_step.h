@@ -1,11 +1,11 @@
 // One step of fitting an autoencoder (autoencoder.h): its loss on some users, and which way down.
 #pragma once
 
-#include <cstdint>
 #include <span>
 #include <vector>
 
 #include "learning/interactions.h"
+#include "learning/models/user_batches.h"
 
 namespace starling::learning {
 
@@ -20,21 +20,14 @@ struct AutoencoderShape {
   size_t Size() const { return DecoderBias() + items; }
 };
 
-// What goes in for one user of a batch: entries of x / |x|, some left out.
-struct AutoencoderInput {
-  std::vector<uint32_t> items;
-  std::vector<float> values;
-};
-
 class AutoencoderStep {
  public:
   AutoencoderStep(AutoencoderShape shape, size_t largest_batch, int threads);
 
-  // Sets `gradient` to that of the mean loss of the users: rows.row(users[u]) is what should come
-  // out of input[u], and counts weights[u]. Gives the mean loss. One at a time.
-  double Loss(std::span<const float> parameters, const Interactions& rows,
-              std::span<const uint32_t> users, std::span<const AutoencoderInput> input,
-              std::span<const float> weights, std::vector<float>& gradient);
+  // Sets `gradient` to that of the mean loss of the batch: what a user's row has should come out of
+  // the user's input, and counts by the weight. Gives the mean loss. One at a time.
+  double Loss(std::span<const float> parameters, const Interactions& rows, const UserBatch& batch,
+              std::vector<float>& gradient);
 
  private:
   AutoencoderShape shape_;

@@ -23,7 +23,7 @@ TEST(Autoencoder, ItsGradientIsWhatFiniteDifferencesSay) {
   for (float& parameter : parameters) parameter = static_cast<float>(random.Normal() * 0.5);
   const std::vector<uint32_t> users = {0, 2, 5};
   const std::vector<float> weights = {1, 0.5, 2};
-  std::vector<AutoencoderInput> input(3);
+  std::vector<UserInput> input(3);
   for (size_t u = 0; u < 3; ++u) {
     const Interactions::Row row = data.row(users[u]);
     input[u].items.assign(row.items.begin(), row.items.end() - 1);
@@ -31,16 +31,16 @@ TEST(Autoencoder, ItsGradientIsWhatFiniteDifferencesSay) {
   }
   AutoencoderStep step(shape, 3, 1);
   std::vector<float> gradient, ignored;
-  step.Loss(parameters, data, users, input, weights, gradient);
+  step.Loss(parameters, data, {users, weights, input}, gradient);
   ASSERT_EQ(gradient.size(), shape.Size());
   constexpr float kStep = 1e-2F;
   double largest = 0;
   for (size_t i = 0; i < parameters.size(); ++i) {
     std::vector<float> moved = parameters;
     moved[i] += kStep;
-    const double above = step.Loss(moved, data, users, input, weights, ignored);
+    const double above = step.Loss(moved, data, {users, weights, input}, ignored);
     moved[i] -= 2 * kStep;
-    const double below = step.Loss(moved, data, users, input, weights, ignored);
+    const double below = step.Loss(moved, data, {users, weights, input}, ignored);
     EXPECT_NEAR(gradient[i], (above - below) / (2.0 * kStep), 2e-3) << i;
     largest = std::max<double>(largest, std::abs(gradient[i]));
   }

@@ -61,7 +61,7 @@ std::vector<float> RegularisedGram(const Interactions& rows, std::span<const uin
           }
         }
       }
-      added[i] = AddedToDiagonal(options, sums[i]);
+      added[i] = AddedToDiagonal(options.regularisation, options.dropout, sums[i]);
       sums[i] += added[i];
     }
   });

@@ -54,6 +54,12 @@ inline Status CheckShare(std::string_view field, double value) {
   return OkStatus();
 }
 
+inline Status CheckDropout(double dropout) {
+  if (!(dropout >= 0) || !(dropout < 1))
+    return InvalidField("dropout", "{} is no probability below 1", dropout);
+  return OkStatus();
+}
+
 inline Status CheckRelaxation(double relaxation) {
   if (!(relaxation >= -4) || !(relaxation <= 4))
     return InvalidField("relaxation", "{} is outside -4 to 4", relaxation);
@@ -67,16 +73,14 @@ Status CheckRegression(const Options& options) {
   STARLING_RETURN_IF_ERROR(CheckThreads(options.threads));
   STARLING_RETURN_IF_ERROR(CheckPositive("regularisation", options.regularisation));
   STARLING_RETURN_IF_ERROR(CheckShare("user_exponent", options.user_exponent));
-  if (!(options.dropout >= 0) || !(options.dropout < 1))
-    return InvalidField("dropout", "{} is no probability below 1", options.dropout);
+  STARLING_RETURN_IF_ERROR(CheckDropout(options.dropout));
   return CheckRelaxation(options.relaxation);
 }
 
-// What both add to an entry of the diagonal of G, and the power of L_jj P_jj that they scale by.
-template <typename Options>
-float AddedToDiagonal(const Options& options, float diagonal) {
-  return static_cast<float>(options.regularisation +
-                            options.dropout / (1 - options.dropout) * diagonal);
+// What SLIM and both of these add to an entry of the diagonal of G, and the power of L_jj P_jj that
+// the latter scale by.
+inline float AddedToDiagonal(double regularisation, double dropout, float diagonal) {
+  return static_cast<float>(regularisation + dropout / (1 - dropout) * diagonal);
 }
 inline float RelaxedBy(float unexplained, double relaxation) {
   return static_cast<float>(std::pow(std::clamp(unexplained, 0.0F, 1.0F), relaxation));

@@ -1,4 +1,5 @@
-// Sparse weights from item to item: what item_knn, EASE, transitions and content are once fitted.
+// Sparse weights from item to item: what item_knn, EASE, SLIM, transitions and content are once
+// fitted.
 //
 //   score(j) = sum over the history of x_i W_ij,    x_i the weighed event (weighting.h)
 //
@@ -16,6 +17,7 @@ namespace starling::learning {
 
 inline constexpr std::string_view kItemKnnKind = "item_knn";
 inline constexpr std::string_view kEaseKind = "ease";
+inline constexpr std::string_view kSlimKind = "slim";
 inline constexpr std::string_view kTransitionsKind = "transitions";
 inline constexpr std::string_view kContentKind = "content";
 

@@ -9,6 +9,7 @@
 #include "learning/models/next_basket.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
+#include "learning/models/sampled_mf.h"
 
 namespace starling::learning {
 namespace {
@@ -27,6 +28,7 @@ StatusOr<std::unique_ptr<const Model>> OpenByKind(const Artifact& artifact) {
   if (kind == kAutoencoderKind) return OpenAs<AutoencoderModel>(artifact);
   if (kind == kLowPassKind) return OpenAs<LowPassModel>(artifact);
   if (kind == kNextBasketKind) return OpenAs<NextBasketModel>(artifact);
+  if (kind == kSampledMfKind) return OpenAs<SampledMfModel>(artifact);
   if (kind == kRepeatKind) return OpenAs<RepeatModel>(artifact);
   return DataLoss("the model is of the unknown kind '{}'; it was written by a newer program", kind);
 }

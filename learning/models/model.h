@@ -38,8 +38,8 @@ class Model {
  public:
   virtual ~Model() = default;
 
-  // "popularity", "item_knn", "ease", "transitions", "content", "als", "low_pass", "autoencoder",
-  // "next_basket" or "repeat"; the artifact's kind.
+  // "popularity", "item_knn", "ease", "slim", "transitions", "content", "als", "low_pass",
+  // "sampled_mf", "autoencoder", "next_basket" or "repeat"; the artifact's kind.
   virtual std::string_view kind() const = 0;
   virtual size_t items() const = 0;
 

@@ -12,6 +12,8 @@
 #include "learning/models/low_pass.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
+#include "learning/models/sampled_mf.h"
+#include "learning/models/slim.h"
 #include "learning/models/test_interactions.h"
 
 namespace starling::learning {
@@ -34,8 +36,10 @@ std::vector<std::unique_ptr<const Model>> EveryKind() {
   models.push_back(Own(FitRepeat(data, {})));
   models.push_back(Own(FitItemKnn(data, {.weighting = weighting, .neighbours = 5})));
   models.push_back(Own(FitEase(data, {.weighting = weighting, .neighbours = 5})));
+  models.push_back(Own(FitSlim(data, {.weighting = weighting, .l1 = 0.1, .l2 = 1})));
   models.push_back(Own(FitAls(data, {.weighting = weighting, .factors = 4, .iterations = 2})));
   models.push_back(Own(FitLowPass(data, {.weighting = weighting, .factors = 4})));
+  models.push_back(Own(FitSampledMf(data, {.weighting = weighting, .factors = 4, .steps = 3})));
   models.push_back(Own(FitAutoencoder(data, {.weighting = weighting, .factors = 4, .steps = 3})));
   return models;
 }
@@ -145,6 +149,15 @@ TEST(OpenModel, SaysWhatContradictsItself) {
     });
   };
   EXPECT_TRUE(autoencoder(two, {1}).ok());
+  const auto sampled_mf = [&](const std::vector<double>& parameters,
+                              const std::vector<float>& history, size_t columns) {
+    return StatusOf("sampled_mf", [&](ArtifactWriter& writer) {
+      writer.Add<double>("parameters", parameters);
+      writer.Add<float>("factors", two, 2, columns);
+      writer.Add<float>("history_factors", history);
+    });
+  };
+  EXPECT_TRUE(sampled_mf({0, 0, 1}, two, 1).ok());
   const std::vector<float> negative = {-1};
   const std::vector<float> one = {1};
   EXPECT_TRUE(item_to_item(weighting, offsets, targets, two).ok());
@@ -172,6 +185,8 @@ TEST(OpenModel, SaysWhatContradictsItself) {
            {low_pass(two, three), "no rows of 2 items"},
            {low_pass({1, 0}, two), "no finite number above 0"},
            {low_pass({}, two), "no rows of 0 items"},
+           {sampled_mf({0, 0, 1}, three, 1), "has 3 values and not 2"},
+           {sampled_mf({0, 0}, two, 1), "has 2 values and not 3"},
            {autoencoder(three, {1}), "have 3 and 2 values, not 2 items of 1"},
            {autoencoder(two, {}), "not 2 items of 0"}}) {
     EXPECT_FALSE(row.status.ok()) << row.message;

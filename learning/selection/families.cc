@@ -9,6 +9,8 @@
 #include "learning/models/local_ease.h"
 #include "learning/models/low_pass.h"
 #include "learning/models/popularity.h"
+#include "learning/models/sampled_mf.h"
+#include "learning/models/slim.h"
 
 namespace starling::learning {
 namespace {
@@ -41,6 +43,13 @@ const std::vector<Family>& Families() {
        {{"regularisation", {0.0003, 0.001, 0.003, 0.006, 0.012, 0.03}, 2},
         {"unobserved_weight", {0.02, 0.05, 0.1, 0.2, 0.5, 1}, 3},
         {"factors", {32, 64, 128, 256}, 1}}},
+      {"slim", {{"l1", {0.5, 1, 2, 5, 10}, 2}, {"l2", {6, 25, 100, 400}, 2}}},
+      // Losses as in SampledLoss: softmax, contrastive, BPR.
+      {"sampled_mf",
+       {{"steps", {500, 1'000, 2'000, 4'000}, 2},
+        {"temperature", {0.05, 0.1, 0.2, 0.4}, 2},
+        {"loss", {0, 1, 2}, 0}},
+       true},
       {"autoencoder", {{"steps", {500, 1'000, 1'500}, 1}, {"dropout", {0.3, 0.5, 0.7}, 1}}},
       {"ease",
        {{"regularisation", {3, 6, 12, 25, 50, 100, 200, 400, 800, 1'600, 3'200}, 6},
@@ -113,6 +122,25 @@ StatusOr<std::shared_ptr<const Model>> FitFamily(const Family& family, const Cho
                                 .user_exponent = value(1),
                                 .dropout = value(3),
                                 .relaxation = value(2),
+                                .threads = limits.threads,
+                                .memory_limit = limits.memory},
+                               progress));
+  }
+  if (family.name == "slim") {
+    return Shared(FitSlim(data,
+                          {.l1 = value(0),
+                           .l2 = value(1),
+                           .user_exponent = 0.75,
+                           .dropout = 0.33,
+                           .threads = limits.threads,
+                           .memory_limit = limits.memory},
+                          progress));
+  }
+  if (family.name == "sampled_mf") {
+    return Shared(FitSampledMf(data,
+                               {.loss = static_cast<SampledLoss>(static_cast<int>(value(2))),
+                                .steps = static_cast<int>(value(0)),
+                                .temperature = value(1),
                                 .threads = limits.threads,
                                 .memory_limit = limits.memory},
                                progress));

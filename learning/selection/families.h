@@ -22,6 +22,8 @@ struct Axis {
 struct Family {
   std::string name;
   std::vector<Axis> axes;
+  // Tried only for who asks for it by name, since a blend gains nothing by it (docs/models.md).
+  bool only_if_named = false;
 };
 
 // popularity first; the others by what a fit costs. The grids are the same for every data set.

@@ -78,7 +78,10 @@ class Selector {
     }
     std::vector<const Family*> searched;
     for (const Family& family : Families()) {
-      if (Wanted(family.name) || (Mixes() && !family.axes.empty())) searched.push_back(&family);
+      const bool tried = family.only_if_named
+                             ? Named(family.name)
+                             : Wanted(family.name) || (Mixes() && !family.axes.empty());
+      if (tried) searched.push_back(&family);
     }
     const auto count = static_cast<double>(searched.size());
     for (size_t i = 0; i < searched.size(); ++i) {
@@ -103,10 +106,10 @@ class Selector {
     std::string error;
   };
 
-  bool Wanted(std::string_view name) const {
-    return options_.models.empty() ||
-           std::find(options_.models.begin(), options_.models.end(), name) != options_.models.end();
+  bool Named(std::string_view name) const {
+    return std::find(options_.models.begin(), options_.models.end(), name) != options_.models.end();
   }
+  bool Wanted(std::string_view name) const { return options_.models.empty() || Named(name); }
   double Now() const {
     if (options_.now) return options_.now();
     return std::chrono::duration<double>(SteadyClock::now().time_since_epoch()).count();

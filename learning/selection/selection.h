@@ -34,7 +34,7 @@ struct SelectionData {
 
 struct SelectionOptions {
   size_t k = 20;
-  // Of kSelectable; empty: all of them.
+  // Of kSelectable; empty: all of them but sampled_mf, which is tried only when it is named.
   std::vector<std::string> models;
   int threads = 1;
   size_t memory_limit = size_t{4} << 30;  // of one fit
@@ -48,7 +48,8 @@ struct SelectionOptions {
   std::function<uint64_t()> after_fit;
 };
 inline constexpr std::string_view kSelectable[] = {
-    "popularity", "item_knn", "low_pass", "als", "autoencoder", "ease", "blend", "two_stage"};
+    "popularity", "item_knn",    "low_pass", "als",   "slim",
+    "sampled_mf", "autoencoder", "ease",     "blend", "two_stage"};
 
 struct SelectedModel {
   std::string name;

@@ -15,6 +15,8 @@
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
 #include "learning/models/low_pass.h"
+#include "learning/models/sampled_mf.h"
+#include "learning/models/slim.h"
 #include "learning/ranking/boosted_trees.h"
 
 namespace starling {
@@ -78,6 +80,19 @@ TEST_P(FitMemory, OfLocalEaseIsWhatItSays) {
   const learning::LocalEaseOptions options{.neighbours = 40, .threads = GetParam()};
   ExpectTrue(learning::LocalEaseMemory(*data, options),
              [&] { return FitLocalEase(*data, options); });
+}
+
+TEST_P(FitMemory, OfASampledFactorisationIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 10'000, .items = 20'000, .entries = 200'000});
+  const learning::SampledMfOptions options{.factors = 64, .steps = 3, .threads = GetParam()};
+  ExpectTrue(learning::SampledMfMemory(*data, options),
+             [&] { return FitSampledMf(*data, options); });
+}
+
+TEST_P(FitMemory, OfSlimIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 10'000, .items = 20'000, .entries = 150'000});
+  const learning::SlimOptions options{.neighbours = 40, .threads = GetParam()};
+  ExpectTrue(learning::SlimMemory(*data, options), [&] { return FitSlim(*data, options); });
 }
 
 TEST_P(FitMemory, OfItemKnnIsWhatItSays) {
