@@ -12,7 +12,8 @@ namespace starling::learning {
 namespace {
 
 constexpr size_t kBlock = 128;  // weights
-constexpr std::string_view kKinds[] = {kItemKnnKind, kEaseKind, kSlimKind, kTransitionsKind, kContentKind};
+constexpr std::string_view kKinds[] = {kItemKnnKind, kEaseKind, kSlimKind, kTransitionsKind,
+                                       kContentKind};
 
 }  // namespace
 
