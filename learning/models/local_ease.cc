@@ -123,9 +123,11 @@ StatusOr<ItemToItemModel> FitLocalEase(const Interactions& data, const LocalEase
   const LocalPlan plan = PlanOf(data, options);
   STARLING_RETURN_IF_ERROR(CheckMemory(plan.memory, options.memory_limit,
                                        "lower neighbours, or raise it when the machine has it"));
-  STARLING_ASSIGN_OR_RETURN(
-      const BumpRows<Source> sources,
-      FitLocally(data, Local(options), plan, progress, [&] { return LocalRegression(options); }));
+  // So that an unrelaxed fit can still be relaxed.
+  std::vector<float> unexplained(options.relaxation == 0 ? data.items() : 0, 1.0F);
+  STARLING_ASSIGN_OR_RETURN(const BumpRows<Source> sources,
+                            FitLocally(data, Local(options), plan, progress,
+                                       [&] { return LocalRegression(options, unexplained); }));
   STARLING_RETURN_IF_ERROR(ReportProgress(progress, 1));
   return ItemToItemModel(kEaseKind, options.weighting, sources, std::move(unexplained));
 }
