@@ -145,8 +145,7 @@ void AddProduct(const Operand& a, const Operand& b, std::span<float> sum, int th
   const auto blas = [](const Operand& operand) {
     return operand.transposed == Transposed::kYes ? CblasTrans : CblasNoTrans;
   };
-  const auto [rows, inner] = shape(a);
-  const int columns = shape(b).second;
+  const int rows = shape(a).first, inner = shape(a).second, columns = shape(b).second;
   if (rows == 0 || columns == 0 || inner == 0) return;
   // Each thread multiplies rows of its own by one thread of OpenBLAS: its own threads share the
   // work out evenly and spin until the last is done, which on a busy machine is most of the time.
