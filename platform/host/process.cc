@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 
 #include "platform/base/nearest.h"
 #include "platform/config/watch.h"
@@ -468,6 +469,9 @@ Runtime& Process::runtime() { return core_->runtime_; }
 Status Process::Stop() { return core_->Stop(); }
 
 void Process::BlockSignals() {
+  // While no call is on a channel, gRPC looks after its connection only so often, every 5 s when
+  // not told otherwise: too late for who waits for a service that comes back. Before any thread.
+  ::setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", 0);
   const sigset_t signals = Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   waiting_thread = pthread_self();

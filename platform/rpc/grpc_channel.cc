@@ -5,7 +5,6 @@
 #include <grpcpp/security/credentials.h>
 #include <grpcpp/support/channel_arguments.h>
 
-#include <cstdlib>
 #include <mutex>
 #include <optional>
 
@@ -193,11 +192,6 @@ class GrpcChannel final : public Channel {
 }  // namespace
 
 std::shared_ptr<Channel> MakeGrpcChannel(GrpcChannelOptions options) {
-  // While no call is on a channel, gRPC looks after its connection only so often, every 5 s when
-  // not told otherwise: too late for who waits for a service that comes back. Read when the first
-  // channel is made, which is before other threads read the environment.
-  static const int looks = ::setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", 0);
-  (void)looks;
   return std::make_shared<GrpcChannel>(std::move(options));
 }
 

@@ -230,7 +230,7 @@ TEST_F(Spread, AConfigurationThatCannotWorkIsRefusedWithWhatToDo) {
   EXPECT_THAT(keyless.output(), HasSubstr("grpc.cluster_key"));
   StarlingProcess unknown(folder_ / "c", 0, {"up", "--set", "messaging.engine=pigeon"});
   EXPECT_FALSE(unknown.ready());
-  EXPECT_THAT(unknown.output(), HasSubstr("messaging: engine must be embedded or service"));
+  EXPECT_THAT(unknown.output(), HasSubstr("messaging: engine must be embedded, service or kafka"));
 }
 
 #endif
