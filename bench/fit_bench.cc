@@ -2,8 +2,8 @@
 // and prints a line of JSON: [fit seconds, recall@k, NDCG@k]. `starling evaluate` chooses settings
 // that rank better; here both sides do the same.
 //
-//   bench_fit als REGULARISATION,UNOBSERVED_WEIGHT[,FREQUENCY_EXPONENT] THREADS K TEST TRAIN...
-//   bench_fit ease REGULARISATION THREADS K TEST TRAIN...
+//   bench_fit als REGULARISATION,UNOBSERVED_WEIGHT[,FREQUENCY_EXPONENT[,SEED]] THREADS K TEST
+//   TRAIN... bench_fit ease REGULARISATION THREADS K TEST TRAIN...
 //
 // TEST and TRAIN are files of lines "user item item ...".
 #include <fmt/format.h>
@@ -72,7 +72,8 @@ Status Run(const std::string& name, const char* settings, int threads, size_t k,
   char* end = nullptr;
   const double regularisation = std::strtod(settings, &end);
   const double unobserved_weight = *end == ',' ? std::strtod(end + 1, &end) : 0;
-  const double frequency_exponent = *end == ',' ? std::atof(end + 1) : 1;
+  const double frequency_exponent = *end == ',' ? std::strtod(end + 1, &end) : 1;
+  const uint64_t seed = *end == ',' ? std::strtoull(end + 1, &end, 10) : 1;
   STARLING_ASSIGN_OR_RETURN(const Data data, Read(test, train));
   const auto als = [&] {
     return learning::FitAls(data.train, {.factors = 64,
@@ -80,6 +81,7 @@ Status Run(const std::string& name, const char* settings, int threads, size_t k,
                                          .unobserved_weight = unobserved_weight,
                                          .regularisation = regularisation,
                                          .frequency_exponent = frequency_exponent,
+                                         .seed = seed,
                                          .threads = threads});
   };
   const auto ease = [&] {
@@ -98,11 +100,11 @@ Status Run(const std::string& name, const char* settings, int threads, size_t k,
 int main(int argc, char** argv) {
   const std::string name = argc > 1 ? argv[1] : "";
   if (argc < 7 || (name != "als" && name != "ease")) {
-    fmt::print(
-        stderr,
-        "usage: bench_fit als REGULARISATION,UNOBSERVED_WEIGHT[,FREQUENCY_EXPONENT] THREADS K "
-        "TEST TRAIN...\n"
-        "       bench_fit ease REGULARISATION THREADS K TEST TRAIN...\n");
+    fmt::print(stderr,
+               "usage: bench_fit als REGULARISATION,UNOBSERVED_WEIGHT[,FREQUENCY_EXPONENT[,SEED]] "
+               "THREADS K "
+               "TEST TRAIN...\n"
+               "       bench_fit ease REGULARISATION THREADS K TEST TRAIN...\n");
     return 2;
   }
   const starling::Status status =

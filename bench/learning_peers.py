@@ -29,7 +29,7 @@ begin = time.perf_counter()
 if model == "als":
     from implicit.als import AlternatingLeastSquares
     als = AlternatingLeastSquares(factors=64, iterations=15, regularization=settings[0], alpha=settings[1],
-                                  num_threads=threads, random_state=1)
+                                  num_threads=threads, random_state=int(settings[2]))
     begin = time.perf_counter()
     als.fit(x, show_progress=False)
     score = lambda u: als.user_factors[u] @ als.item_factors.T
@@ -112,7 +112,7 @@ def install() -> pathlib.Path:
 
 
 def fit(model: str, settings: str, threads: int, k: int, test: str, train: list[str]) -> list[float]:
-    """Fit seconds, recall@k and NDCG@k; settings: regularisation, and for ALS alpha."""
+    """Fit seconds, recall@k and NDCG@k; settings: regularisation, and for ALS alpha and the seed."""
     environment = dict(os.environ, OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1" if model == "als" else str(threads))
     return json.loads(subprocess.check_output([install(), "-c", FIT, model, settings, str(threads), str(k), test, *train], text=True,
                                               env=environment, stderr=subprocess.DEVNULL))
