@@ -112,7 +112,7 @@ struct Outbox::Relay {
     const std::vector<Rows::Span>& spans = rows->spans;
     const Status deleted = co_await database.Write([&](sql::Transaction& transaction) -> Status {
       for (const Rows::Span& span : spans) {
-        STARLING_RETURN_IF_ERROR(transaction.Execute(
+        STARLING_RETURN_IF_ERROR(transaction.Post(
             "DELETE FROM outbox WHERE sequence BETWEEN ?1 AND ?2", span.first, span.last));
       }
       return OkStatus();
@@ -211,8 +211,8 @@ Status Outbox::Add(sql::Transaction& transaction, std::string_view topic, const 
         fmt::format("{} events wait in the outbox for the event log, its limit", backlog_.load()),
         std::chrono::seconds(2));
   }
-  STARLING_RETURN_IF_ERROR(transaction.Execute("INSERT INTO outbox (topic, event) VALUES (?1, ?2)",
-                                               topic, sql::Blob{EncodeEvent(event)}));
+  STARLING_RETURN_IF_ERROR(transaction.Post("INSERT INTO outbox (topic, event) VALUES (?1, ?2)",
+                                            topic, sql::Blob{EncodeEvent(event)}));
   transaction.OnCommit([this] {
     ++backlog_;
     relay_->Wake(false);

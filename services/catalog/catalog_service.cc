@@ -158,7 +158,7 @@ Task<StatusOr<v1::Product>> CatalogService::CreateProduct(CallContext& context,
           return AlreadyExists("product '{}' exists already; change it with PUT or PATCH",
                                old->product_id());
         }
-        return changes.Put(request.product(), old);
+        return changes.Put(request.product(), nullptr);
       });
 }
 
@@ -176,7 +176,7 @@ Task<StatusOr<v1::Product>> CatalogService::PutProduct(CallContext& context,
         }
         if (old) STARLING_RETURN_IF_ERROR(CheckEtag(*old, etag));
         if (old && SameContent(*old, request.product())) return *old;
-        return changes.Put(request.product(), old);
+        return changes.Put(request.product(), old ? &*old : nullptr);
       });
 }
 
@@ -195,7 +195,7 @@ Task<StatusOr<v1::Product>> CatalogService::UpdateProduct(CallContext& context,
         STARLING_RETURN_IF_ERROR(ApplyMask(request.product(), request.update_mask(), product));
         STARLING_RETURN_IF_ERROR(CheckProduct(product));
         if (SameContent(*old, product)) return *old;
-        return changes.Put(std::move(product), old);
+        return changes.Put(std::move(product), &*old);
       });
 }
 
@@ -278,15 +278,18 @@ Task<StatusOr<v1::BatchUpsertProductsResponse>> CatalogService::BatchUpsertProdu
   if (!violations.empty()) co_return InvalidFields(std::move(violations));
   co_return co_await Write<Response>(context, [&](ProductChanges& changes) -> StatusOr<Response> {
     Response response;
+    const std::vector<std::string_view> wanted(ids.begin(), ids.end());
+    STARLING_ASSIGN_OR_RETURN(const auto found, changes.FindAll(wanted));
     for (const v1::Product& product : request.products()) {
-      STARLING_ASSIGN_OR_RETURN(const auto old, changes.Find(product.product_id()));
-      if (old && SameContent(*old, product)) {
+      const auto at = found.find(product.product_id());
+      const v1::Product* const old = at == found.end() ? nullptr : &at->second;
+      if (old != nullptr && SameContent(*old, product)) {
         response.set_unchanged(response.unchanged() + 1);
         continue;
       }
-      if (old) STARLING_RETURN_IF_ERROR(CheckEtag(*old, product.etag()));
+      if (old != nullptr) STARLING_RETURN_IF_ERROR(CheckEtag(*old, product.etag()));
       STARLING_RETURN_IF_ERROR(changes.Put(product, old).status());
-      if (old) {
+      if (old != nullptr) {
         response.set_updated(response.updated() + 1);
       } else {
         response.set_created(response.created() + 1);

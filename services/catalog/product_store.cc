@@ -1,5 +1,7 @@
 #include "services/catalog/product_store.h"
 
+#include <algorithm>
+
 #include "platform/base/id.h"
 
 namespace starling::catalog {
@@ -11,38 +13,61 @@ void SetTime(TimePoint time, google::protobuf::Timestamp* out) {
   out->set_nanos(static_cast<int32_t>(nanoseconds % 1'000'000'000));
 }
 
+constexpr size_t kFoundAtOnce = 100;
+
+std::string FindManyText() {
+  std::string text = "SELECT product_id, data FROM products WHERE product_id IN (?1";
+  for (size_t i = 2; i <= kFoundAtOnce; ++i) text += fmt::format(", ?{}", i);
+  return text + ")";
+}
+
+StatusOr<v1::Product> Parsed(std::string_view product_id, std::string_view data) {
+  v1::Product product;
+  if (product.ParseFromArray(data.data(), static_cast<int>(data.size()))) return product;
+  return DataLoss("the row of product '{}' is damaged; put the product again", product_id);
+}
+
 }  // namespace
 
 StatusOr<std::optional<v1::Product>> ProductChanges::Find(std::string_view product_id) {
-  std::optional<v1::Product> found;
-  STARLING_RETURN_IF_ERROR(transaction_.Query(
+  return transaction_.QueryOne(
       "SELECT data FROM products WHERE product_id = ?1",
-      [&](const sql::Row& row) -> Status {
-        const std::string_view data = row.Bytes(0);
-        if (!found.emplace().ParseFromArray(data.data(), static_cast<int>(data.size()))) {
-          return DataLoss("the row of product '{}' is damaged; put the product again", product_id);
-        }
-        return OkStatus();
-      },
-      product_id));
+      [&](const sql::Row& row) { return Parsed(product_id, row.Bytes(0)); }, product_id);
+}
+
+StatusOr<std::map<std::string, v1::Product, std::less<>>> ProductChanges::FindAll(
+    std::span<const std::string_view> product_ids) {
+  static const std::string text = FindManyText();
+  std::map<std::string, v1::Product, std::less<>> found;
+  for (size_t from = 0; from < product_ids.size(); from += kFoundAtOnce) {
+    // One text for every number of ids: what is missing at the end repeats the last.
+    std::vector<sql::Argument> arguments;
+    for (size_t i = from; i < from + kFoundAtOnce; ++i)
+      arguments.emplace_back(product_ids[std::min(i, product_ids.size() - 1)]);
+    STARLING_RETURN_IF_ERROR(
+        transaction_.QueryBound(text, arguments, [&](const sql::Row& row) -> Status {
+          const std::string id(row.Text(0));
+          STARLING_ASSIGN_OR_RETURN(found[id], Parsed(id, row.Bytes(1)));
+          return OkStatus();
+        }));
+  }
   return found;
 }
 
-StatusOr<v1::Product> ProductChanges::Put(v1::Product product,
-                                          const std::optional<v1::Product>& old) {
+StatusOr<v1::Product> ProductChanges::Put(v1::Product product, const v1::Product* old) {
   STARLING_RETURN_IF_ERROR(NextSequence());
   SetTime(now_, product.mutable_update_time());
-  if (old) {
+  if (old != nullptr) {
     *product.mutable_create_time() = old->create_time();
   } else {
     SetTime(now_, product.mutable_create_time());
   }
   product.set_etag(fmt::format("{:x}", sequence_));
   STARLING_RETURN_IF_ERROR(
-      transaction_.Execute("INSERT INTO products (product_id, data) VALUES (?1, ?2) ON CONFLICT "
-                           "(product_id) DO UPDATE SET data = "
-                           "excluded.data",
-                           product.product_id(), sql::Blob{product.SerializeAsString()}));
+      transaction_.Post("INSERT INTO products (product_id, data) VALUES (?1, ?2) ON CONFLICT "
+                        "(product_id) DO UPDATE SET data = "
+                        "excluded.data",
+                        product.product_id(), sql::Blob{product.SerializeAsString()}));
   STARLING_RETURN_IF_ERROR(Announce("starling.catalog.product.put.v1", product));
   changes_[product.product_id()] = std::make_shared<const v1::Product>(product);
   return product;
@@ -51,7 +76,7 @@ StatusOr<v1::Product> ProductChanges::Put(v1::Product product,
 Status ProductChanges::Remove(std::string_view product_id) {
   STARLING_RETURN_IF_ERROR(NextSequence());
   STARLING_RETURN_IF_ERROR(
-      transaction_.Execute("DELETE FROM products WHERE product_id = ?1", product_id));
+      transaction_.Post("DELETE FROM products WHERE product_id = ?1", product_id));
   v1::Product gone;
   gone.set_product_id(std::string(product_id));
   STARLING_RETURN_IF_ERROR(Announce("starling.catalog.product.deleted.v1", gone));
@@ -60,10 +85,12 @@ Status ProductChanges::Remove(std::string_view product_id) {
 }
 
 Status ProductChanges::NextSequence() {
-  STARLING_RETURN_IF_ERROR(
-      transaction_.Execute("UPDATE catalogue SET sequence = sequence + 1 WHERE id = 1"));
-  return transaction_.Query("SELECT sequence FROM catalogue WHERE id = 1",
-                            [this](const sql::Row& row) { sequence_ = row.Int(0); });
+  if (sequence_ == 0) {
+    STARLING_RETURN_IF_ERROR(
+        transaction_.Query("SELECT sequence FROM catalogue WHERE id = 1",
+                           [this](const sql::Row& row) { sequence_ = row.Int(0); }));
+  }
+  return transaction_.Post("UPDATE catalogue SET sequence = ?1 WHERE id = 1", ++sequence_);
 }
 
 Status ProductChanges::Announce(const char* type, const v1::Product& product) {

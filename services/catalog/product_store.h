@@ -2,8 +2,10 @@
 // writer's thread.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -23,8 +25,12 @@ class ProductChanges {
       : transaction_(transaction), outbox_(outbox), now_(now), traceparent_(traceparent) {}
 
   StatusOr<std::optional<v1::Product>> Find(std::string_view product_id);
-  // Stores `product` with a new etag and update time; its create time is the old one's, or now.
-  StatusOr<v1::Product> Put(v1::Product product, const std::optional<v1::Product>& old);
+  // Of many at once: those that are there, as they were before this transaction changed them.
+  StatusOr<std::map<std::string, v1::Product, std::less<>>> FindAll(
+      std::span<const std::string_view> product_ids);
+  // Stores `product` with a new etag and update time; its create time is the old one's, or now
+  // where `old` is null.
+  StatusOr<v1::Product> Put(v1::Product product, const v1::Product* old);
   Status Remove(std::string_view product_id);
 
   const Catalogue::Changes& changes() const { return changes_; }

@@ -73,6 +73,10 @@ class Session {
   // returned.
   virtual Status Run(std::string_view sql, std::span<const Argument> arguments,
                      absl::FunctionRef<Status(const Row&)> each_row) = 0;
+  // The same without rows, and without waiting where the engine can do so.
+  virtual Status Post(std::string_view sql, std::span<const Argument> arguments) {
+    return Run(sql, arguments, [](const Row&) { return OkStatus(); });
+  }
   virtual int64_t changes() const = 0;
 };
 
@@ -176,6 +180,7 @@ class Connection {
     return OkStatus();
   }
 
+  friend class Transaction;
   Session& session_;
 };
 
@@ -183,6 +188,15 @@ class Connection {
 class Transaction final : public Connection {
  public:
   using Connection::Connection;
+
+  // As Execute, for one statement of many: PostgreSQL is not waited for, so that a thousand take
+  // few round trips. What comes later in the transaction sees its effect; its error may show only
+  // then, at the latest as the error of the whole write. changes() does not count it.
+  template <typename... A>
+  Status Post(std::string_view sql, const A&... arguments) {
+    const std::array<Argument, sizeof...(A)> bound{Argument(arguments)...};
+    return session_.Post(sql, bound);
+  }
 
   // Runs after the durable commit, on a writer thread, before the caller of Write is resumed: this
   // is where a service publishes its immutable snapshot. Hooks run one after the other, those of a

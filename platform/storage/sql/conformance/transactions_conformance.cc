@@ -81,6 +81,75 @@ TEST_P(SqlConformance, AWriteThatFailsIsUndoneAloneAndKeepsItsError) {
   EXPECT_THAT(Ids(*database), ElementsAre(1, 4));
 }
 
+TEST_P(SqlConformance, WhatIsPostedIsSeenByWhatFollowsAndStored) {
+  constexpr int64_t kRows = 2'500;  // more than one pipeline takes
+  const auto database = Open();
+  const auto count = [](Connection& connection) -> StatusOr<int64_t> {
+    STARLING_ASSIGN_OR_RETURN(
+        const std::optional<int64_t> rows,
+        connection.QueryOne("SELECT COUNT(*) FROM item WHERE amount = 0 OR amount = 7",
+                            [](const Row& row) { return row.Int(0); }));
+    return rows.value_or(-1);
+  };
+  const StatusOr<int64_t> seen =
+      database->WriteSync([&](Transaction& transaction) -> StatusOr<int64_t> {
+        for (int64_t id = 1; id <= kRows; ++id) {
+          STARLING_RETURN_IF_ERROR(transaction.Post("INSERT INTO item (id, name) VALUES (?1, ?2)",
+                                                    id, fmt::format("{}", id)));
+        }
+        STARLING_ASSIGN_OR_RETURN(const int64_t rows, count(transaction));
+        STARLING_RETURN_IF_ERROR(transaction.Post("UPDATE item SET amount = 7 WHERE id > 1"));
+        STARLING_RETURN_IF_ERROR(transaction.Post("UPDATE item SET amount = 1 WHERE id = 1"));
+        return rows;
+      });
+  EXPECT_EQ(seen.value(), kRows);
+  EXPECT_EQ(database->ReadSync(count).value(), kRows - 1);
+}
+
+TEST_P(SqlConformance, AnErrorOfWhatWasPostedIsItsOwnWrites) {
+  Runtime runtime({.io_threads = 1});
+  const auto database = Open({.writer_threads = 1});
+  const auto post = [](Transaction& transaction, int64_t id, const char* name) {
+    return transaction.Post("INSERT INTO item (id, name) VALUES (?1, ?2)", id, name);
+  };
+  Gate gate;
+  Started blocking(runtime, *database, gate.Function());
+  gate.reached.wait();
+  Started first(runtime, *database,
+                [&](Transaction& transaction) { return post(transaction, 1, "one"); });
+  Started clash(runtime, *database, [&](Transaction& transaction) -> Status {
+    STARLING_RETURN_IF_ERROR(post(transaction, 2, "two"));
+    STARLING_RETURN_IF_ERROR(post(transaction, 3, "one"));
+    return post(transaction, 4, "four");
+  });
+  Started bad(runtime, *database, [&](Transaction& transaction) -> Status {
+    STARLING_RETURN_IF_ERROR(post(transaction, 5, "five"));
+    return NotFound("changed my mind");
+  });
+  Started wrong(runtime, *database, [](Transaction& transaction) {
+    return transaction.Post("INSERT INTO nothing VALUES (?1)", 1);
+  });
+  Started last(runtime, *database,
+               [&](Transaction& transaction) { return post(transaction, 6, "six"); });
+  gate.open.count_down();
+  EXPECT_TRUE(blocking.Get().ok());
+  EXPECT_TRUE(first.Get().ok());
+  EXPECT_EQ(clash.Get().code(), StatusCode::kAlreadyExists);
+  EXPECT_EQ(bad.Get(), NotFound("changed my mind"));
+  EXPECT_EQ(wrong.Get().code(), StatusCode::kInternal);
+  EXPECT_TRUE(last.Get().ok());
+  EXPECT_THAT(Ids(*database), ElementsAre(1, 6));
+  // Alone in its transaction too, and the connection is good for more.
+  EXPECT_EQ(
+      database->WriteSync([&](Transaction& transaction) { return post(transaction, 7, "one"); })
+          .code(),
+      StatusCode::kAlreadyExists);
+  EXPECT_TRUE(
+      database->WriteSync([&](Transaction& transaction) { return post(transaction, 7, "seven"); })
+          .ok());
+  EXPECT_THAT(Ids(*database), ElementsAre(1, 6, 7));
+}
+
 TEST_P(SqlConformance, ADeferredForeignKeyThatDoesNotHoldIsItsOwnWritesError) {
   const EmbeddedFile tables[] = {
       {"0001_tables.sql",

@@ -19,6 +19,7 @@ constexpr int kBinary = 1;
 constexpr char kSavepoint[] = "SAVEPOINT write";
 constexpr char kRollbackTo[] = "ROLLBACK TO SAVEPOINT write";
 constexpr char kRelease[] = "RELEASE SAVEPOINT write";
+constexpr size_t kPostedAtOnce = 1000;  // each keeps its text until its answer is read
 constexpr std::chrono::seconds kGrace(5);
 constexpr std::chrono::minutes kMigrationLimit(10);
 
@@ -123,6 +124,7 @@ void PostgresSession::Begin(Mode mode) {
   begun_ = conflict_ = false;
   failed_ = OkStatus();
   queued_.clear();
+  posted_.clear();
   switch (mode) {
     case Mode::kRead:
       queued_ = {"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"};
@@ -142,6 +144,8 @@ void PostgresSession::Begin(Mode mode) {
 }
 
 Status PostgresSession::Commit() {
+  const Status settled = Settle();
+  (void)settled;  // failed_ is looked at
   if (!failed_.ok() || !begun_) {
     Status failed = failed_;
     Rollback();
@@ -161,6 +165,8 @@ Status PostgresSession::Commit() {
 
 void PostgresSession::Rollback() {
   queued_.clear();
+  const Status ignored = Settle();
+  (void)ignored;
   if (begun_ && !lost_ && !End("ROLLBACK").ok()) lost_ = true;
   open_ = begun_ = false;
 }
@@ -173,6 +179,8 @@ void PostgresSession::RollbackToSavepoint() {
     queued_.pop_back();  // nothing was sent since
     return;
   }
+  const Status settled = Settle();
+  (void)settled;
   const Status cause = std::exchange(failed_, OkStatus());
   const Status undone = [&]() -> Status {
     if (lost_) return cause;
@@ -230,46 +238,69 @@ Status PostgresSession::MayRun() {
 
 Status PostgresSession::Run(std::string_view sql, std::span<const Argument> arguments,
                             absl::FunctionRef<Status(const Row&)> each_row) {
+  STARLING_ASSIGN_OR_RETURN(const Expected expected, SendStatement(sql, arguments));
+  STARLING_RETURN_IF_ERROR(Send(PQpipelineSync(connection_)));
+  return Read(expected, each_row);
+}
+
+Status PostgresSession::Post(std::string_view sql, std::span<const Argument> arguments) {
+  STARLING_ASSIGN_OR_RETURN(Expected expected, SendStatement(sql, arguments));
+  posted_.push_back(std::move(expected));
+  return posted_.size() < kPostedAtOnce ? OkStatus() : Settle();
+}
+
+Status PostgresSession::Settle() {
+  if (posted_.empty() || lost_) return failed_;
+  STARLING_RETURN_IF_ERROR(Send(PQpipelineSync(connection_)));
+  ReadPosted();
+  if (!lost_) STARLING_RETURN_IF_ERROR(ReadSync());
+  return failed_;
+}
+
+StatusOr<PostgresSession::Expected> PostgresSession::SendStatement(
+    std::string_view sql, std::span<const Argument> arguments) {
   STARLING_RETURN_IF_ERROR(MayRun());
   Parameters parameters;
   STARLING_RETURN_IF_ERROR(parameters.Encode(arguments));
+  std::string key;
+  key.reserve(sql.size() + 1 + parameters.signature().size());
+  key.append(sql).append(1, '\0').append(parameters.signature());
+  const Prepared* prepared = Find(key);
   Prepared fresh;
-  fresh.key.reserve(sql.size() + 1 + parameters.signature().size());
-  fresh.key.append(sql).append(1, '\0').append(parameters.signature());
-  const Prepared* prepared = Find(fresh.key);
-  const bool is_fresh = prepared == nullptr;
-  if (is_fresh) {
+  if (prepared == nullptr) {
     STARLING_ASSIGN_OR_RETURN(fresh.statement, Translate(sql));
     fresh.name = fmt::format("s{}", ++named_);
-    prepared = &fresh;
+    fresh.key = key;
   }
-  if (prepared->statement.parameters != parameters.size()) {
+  const PostgresStatement& statement = prepared == nullptr ? fresh.statement : prepared->statement;
+  if (statement.parameters != parameters.size()) {
     return Internal("{} arguments are given for the {} parameters of '{}'", parameters.size(),
-                    prepared->statement.parameters, sql.substr(0, 160));
+                    statement.parameters, sql.substr(0, 160));
   }
-  if (prepared->statement.defines_tables && mode_ == Mode::kWrite) {
+  if (statement.defines_tables && mode_ == Mode::kWrite) {
     conflict_ = true;
     failed_ = Aborted("a statement that defines tables runs alone");
     return failed_;
   }
-  Expected expected{0, is_fresh ? &fresh : nullptr, prepared->statement.counts_changes, sql};
+  Expected expected{0, {}, statement.counts_changes, std::string(sql)};
   if (streaming_ != nullptr) STARLING_RETURN_IF_ERROR(streaming_->Buffer());
   STARLING_ASSIGN_OR_RETURN(expected.before, SendQueued());
-  if (is_fresh) {
+  if (prepared == nullptr) {
+    prepared = &Keep(std::move(fresh));
+    expected.prepared_as = std::move(key);
     STARLING_RETURN_IF_ERROR(
-        Send(PQsendPrepare(connection_, fresh.name.c_str(), fresh.statement.text.c_str(),
+        Send(PQsendPrepare(connection_, prepared->name.c_str(), prepared->statement.text.c_str(),
                            parameters.size(), parameters.types())));
   }
   STARLING_RETURN_IF_ERROR(Send(PQsendQueryPrepared(
       connection_, prepared->name.c_str(), parameters.size(), parameters.values(),
       parameters.lengths(), parameters.formats(), kBinary)));
-  STARLING_RETURN_IF_ERROR(Send(PQpipelineSync(connection_)));
-  return Read(expected, each_row);
+  return expected;
 }
 
 Status PostgresSession::RunTranslated(const PostgresStatement& statement) {
   STARLING_RETURN_IF_ERROR(MayRun());
-  Expected expected{0, nullptr, false, statement.text};
+  Expected expected{0, {}, false, statement.text};
   STARLING_ASSIGN_OR_RETURN(expected.before, SendQueued());
   STARLING_RETURN_IF_ERROR(Send(PQsendQueryParams(connection_, statement.text.c_str(), 0, nullptr,
                                                   nullptr, nullptr, nullptr, kBinary)));
@@ -283,7 +314,7 @@ StatusOr<int64_t> PostgresSession::Control(const std::string& text) {
                                                   nullptr, nullptr, kBinary)));
   STARLING_RETURN_IF_ERROR(Send(PQpipelineSync(connection_)));
   int64_t number = 0;
-  STARLING_RETURN_IF_ERROR(Read({0, nullptr, false, text}, [&](const Row& row) {
+  STARLING_RETURN_IF_ERROR(Read({0, {}, false, text}, [&](const Row& row) {
     number = row.Int(0);
     return OkStatus();
   }));
@@ -325,16 +356,9 @@ Status PostgresSession::Send(int accepted) {
 
 Status PostgresSession::Read(const Expected& expected,
                              absl::FunctionRef<Status(const Row&)> each_row) {
-  for (int i = 0; i < expected.before; ++i) {
-    const Status ignored = ReadAnswer("BEGIN");  // an error is kept in failed_
-    (void)ignored;
-    if (lost_) return failed_;
-  }
-  if (expected.prepared != nullptr) {
-    const bool prepared = ReadAnswer(expected.sql).ok() && failed_.ok();
-    if (lost_) return failed_;
-    if (prepared) Keep(std::move(*expected.prepared));
-  }
+  ReadPosted();
+  ReadBefore(expected);
+  if (lost_) return failed_;
   PQsetSingleRowMode(connection_);
   Rows rows(*this);
   Status status = failed_;
@@ -363,6 +387,30 @@ Status PostgresSession::Read(const Expected& expected,
         if (status.ok()) status = std::move(failed);
       }
     }
+  }
+}
+
+void PostgresSession::ReadBefore(const Expected& expected) {
+  for (int i = 0; i < expected.before && !lost_; ++i) {
+    const Status ignored = ReadAnswer("BEGIN");  // an error is kept in failed_
+    (void)ignored;
+  }
+  if (expected.prepared_as.empty() || lost_) return;
+  if (ReadAnswer(expected.sql).ok() && failed_.ok()) return;
+  if (const auto found = by_key_.find(expected.prepared_as); found != by_key_.end()) {
+    const auto refused = found->second;
+    by_key_.erase(found);
+    kept_.erase(refused);
+  }
+}
+
+void PostgresSession::ReadPosted() {
+  const std::vector<Expected> posted = std::exchange(posted_, {});
+  for (const Expected& expected : posted) {
+    ReadBefore(expected);
+    if (lost_) return;
+    const Status ignored = ReadAnswer(expected.sql);
+    (void)ignored;
   }
 }
 

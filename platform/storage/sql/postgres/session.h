@@ -64,6 +64,10 @@ class PostgresSession final : public Session {
   // ends.
   Status Run(std::string_view sql, std::span<const Argument> arguments,
              absl::FunctionRef<Status(const Row&)> each_row) override;
+  Status Post(std::string_view sql, std::span<const Argument> arguments) override;
+  // Waits for what was posted; the transaction's error, when there is one. Before a savepoint is
+  // released and before the commit, so that an error belongs to the function that posted.
+  Status Settle();
   int64_t changes() const override { return changes_; }
   // One statement of a migration.
   Status RunTranslated(const PostgresStatement& statement);
@@ -102,12 +106,18 @@ class PostgresSession final : public Session {
   StatusOr<int> SendQueued();
   // What is read of a statement that was sent.
   struct Expected {
-    int before = 0;                // answers of what was queued
-    Prepared* prepared = nullptr;  // moved from and kept, once the server has prepared it
+    int before = 0;  // answers of what was queued
+    std::string
+        prepared_as;  // the key of the statement that is prepared along; dropped if it fails
     bool counts_changes = false;
-    std::string_view sql;
+    std::string sql;
   };
+  // Sends a caller's statement, prepared first where need be; no sync.
+  StatusOr<Expected> SendStatement(std::string_view sql, std::span<const Argument> arguments);
   Status Read(const Expected& expected, absl::FunctionRef<Status(const Row&)> each_row);
+  // Reads the answers before a statement's own.
+  void ReadBefore(const Expected& expected);
+  void ReadPosted();
   // Waits until a result is there and all is sent that can be.
   Status Await();
   // The next result; null at the end of a statement's.
@@ -131,6 +141,7 @@ class PostgresSession final : public Session {
   bool conflict_ = false;
   Status failed_;
   std::vector<std::string> queued_;
+  std::vector<Expected> posted_;      // sent, their answers not yet read
   std::vector<std::string> closing_;  // prepared statements that are no longer kept
   int64_t changes_ = 0;
   uint64_t named_ = 0;

@@ -159,6 +159,7 @@ PostgresWriters::Ran PostgresWriters::RunOne(PostgresSession& session, Call<Tran
   if (in_group) session.Savepoint();
   Transaction transaction(session);
   Ran ran{&call, call.Run(transaction), {}};
+  if (ran.status.ok()) ran.status = session.Settle();
   if (ran.status.ok() && session.failed().ok()) {
     if (in_group) session.ReleaseSavepoint();
     ran.hooks = transaction.TakeHooks();
