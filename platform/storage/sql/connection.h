@@ -73,10 +73,14 @@ class Session {
   // returned.
   virtual Status Run(std::string_view sql, std::span<const Argument> arguments,
                      absl::FunctionRef<Status(const Row&)> each_row) = 0;
-  // The same without rows, and without waiting where the engine can do so.
-  virtual Status Post(std::string_view sql, std::span<const Argument> arguments) {
-    return Run(sql, arguments, [](const Row&) { return OkStatus(); });
+  // The same without rows, and without waiting where the engine can do so: `changed` may be null,
+  // and is set when Settle returns at the latest.
+  virtual Status Post(std::string_view sql, std::span<const Argument> arguments, int64_t* changed) {
+    const Status status = Run(sql, arguments, [](const Row&) { return OkStatus(); });
+    if (changed != nullptr) *changed = changes();
+    return status;
   }
+  virtual Status Settle() { return OkStatus(); }
   virtual int64_t changes() const = 0;
 };
 
@@ -195,8 +199,17 @@ class Transaction final : public Connection {
   template <typename... A>
   Status Post(std::string_view sql, const A&... arguments) {
     const std::array<Argument, sizeof...(A)> bound{Argument(arguments)...};
-    return session_.Post(sql, bound);
+    return session_.Post(sql, bound, nullptr);
   }
+  // And says how many rows it has changed, once Settle has returned; `changed` must live until
+  // then.
+  template <typename... A>
+  Status PostCounted(int64_t& changed, std::string_view sql, const A&... arguments) {
+    const std::array<Argument, sizeof...(A)> bound{Argument(arguments)...};
+    return session_.Post(sql, bound, &changed);
+  }
+  // Waits for all that was posted; its first error.
+  Status Settle() { return session_.Settle(); }
 
   // Runs after the durable commit, on a writer thread, before the caller of Write is resumed: this
   // is where a service publishes its immutable snapshot. Hooks run one after the other, those of a

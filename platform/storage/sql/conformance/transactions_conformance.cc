@@ -98,8 +98,17 @@ TEST_P(SqlConformance, WhatIsPostedIsSeenByWhatFollowsAndStored) {
                                                     id, fmt::format("{}", id)));
         }
         STARLING_ASSIGN_OR_RETURN(const int64_t rows, count(transaction));
-        STARLING_RETURN_IF_ERROR(transaction.Post("UPDATE item SET amount = 7 WHERE id > 1"));
-        STARLING_RETURN_IF_ERROR(transaction.Post("UPDATE item SET amount = 1 WHERE id = 1"));
+        int64_t sevens = -1, ones = -1, none = -1;
+        STARLING_RETURN_IF_ERROR(
+            transaction.PostCounted(sevens, "UPDATE item SET amount = 7 WHERE id > 1"));
+        STARLING_RETURN_IF_ERROR(
+            transaction.PostCounted(ones, "UPDATE item SET amount = 1 WHERE id = 1"));
+        STARLING_RETURN_IF_ERROR(
+            transaction.PostCounted(none, "UPDATE item SET amount = 1 WHERE id = -1"));
+        STARLING_RETURN_IF_ERROR(transaction.Settle());
+        EXPECT_EQ(sevens, kRows - 1);
+        EXPECT_EQ(ones, 1);
+        EXPECT_EQ(none, 0);
         return rows;
       });
   EXPECT_EQ(seen.value(), kRows);

@@ -28,6 +28,13 @@ std::string Field(const PGresult* result, int which) {
   return value != nullptr ? value : "";
 }
 
+int64_t ChangedBy(const PGresult* result) {
+  const std::string_view count = PQcmdTuples(const_cast<PGresult*>(result));
+  int64_t changed = 0;
+  std::from_chars(count.data(), count.data() + count.size(), changed);
+  return changed;
+}
+
 Status CheckColumns(const PGresult* result) {
   for (int i = 0; i < PQnfields(result); ++i) {
     const auto type = static_cast<PostgresType>(PQftype(result, i));
@@ -243,8 +250,10 @@ Status PostgresSession::Run(std::string_view sql, std::span<const Argument> argu
   return Read(expected, each_row);
 }
 
-Status PostgresSession::Post(std::string_view sql, std::span<const Argument> arguments) {
+Status PostgresSession::Post(std::string_view sql, std::span<const Argument> arguments,
+                             int64_t* changed) {
   STARLING_ASSIGN_OR_RETURN(Expected expected, SendStatement(sql, arguments));
+  expected.changed = changed;
   posted_.push_back(std::move(expected));
   return posted_.size() < kPostedAtOnce ? OkStatus() : Settle();
 }
@@ -282,7 +291,7 @@ StatusOr<PostgresSession::Expected> PostgresSession::SendStatement(
     failed_ = Aborted("a statement that defines tables runs alone");
     return failed_;
   }
-  Expected expected{0, {}, statement.counts_changes, std::string(sql)};
+  Expected expected{0, {}, statement.counts_changes, std::string(sql), nullptr};
   if (streaming_ != nullptr) STARLING_RETURN_IF_ERROR(streaming_->Buffer());
   STARLING_ASSIGN_OR_RETURN(expected.before, SendQueued());
   if (prepared == nullptr) {
@@ -300,7 +309,7 @@ StatusOr<PostgresSession::Expected> PostgresSession::SendStatement(
 
 Status PostgresSession::RunTranslated(const PostgresStatement& statement) {
   STARLING_RETURN_IF_ERROR(MayRun());
-  Expected expected{0, {}, false, statement.text};
+  Expected expected{0, {}, false, statement.text, nullptr};
   STARLING_ASSIGN_OR_RETURN(expected.before, SendQueued());
   STARLING_RETURN_IF_ERROR(Send(PQsendQueryParams(connection_, statement.text.c_str(), 0, nullptr,
                                                   nullptr, nullptr, nullptr, kBinary)));
@@ -314,7 +323,7 @@ StatusOr<int64_t> PostgresSession::Control(const std::string& text) {
                                                   nullptr, nullptr, kBinary)));
   STARLING_RETURN_IF_ERROR(Send(PQpipelineSync(connection_)));
   int64_t number = 0;
-  STARLING_RETURN_IF_ERROR(Read({0, {}, false, text}, [&](const Row& row) {
+  STARLING_RETURN_IF_ERROR(Read({0, {}, false, text, nullptr}, [&](const Row& row) {
     number = row.Int(0);
     return OkStatus();
   }));
@@ -375,9 +384,7 @@ Status PostgresSession::Read(const Expected& expected,
         for (int i = 0; i < PQntuples(result) && status.ok(); ++i)
           status = each_row(PostgresRow(result, i));
         if (expected.counts_changes && PQresultStatus(result) != PGRES_SINGLE_TUPLE) {
-          const std::string_view count = PQcmdTuples(const_cast<PGresult*>(result));
-          changes_ = 0;
-          std::from_chars(count.data(), count.data() + count.size(), changes_);
+          changes_ = ChangedBy(result);
         }
         break;
       case PGRES_PIPELINE_ABORTED:  // what came before has failed
@@ -409,12 +416,12 @@ void PostgresSession::ReadPosted() {
   for (const Expected& expected : posted) {
     ReadBefore(expected);
     if (lost_) return;
-    const Status ignored = ReadAnswer(expected.sql);
+    const Status ignored = ReadAnswer(expected.sql, expected.changed);
     (void)ignored;
   }
 }
 
-Status PostgresSession::ReadAnswer(std::string_view sql) {
+Status PostgresSession::ReadAnswer(std::string_view sql, int64_t* changed) {
   Status status;
   while (true) {
     STARLING_ASSIGN_OR_RETURN(const Result result, Next());
@@ -422,6 +429,8 @@ Status PostgresSession::ReadAnswer(std::string_view sql) {
     switch (PQresultStatus(result.get())) {
       case PGRES_TUPLES_OK:
       case PGRES_COMMAND_OK:
+        if (changed != nullptr) *changed = ChangedBy(result.get());
+        break;
       case PGRES_PIPELINE_ABORTED:
         break;
       default:

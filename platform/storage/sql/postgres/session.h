@@ -64,10 +64,10 @@ class PostgresSession final : public Session {
   // ends.
   Status Run(std::string_view sql, std::span<const Argument> arguments,
              absl::FunctionRef<Status(const Row&)> each_row) override;
-  Status Post(std::string_view sql, std::span<const Argument> arguments) override;
+  Status Post(std::string_view sql, std::span<const Argument> arguments, int64_t* changed) override;
   // Waits for what was posted; the transaction's error, when there is one. Before a savepoint is
   // released and before the commit, so that an error belongs to the function that posted.
-  Status Settle();
+  Status Settle() override;
   int64_t changes() const override { return changes_; }
   // One statement of a migration.
   Status RunTranslated(const PostgresStatement& statement);
@@ -111,6 +111,7 @@ class PostgresSession final : public Session {
         prepared_as;  // the key of the statement that is prepared along; dropped if it fails
     bool counts_changes = false;
     std::string sql;
+    int64_t* changed = nullptr;  // where it is counted to, of a posted one
   };
   // Sends a caller's statement, prepared first where need be; no sync.
   StatusOr<Expected> SendStatement(std::string_view sql, std::span<const Argument> arguments);
@@ -122,8 +123,8 @@ class PostgresSession final : public Session {
   Status Await();
   // The next result; null at the end of a statement's.
   StatusOr<Result> Next();
-  // Reads one whole answer, for its error.
-  Status ReadAnswer(std::string_view sql);
+  // Reads one whole answer, for its error and for how many rows it changed.
+  Status ReadAnswer(std::string_view sql, int64_t* changed = nullptr);
   Status ReadSync();
   // COMMIT or ROLLBACK.
   Status End(const char* text);
