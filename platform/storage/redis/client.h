@@ -16,7 +16,7 @@
 // and call_timeout; while the server is gone, at once. Nothing is sent twice but what a node
 // refused.
 //
-// Thread-safe. A call costs about 2 us beside the server's time; from a thread that is none of the
+// Thread-safe. A call costs a few us beside the server's time; from a thread that is none of the
 // runtime's, two hops more. The client must end after its calls; its runtime after it.
 #pragma once
 
