@@ -35,6 +35,8 @@ function(starling_plain_library target library header)
   target_link_libraries(${target} INTERFACE ${${target}_LIBRARY})
   target_include_directories(${target} SYSTEM INTERFACE ${${target}_INCLUDE})
 endfunction()
+# Its pkg-config file defines a macro that would set the precompiled header aside.
+starling_plain_library(hiredis hiredis hiredis/hiredis.h)
 starling_plain_library(rocksdb_shared rocksdb rocksdb/db.h)
 starling_plain_library(prometheus_core prometheus-cpp-core prometheus/registry.h)
 starling_plain_library(protoc_library protoc google/protobuf/compiler/plugin.h)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The same shop, spread differently, answers the same: in one process, in eight on embedded stores, and in eight on PostgreSQL, Kafka
-and etcd. What is imported, trained on and asked is the same; answers are compared byte for byte, where no clock and no random
+"""The same shop, spread differently, answers the same: in one process, in eight on embedded stores, and in eight on PostgreSQL, Redis,
+Kafka and etcd. What is imported, trained on and asked is the same; answers are compared byte for byte, where no clock and no random
 name is in them. Then a shopper buys, and the very next answers are compared too.
 
 TOPOLOGIES=one,eight chooses some of: one, eight, engines.
@@ -107,7 +107,7 @@ def run(*arguments) -> None:
 def answers_of(name: str, folder: pathlib.Path, files: pathlib.Path) -> list[str]:
     layouts = {"one": {"all": ["profile", "catalog", "ingestion", "events", "features", "training", "inference", "recommendation",
                                "analytics"]}}
-    engines = ["postgres", "kafka", "etcd"] if name == "engines" else []
+    engines = ["postgres", "redis", "kafka", "etcd"] if name == "engines" else []
     layout = layouts.get(name)
     shop = cluster.Cluster(folder, engines, layout, gateway="all" if layout else "gateway", settings={"training": {"every": "0s"}})
     try:

@@ -97,7 +97,8 @@ class Cluster:
         if "postgres" in self.engines:
             document["storage"] = {"sql": {"url": self.engines["postgres"].url}}
         if "redis" in self.engines:
-            document.setdefault("storage", {})["kv"] = {"url": self.engines["redis"].url}
+            document.setdefault("storage", {})["kv"] = {"engine": "redis", "url": self.engines["redis"].url}
+            document["gateway"] = {"limit_store": "redis", **document.get("gateway", {})}
         if "etcd" in self.engines:
             document["discovery"] = {"engine": "etcd", "urls": [self.engines["etcd"].url]}
         processes = {}

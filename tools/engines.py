@@ -203,6 +203,62 @@ class Redis(Engine):
             return False
 
 
+class RedisNode(Redis):
+    """One of a cluster."""
+
+    def command(self) -> list[str]:
+        self.bus_port = getattr(self, "bus_port", None) or free_port()
+        return [*super().command(), "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf", "--cluster-port",
+                str(self.bus_port), "--cluster-node-timeout", "2000"]
+
+
+class RedisCluster(Engine):
+    """Three masters that share the slots; a command is for all of them."""
+
+    name, binary, package, scheme = "redis-cluster", "redis-server", "Debian redis-server", "redis"
+
+    def __init__(self, folder: pathlib.Path, port: int | None):
+        super().__init__(folder, port)
+        self.nodes = []
+        for number in range(3):
+            place = folder / f"node-{number + 1}"
+            place.mkdir(exist_ok=True)
+            self.nodes.append(RedisNode(place, self.port if number == 0 else None))
+
+    def start(self) -> None:
+        for node in self.nodes:
+            node.start()
+        if not (self.folder / "initialised").exists():
+            self.tool("redis-cli", "--cluster", "create", *(f"{HOST}:{node.port}" for node in self.nodes), "--cluster-yes")
+            (self.folder / "initialised").touch()
+        deadline = time.monotonic() + START_SECONDS
+        while not all(self.whole(node) for node in self.nodes):
+            if time.monotonic() > deadline:
+                raise RuntimeError("the nodes of Redis do not agree on a cluster")
+            time.sleep(0.05)
+
+    @staticmethod
+    def whole(node: Engine) -> bool:
+        with socket.create_connection((HOST, node.port), 1) as connection:
+            connection.sendall(b"CLUSTER INFO\r\n")
+            return b"cluster_state:ok" in connection.recv(4096)
+
+    def signal(self, number: int) -> None:
+        for node in self.nodes:
+            node.signal(number)
+
+    def stop(self) -> None:
+        for node in self.nodes:
+            node.stop()
+
+    def kill(self) -> None:
+        for node in self.nodes:
+            node.kill()
+
+    def about(self) -> dict:
+        return {**super().about(), "url": "redis://" + ",".join(f"{HOST}:{node.port}" for node in self.nodes)}
+
+
 class Etcd(Engine):
     name, binary, package, scheme = "etcd", "etcd", "Debian etcd-server", "http"
 
@@ -392,7 +448,7 @@ class RabbitMq(Engine):
         return {**super().about(), "url": f"amqp://guest:guest@{HOST}:{self.port}/"}
 
 
-ENGINES = {engine.name: engine for engine in (Redis, Etcd, Postgres, Kafka, RabbitMq)}
+ENGINES = {engine.name: engine for engine in (Redis, RedisCluster, Etcd, Postgres, Kafka, RabbitMq)}
 
 
 def run(engine: Engine) -> int:

@@ -26,7 +26,7 @@ class Environment {
  public:
   Environment(Runtime& runtime, telemetry::Telemetry& telemetry, messaging::EventLog& events,
               const rpc::Registry& registry, const DataFolder& data, config::Registry& config,
-              const Clock& clock = SystemClock(), SqlStorageConfig sql = {})
+              const Clock& clock = SystemClock(), StorageConfig storage = {})
       : runtime_(runtime),
         telemetry_(telemetry),
         events_(events),
@@ -34,7 +34,7 @@ class Environment {
         data_(data),
         config_(config),
         clock_(clock),
-        sql_(std::move(sql)) {}
+        storage_(std::move(storage)) {}
 
   Runtime& runtime() { return runtime_; }
   telemetry::Telemetry& telemetry() { return telemetry_; }
@@ -61,7 +61,7 @@ class Environment {
   // name on the server that storage.sql names. Blocks.
   StatusOr<std::unique_ptr<sql::Database>> OpenDatabase(std::string_view service,
                                                         std::span<const EmbeddedFile> migrations) {
-    std::string url = sql_.UrlOf(service);
+    std::string url = storage_.sql.UrlOf(service);
     if (!url.empty()) {
       std::string schema(service);  // "idempotency-front" is no plain name
       std::replace(schema.begin(), schema.end(), '-', '_');
@@ -69,6 +69,20 @@ class Environment {
     }
     STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, data_.Path(service));
     return sql::Database::Open({.path = folder / (std::string(service) + ".sqlite")}, migrations);
+  }
+  // A key-value store of the service's own: the folder DATA/<service>/<name>, or keys of these
+  // names on the server that storage.kv names. `sizes` are RocksDB's. Blocks.
+  StatusOr<std::unique_ptr<kv::Store>> OpenStore(std::string_view service, std::string_view name,
+                                                 kv::Options sizes = {}) {
+    const KvStorageConfig& kv = storage_.kv;
+    if (kv.engine == KvStorageConfig::Engine::kRedis) {
+      STARLING_RETURN_IF_ERROR(ConnectRedis());
+      return kv::OpenRedis(
+          redis_, {.name = fmt::format("{}/{}/{}", kv.prefix, service, name), .keeps = kv.keeps});
+    }
+    STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, data_.Path(service));
+    sizes.path = folder / name;
+    return kv::Store::Open(std::move(sizes), runtime_.blocking());
   }
   // The outbox in that database. Blocks.
   StatusOr<std::unique_ptr<messaging::Outbox>> OpenOutbox(sql::Database& database) {
@@ -85,6 +99,14 @@ class Environment {
   const saga::Directory& sagas() const { return sagas_; }
 
  private:
+  Status ConnectRedis() {
+    if (redis_ != nullptr) return OkStatus();
+    StatusOr<redis::Url> url = redis::ParseUrl(storage_.kv.url.Reveal());
+    if (!url.ok()) return Annotate(url.status(), "storage.kv.url");
+    redis_ = std::make_shared<redis::Client>(redis::Options{.url = *std::move(url)}, runtime_);
+    return OkStatus();
+  }
+
   Runtime& runtime_;
   telemetry::Telemetry& telemetry_;
   messaging::EventLog& events_;
@@ -92,7 +114,8 @@ class Environment {
   const DataFolder& data_;
   config::Registry& config_;
   const Clock& clock_;
-  const SqlStorageConfig sql_;
+  const StorageConfig storage_;
+  std::shared_ptr<redis::Client> redis_;  // of all stores, once one was opened
   saga::Directory sagas_;
 };
 

@@ -41,13 +41,26 @@ struct FailedCredentialsConfig {
 };
 
 struct GatewayConfig {
+  enum class LimitStore { kLocal, kRedis };
   RequestLimitConfig rate_limit;
   FailedCredentialsConfig failed_credentials;
+  LimitStore limit_store = LimitStore::kLocal;
+  config::Secret limit_url;
   std::vector<std::string> trusted_proxies;
   static void Describe(config::Fields<GatewayConfig>& fields) {
     fields.Add("rate_limit", &GatewayConfig::rate_limit, "requests of one caller");
     fields.Add("failed_credentials", &GatewayConfig::failed_credentials,
                "failures of one address to say who it is");
+    fields
+        .AddEnum("limit_store", &GatewayConfig::limit_store,
+                 {{"local", LimitStore::kLocal}, {"redis", LimitStore::kRedis}},
+                 "whose these limits are: local (each gateway counts for itself) or redis (all of "
+                 "them together; while Redis is gone, each for itself)")
+        .NeedsRestart();
+    fields
+        .Add("limit_url", &GatewayConfig::limit_url,
+             "the Redis of limit_store: redis://user:password@host:6379/0; empty: storage.kv.url")
+        .NeedsRestart();
     fields
         .Add("trusted_proxies", &GatewayConfig::trusted_proxies,
              "IP addresses of proxies whose X-Forwarded-For says which address a request is of: "

@@ -6,9 +6,10 @@ namespace starling::host {
 namespace {
 
 const bool chosen = [] {
-  TestEnvironment::make_sql_storage = [] {
-    return SqlStorageConfig{.url = config::Secret(sql::TestServer::Get().MakeDatabase()),
-                            .services = {}};
+  TestEnvironment::make_storage = [] {
+    StorageConfig storage;
+    storage.sql.url = config::Secret(sql::TestServer::Get().MakeDatabase());
+    return storage;
   };
   return true;
 }();

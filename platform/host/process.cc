@@ -78,7 +78,7 @@ class Process::Core final : private Readiness {
     STARLING_ASSIGN_OR_RETURN(events_, OpenEvents());
     environment_ =
         std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
-                                      config_registry_, SystemClock(), config_.storage.Get()->sql);
+                                      config_registry_, SystemClock(), *config_.storage.Get());
     if (ServesOutsiders()) STARLING_RETURN_IF_ERROR(OpenKeys());
     STARLING_ASSIGN_OR_RETURN(idempotency_database_,
                               environment_->OpenDatabase(IdempotencyOwner(), {}));
@@ -287,10 +287,27 @@ class Process::Core final : private Readiness {
     return OkStatus();
   }
 
+  // Asks nobody yet: a gateway starts without Redis, too.
+  Status OpenSharedLimits() {
+    const auto gateway = config_.gateway.Get();
+    if (gateway->limit_store != GatewayConfig::LimitStore::kRedis) return OkStatus();
+    const auto storage = config_.storage.Get();
+    const bool own = !gateway->limit_url.empty();
+    StatusOr<redis::Url> url =
+        redis::ParseUrl(own ? gateway->limit_url.Reveal() : storage->kv.url.Reveal());
+    if (!url.ok()) return Annotate(url.status(), own ? "gateway.limit_url" : "storage.kv.url");
+    shared_limits_ = std::make_unique<rpc::SharedRateLimiter>(
+        rpc::SharedRateLimiter::Options{.url = *std::move(url), .prefix = storage->kv.prefix},
+        runtime_);
+    return OkStatus();
+  }
+
   Status StartHttp() {
     const auto config = config_.http.Get();
-    limits_ = std::make_unique<rpc::GatewayLimits>(LimitsOf(*config_.gateway.Get()),
-                                                   telemetry_.metrics());
+    STARLING_RETURN_IF_ERROR(OpenSharedLimits());
+    limits_ =
+        std::make_unique<rpc::GatewayLimits>(LimitsOf(*config_.gateway.Get()), telemetry_.metrics(),
+                                             environment_->clock(), shared_limits_.get());
     edge_ = std::make_unique<rpc::HttpEdge>(rpc::HttpEdge::Options{
         .authenticator = authenticator_.get(), .telemetry = &telemetry_, .limits = limits_.get()});
     auto router = std::make_shared<http::Router>();
@@ -416,6 +433,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<security::AuthenticatorChain> authenticator_;
   std::unique_ptr<http::Client> client_;
   telemetry::OtlpExporter* exporter_ = nullptr;
+  std::unique_ptr<rpc::SharedRateLimiter> shared_limits_;
   std::unique_ptr<rpc::GatewayLimits> limits_;
   std::unique_ptr<rpc::HttpEdge> edge_;
   std::unique_ptr<http::Server> http_;

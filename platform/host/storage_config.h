@@ -4,6 +4,9 @@
 //     sql:
 //       url_file: /run/secrets/postgres      # postgresql://user:password@host:5432/database
 //       services: {profile: {url: ...}}      # one that is elsewhere
+//     kv:
+//       engine: redis
+//       url_file: /run/secrets/redis         # redis://user:password@host:6379/0
 #pragma once
 
 #include <map>
@@ -11,6 +14,7 @@
 #include <string_view>
 
 #include "platform/config/fields.h"
+#include "platform/storage/kv/redis/redis_store.h"
 
 namespace starling::host {
 
@@ -43,10 +47,56 @@ struct SqlStorageConfig {
   }
 };
 
+struct KvStorageConfig {
+  enum class Engine { kRocksDb, kRedis };
+  Engine engine = Engine::kRocksDb;
+  config::Secret url;
+  std::string prefix = "starling";
+  kv::RedisKeeps keeps = kv::RedisKeeps::kEverySecond;
+
+  static void Describe(config::Fields<KvStorageConfig>& fields) {
+    fields
+        .AddEnum("engine", &KvStorageConfig::engine,
+                 {{"rocksdb", Engine::kRocksDb}, {"redis", Engine::kRedis}},
+                 "where what is looked up by key is: rocksdb (files in the data folder) or redis")
+        .NeedsRestart();
+    fields
+        .Add("url", &KvStorageConfig::url,
+             "the server, or nodes of a cluster: redis://user:password@host:6379,host:6380/0")
+        .NeedsRestart();
+    fields
+        .Add("prefix", &KvStorageConfig::prefix,
+             "what the keys of this installation begin with, so that several may share a server")
+        .Check([](const std::string& prefix) -> std::string {
+          const bool plain =
+              !prefix.empty() && prefix.find_first_of("{} \r\n") == std::string::npos;
+          return plain ? "" : "a name without braces and blanks";
+        })
+        .NeedsRestart();
+    fields
+        .AddEnum(
+            "keeps", &KvStorageConfig::keeps,
+            {{"always", kv::RedisKeeps::kAlways},
+             {"every_second", kv::RedisKeeps::kEverySecond},
+             {"nothing", kv::RedisKeeps::kNothing}},
+            "what the server must keep of what it acknowledged, or nothing starts on it: always "
+            "(appendfsync always), every_second (an AOF; a loss of power takes the last second), "
+            "nothing")
+        .NeedsRestart();
+    fields.Check([](const KvStorageConfig& kv) -> std::string {
+      return kv.engine == Engine::kRedis && kv.url.empty()
+                 ? "engine is redis: say where it is by url"
+                 : "";
+    });
+  }
+};
+
 struct StorageConfig {
   SqlStorageConfig sql;
+  KvStorageConfig kv;
   static void Describe(config::Fields<StorageConfig>& fields) {
     fields.Add("sql", &StorageConfig::sql, "tables");
+    fields.Add("kv", &StorageConfig::kv, "what is looked up by key");
   }
 };
 

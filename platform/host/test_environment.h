@@ -25,13 +25,13 @@ class TestEnvironment {
         data_(*DataFolder::Open(folder_, "test")),
         events_(*messaging::OpenEmbeddedEventLog(folder_ / "events", {}, runtime_, telemetry_)),
         environment_(runtime_, telemetry_, *events_, registry_, data_, config_, clock_,
-                     make_sql_storage != nullptr ? make_sql_storage() : SqlStorageConfig{}) {}
+                     make_storage != nullptr ? make_storage() : StorageConfig{}) {}
   ~TestEnvironment() { std::filesystem::remove_all(folder_); }
   TestEnvironment(const TestEnvironment&) = delete;
 
-  // Where the databases of each environment are, when not in its folder: a test binary sets it that
-  // runs the same tests on a server (see postgres_tests.cc).
-  inline static SqlStorageConfig (*make_sql_storage)() = nullptr;
+  // Where each environment's databases and stores are, when not in its folder: a test binary sets
+  // it that runs the same tests on a server (see postgres_tests.cc, redis_tests.cc).
+  inline static StorageConfig (*make_storage)() = nullptr;
 
   Environment& get() { return environment_; }
   FakeClock& clock() { return clock_; }

@@ -2,12 +2,15 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <openssl/evp.h>
 
 #include <algorithm>
 #include <cmath>
 #include <random>
 
 #include "platform/base/hash.h"
+#include "platform/base/id.h"
+#include "platform/telemetry/log.h"
 
 namespace starling::rpc {
 namespace {
@@ -22,6 +25,17 @@ enum Kind : uint64_t { kKey = 1, kUser, kAddress, kToken, kPassword };
 uint64_t RandomSeed() {
   std::random_device random;
   return uint64_t{random()} << 32 | random();
+}
+
+// The name of a shared bucket: who it is of cannot be read from it.
+std::string SharedName(std::string_view policy, Kind kind, std::string_view who) {
+  std::string text(1, static_cast<char>('0' + kind));
+  text += who;
+  char digest[EVP_MAX_MD_SIZE];
+  unsigned size = 0;
+  EVP_Digest(text.data(), text.size(), reinterpret_cast<unsigned char*>(digest), &size,
+             EVP_sha256(), nullptr);
+  return fmt::format("{}:{}", policy, ToHex({digest, 16}));
 }
 
 int64_t Seconds(Duration duration) {
@@ -55,6 +69,13 @@ struct GatewayLimits::Policy {
   const RateLimiter::Limit limit;
   RateLimiter limiter;
   const std::string field;  // RateLimit-Policy
+};
+
+struct GatewayLimits::Owner {
+  Kind kind;
+  std::string_view who;    // lives as long as the call
+  std::string_view whose;  // as a refusal says it
+  telemetry::Counter& refused;
 };
 
 struct GatewayLimits::State {
@@ -113,8 +134,9 @@ void GatewayLimits::Verdict::Announce(http::Headers& headers) const {
 }
 
 GatewayLimits::GatewayLimits(const Options& options, telemetry::Metrics& metrics,
-                             const Clock& clock)
+                             const Clock& clock, SharedRateLimiter* shared)
     : clock_(clock),
+      shared_(shared),
       seed_(RandomSeed()),
 #define STARLING_REFUSED(kind)                                                                  \
   metrics.AddCounter("starling_gateway_refused_total", "Requests answered 429, by whose limit", \
@@ -128,6 +150,12 @@ GatewayLimits::GatewayLimits(const Options& options, telemetry::Metrics& metrics
       crowded_(metrics.AddCounter("starling_gateway_crowded_total",
                                   "Requests limited together with another caller's, since every "
                                   "bucket was in use")),
+      degraded_total_(
+          metrics.AddCounter("starling_gateway_limits_degraded_total",
+                             "Requests limited by this gateway alone, since Redis did not answer")),
+      degraded_gauge_(metrics.AddGauge("starling_gateway_limits_degraded",
+                                       "1 while limits are this gateway's alone, since Redis does "
+                                       "not answer")),
       state_(MakeState(options, nullptr)) {
 }
 
@@ -157,58 +185,100 @@ void GatewayLimits::Set(const Options& options) {
   state_.store(MakeState(options, state_.load().get()));
 }
 
-GatewayLimits::Verdict GatewayLimits::Take(const std::shared_ptr<Policy>& policy, uint64_t bucket,
-                                           std::string_view whose, telemetry::Counter& refused) {
+Task<GatewayLimits::Verdict> GatewayLimits::Take(std::shared_ptr<Policy> policy, Owner owner) {
   Verdict verdict;
-  verdict.policy_ = policy;
-  verdict.bucket_ = bucket;
-  verdict.whose_ = whose;
-  verdict.decision_ = policy->limiter.Take(bucket);
-  if (!verdict.allowed()) refused.Add();
+  verdict.bucket_ = Hash64(owner.who, seed_ + owner.kind);
+  verdict.whose_ = owner.whose;
+  bool decided = false;
+  if (shared_ != nullptr) {
+    verdict.shared_bucket_ = SharedName(policy->name, owner.kind, owner.who);
+    const StatusOr<RateLimiter::Decision> decision =
+        co_await shared_->Take(verdict.shared_bucket_, policy->limit);
+    decided = decision.ok();
+    if (decided) {
+      verdict.decision_ = *decision;
+      WholeAgain();
+    } else {
+      verdict.shared_bucket_.clear();
+      Degraded(decision.status());
+    }
+  }
+  if (!decided) verdict.decision_ = policy->limiter.Take(verdict.bucket_);
+  if (!verdict.allowed()) owner.refused.Add();
   if (verdict.decision_.crowded) crowded_.Add();
-  return verdict;
+  verdict.policy_ = std::move(policy);
+  co_return verdict;
 }
 
-GatewayLimits::Verdict GatewayLimits::Admit(
+void GatewayLimits::Degraded(const Status& why) {
+  degraded_total_.Add();
+  if (degraded_.exchange(true)) return;
+  degraded_gauge_.Set(1);
+  if (said_.Take()) {
+    log::Warning("gateway", "degraded: limits are this gateway's alone until Redis answers")
+        .With(why);
+  }
+}
+
+void GatewayLimits::WholeAgain() {
+  if (!degraded_.load(std::memory_order_relaxed) || !degraded_.exchange(false)) return;
+  degraded_gauge_.Set(0);
+  log::Info("gateway", "limits are those of all gateways again");
+}
+
+Task<GatewayLimits::Verdict> GatewayLimits::Admit(
     const http::Request& request, const StatusOr<std::shared_ptr<const Identity>>& caller) {
   const auto state = state_.load();
   Verdict verdict;
   const Identity::Kind kind = caller.ok() ? (*caller)->kind : Identity::kAnonymous;
   if (kind != Identity::kAnonymous) {
-    if (state->callers == nullptr) return verdict;
+    if (state->callers == nullptr) co_return verdict;
     const bool is_key = kind == Identity::kKey;
-    return Take(state->callers, Hash64((*caller)->subject, seed_ + (is_key ? kKey : kUser)),
-                is_key ? "the requests of this API key" : "this user's requests",
-                is_key ? refused_key_ : refused_user_);
+    const Owner owner{is_key ? kKey : kUser, (*caller)->subject,
+                      is_key ? "the requests of this API key" : "this user's requests",
+                      is_key ? refused_key_ : refused_user_};
+    verdict = co_await Take(state->callers, owner);
+    co_return verdict;
   }
   const bool failed = absl::IsUnauthenticated(caller.status()) && state->failures != nullptr;
-  if (state->addresses == nullptr && !failed) return verdict;
+  if (state->addresses == nullptr && !failed) co_return verdict;
   const std::string customer = CustomerOf(state->AddressOf(request));
   if (state->addresses != nullptr) {
-    verdict = Take(state->addresses, Hash64(customer, seed_ + kAddress),
-                   "requests without a good credential from this address", refused_address_);
+    const Owner owner{kAddress, customer, "requests without a good credential from this address",
+                      refused_address_};
+    verdict = co_await Take(state->addresses, owner);
   }
-  if (!failed || !verdict.allowed()) return verdict;
-  Verdict failure =
-      Take(state->failures, Hash64(customer, seed_ + kToken),
-           "requests from this address with a token that is not good", refused_token_);
-  return failure.allowed() ? verdict : failure;
+  if (!failed || !verdict.allowed()) co_return verdict;
+  const Owner owner{kToken, customer, "requests from this address with a token that is not good",
+                    refused_token_};
+  Verdict failure = co_await Take(state->failures, owner);
+  if (failure.allowed()) co_return verdict;
+  co_return failure;
 }
 
-GatewayLimits::Verdict GatewayLimits::TryPassword(const http::Request& request,
-                                                  const Identity& caller) {
+Task<GatewayLimits::Verdict> GatewayLimits::TryPassword(const http::Request& request,
+                                                        const Identity& caller) {
   const auto state = state_.load();
+  Verdict verdict;
   if (state->failures == nullptr ||
       (caller.kind == Identity::kKey && caller.on_behalf_of.empty())) {
-    return {};
+    co_return verdict;
   }
-  return Take(state->failures, Hash64(CustomerOf(state->AddressOf(request)), seed_ + kPassword),
-              "sign-ins from this address with a wrong password", refused_password_);
+  const std::string customer = CustomerOf(state->AddressOf(request));
+  const Owner owner{kPassword, customer, "sign-ins from this address with a wrong password",
+                    refused_password_};
+  verdict = co_await Take(state->failures, owner);
+  co_return verdict;
 }
 
-void GatewayLimits::GiveBack(const Verdict& verdict) {
-  if (verdict.policy_ != nullptr && verdict.allowed())
+Task<void> GatewayLimits::GiveBack(const Verdict& verdict) {
+  if (verdict.policy_ == nullptr || !verdict.allowed()) co_return;
+  if (verdict.shared_bucket_.empty()) {
     verdict.policy_->limiter.GiveBack(verdict.bucket_);
+    co_return;
+  }
+  // What Redis does not take back now its clock will give.
+  (void)co_await shared_->GiveBack(verdict.shared_bucket_, verdict.policy_->limit);
 }
 
 bool IsAddress(std::string_view text) { return !Bytes(text).empty(); }

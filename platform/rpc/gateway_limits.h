@@ -2,7 +2,7 @@
 // who it is. Of who calls and who is limited; how a bucket works is rate_limiter.h.
 //
 //   GatewayLimits limits({.requests = RateLimiter::Limit{.per_second = 50, .burst = 100}},
-//   metrics); const GatewayLimits::Verdict verdict = limits.Admit(request, caller);
+//   metrics); const GatewayLimits::Verdict verdict = co_await limits.Admit(request, caller);
 //   verdict.Announce(response.headers);
 //   if (!verdict.allowed()) return verdict.status();
 //
@@ -22,9 +22,16 @@
 // An address is the connection's peer; when that is one of `trusted_proxies`, the last address of
 // X-Forwarded-For that is not. Of IPv6 the first 64 bits count, which is what one customer gets.
 //
+// Buckets are this process' own, or, with a SharedRateLimiter, those of all gateways: exact, for a
+// round trip to Redis. When that does not answer, this process' own decide, which begin full: each
+// gateway lets a caller through as often as the limit says. No request fails by it; such requests
+// count in starling_gateway_limits_degraded_total, starling_gateway_limits_degraded is 1 meanwhile,
+// and the log says when it begins and ends.
+//
 // Refusals count in starling_gateway_refused_total{kind}, calls that found no bucket of their own
 // free in starling_gateway_crowded_total. Bound: 65,536 callers, as many addresses, 16,384 that
-// failed; 16 bytes each, if the policy is on. Thread-safe. Admit takes 70 ns, Announce 115.
+// failed; 16 bytes each, if the policy is on. Thread-safe. Admit takes 190 ns without Redis,
+// Announce 115.
 #pragma once
 
 #include <memory>
@@ -35,7 +42,9 @@
 #include "platform/base/snapshot.h"
 #include "platform/http/message.h"
 #include "platform/rpc/rate_limiter.h"
+#include "platform/rpc/shared_rate_limiter.h"
 #include "platform/security/identity.h"
+#include "platform/telemetry/log_throttle.h"
 #include "platform/telemetry/metrics.h"
 
 namespace starling::rpc {
@@ -66,20 +75,22 @@ class GatewayLimits {
     std::shared_ptr<Policy> policy_;  // nullptr: no limit is on
     RateLimiter::Decision decision_{.allowed = true};
     uint64_t bucket_ = 0;
+    std::string shared_bucket_;  // empty: of this process
     std::string_view whose_;
   };
 
+  // `shared`: nullptr, or what outlives it.
   GatewayLimits(const Options& options, telemetry::Metrics& metrics,
-                const Clock& clock = SystemClock());
+                const Clock& clock = SystemClock(), SharedRateLimiter* shared = nullptr);
 
   // Takes a request from the caller's bucket, and when its credential was not good
   // (UNAUTHENTICATED) a failure from its address'. One verdict: of the policy that refused, or of
   // the requests.
-  Verdict Admit(const http::Request& request,
-                const StatusOr<std::shared_ptr<const security::Identity>>& caller);
+  Task<Verdict> Admit(const http::Request& request,
+                      const StatusOr<std::shared_ptr<const security::Identity>>& caller);
   // Takes a failure before a password is tried; GiveBack when it was right.
-  Verdict TryPassword(const http::Request& request, const security::Identity& caller);
-  void GiveBack(const Verdict& verdict);
+  Task<Verdict> TryPassword(const http::Request& request, const security::Identity& caller);
+  Task<void> GiveBack(const Verdict& verdict);
 
   // While running. A policy whose limit is another one starts with full buckets.
   void Set(const Options& options);
@@ -87,13 +98,20 @@ class GatewayLimits {
  private:
   struct State;
   std::shared_ptr<const State> MakeState(const Options& options, const State* before) const;
-  Verdict Take(const std::shared_ptr<Policy>& policy, uint64_t bucket, std::string_view whose,
-               telemetry::Counter& refused);
+  // What a bucket is of.
+  struct Owner;
+  Task<Verdict> Take(std::shared_ptr<Policy> policy, Owner owner);
+  void Degraded(const Status& why);
+  void WholeAgain();
 
   const Clock& clock_;
+  SharedRateLimiter* const shared_;
   const uint64_t seed_;
   telemetry::Counter &refused_key_, &refused_user_, &refused_address_, &refused_token_,
-      &refused_password_, &crowded_;
+      &refused_password_, &crowded_, &degraded_total_;
+  telemetry::Gauge& degraded_gauge_;
+  std::atomic<bool> degraded_{false};
+  log::PerSecond said_{1};
   Snapshot<State> state_;
 };
 

@@ -34,15 +34,21 @@ class GatewayLimitsTest : public testing::Test {
   static Caller Nobody() { return security::Anonymous(); }
   static Caller BadToken() { return Unauthenticated("the API key is not known here"); }
 
+  GatewayLimits::Verdict Admit(const http::Request& request, const Caller& caller) {
+    return RunSync(limits_->Admit(request, caller));
+  }
+  GatewayLimits::Verdict TryPassword(const http::Request& request, const Identity& caller) {
+    return RunSync(limits_->TryPassword(request, caller));
+  }
   // How many of ten requests get through.
   int Admitted(const Caller& caller, const http::Request& request = From("192.0.2.1")) {
     int admitted = 0;
-    for (int i = 0; i < 10; ++i) admitted += limits_->Admit(request, caller).allowed() ? 1 : 0;
+    for (int i = 0; i < 10; ++i) admitted += Admit(request, caller).allowed() ? 1 : 0;
     return admitted;
   }
   int Tried(const http::Request& request, const Identity& caller = *security::Anonymous()) {
     int tried = 0;
-    for (int i = 0; i < 10; ++i) tried += limits_->TryPassword(request, caller).allowed() ? 1 : 0;
+    for (int i = 0; i < 10; ++i) tried += TryPassword(request, caller).allowed() ? 1 : 0;
     return tried;
   }
 
@@ -60,7 +66,7 @@ TEST_F(GatewayLimitsTest, WithoutALimitEverybodyIsServedAndNothingIsAnnounced) {
   EXPECT_EQ(Admitted(BadToken()), 10);
   EXPECT_EQ(Tried(From("192.0.2.1")), 10);
   http::Headers headers;
-  limits_->Admit(From("192.0.2.1"), Nobody()).Announce(headers);
+  Admit(From("192.0.2.1"), Nobody()).Announce(headers);
   EXPECT_TRUE(headers.empty());
 }
 
@@ -90,9 +96,9 @@ TEST_F(GatewayLimitsTest, BadTokensAreRefusedByAddressAndGoodOnesAreNot) {
 TEST_F(GatewayLimitsTest, PasswordsAreTriedOnlySoOftenAndRightOnesCostNothing) {
   Limit(std::nullopt, kTwo);
   for (int i = 0; i < 10; ++i) {
-    const auto attempt = limits_->TryPassword(From("192.0.2.1"), **Nobody());
+    const auto attempt = TryPassword(From("192.0.2.1"), **Nobody());
     ASSERT_TRUE(attempt.allowed());
-    limits_->GiveBack(attempt);
+    RunSync(limits_->GiveBack(attempt));
   }
   EXPECT_EQ(Admitted(BadToken()), 2) << "and bad tokens do not lock out who signs in";
   EXPECT_EQ(Tried(From("192.0.2.1")), 2);
@@ -147,7 +153,7 @@ TEST_F(GatewayLimitsTest, WhatIsLeftIsAnnounced) {
                       {true, R"("requests";r=0;t=2)"},
                       {false, R"("requests";r=0;t=2)"}};
   for (const Row& row : rows) {
-    const auto verdict = limits_->Admit(From("192.0.2.1"), Key("a"));
+    const auto verdict = Admit(From("192.0.2.1"), Key("a"));
     http::Headers headers;
     verdict.Announce(headers);
     EXPECT_EQ(verdict.allowed(), row.allowed);
@@ -155,7 +161,7 @@ TEST_F(GatewayLimitsTest, WhatIsLeftIsAnnounced) {
     EXPECT_EQ(headers.Find("ratelimit"), row.limit);
   }
   EXPECT_EQ(Admitted(BadToken()), 2);
-  const auto verdict = limits_->Admit(From("192.0.2.2"), BadToken());
+  const auto verdict = Admit(From("192.0.2.2"), BadToken());
   EXPECT_EQ(verdict.policy(), "requests") << "what is not refused";
 }
 
@@ -163,7 +169,7 @@ TEST_F(GatewayLimitsTest, ARefusalSaysWhoseTheLimitIsAndWhenToComeBack) {
   Limit(kThree, kTwo);
   EXPECT_EQ(Admitted(Key("a")), 3);
   clock_.Advance(milliseconds(250));
-  const Status status = limits_->Admit(From("192.0.2.1"), Key("a")).status();
+  const Status status = Admit(From("192.0.2.1"), Key("a")).status();
   EXPECT_EQ(status.code(), StatusCode::kResourceExhausted);
   EXPECT_EQ(Reason(status), reason::kQuotaExceeded);
   EXPECT_EQ(RetryAfter(status), milliseconds(750));
@@ -172,7 +178,7 @@ TEST_F(GatewayLimitsTest, ARefusalSaysWhoseTheLimitIsAndWhenToComeBack) {
             "in 1 s");
   EXPECT_EQ(Admitted(BadToken()), 2);
   clock_.Advance(seconds(3));
-  const auto failed = limits_->Admit(From("192.0.2.1"), BadToken());
+  const auto failed = Admit(From("192.0.2.1"), BadToken());
   EXPECT_EQ(failed.policy(), "failed-credentials");
   EXPECT_THAT(std::string(failed.status().message()), HasSubstr("the limit of 6 a minute, 2"));
   EXPECT_THAT(metrics_.Expose(), HasSubstr("starling_gateway_refused_total{kind=\"key\"} 8"));

@@ -184,7 +184,7 @@ Task<Status> Prepare(const Route& route, http::Exchange& exchange, PendingCall& 
   http::Request& request = exchange.request;
   StatusOr<std::shared_ptr<const security::Identity>> caller = co_await CallerOf(route, request);
   if (route.options.limits != nullptr) {
-    verdict = route.options.limits->Admit(request, caller);
+    verdict = co_await route.options.limits->Admit(request, caller);
     if (!verdict.allowed()) co_return verdict.status();
   }
   if (!caller.ok()) co_return caller.status();
@@ -253,13 +253,13 @@ Task<Status> CallWithPassword(const Route& route, http::Exchange& exchange,
                               GatewayLimits::Verdict& verdict) {
   GatewayLimits& limits = *route.options.limits;
   const GatewayLimits::Verdict attempt =
-      limits.TryPassword(exchange.request, *call->context.caller);
+      co_await limits.TryPassword(exchange.request, *call->context.caller);
   if (!attempt.allowed()) {
     verdict = attempt;
     co_return attempt.status();
   }
   const Status status = co_await CallUnary(route, exchange, call);
-  if (!MayBeWrongPassword(status)) limits.GiveBack(attempt);
+  if (!MayBeWrongPassword(status)) co_await limits.GiveBack(attempt);
   co_return status;
 }
 

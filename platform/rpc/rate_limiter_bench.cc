@@ -46,13 +46,21 @@ GatewayLimits::Options AtTheEdge(const benchmark::State& state) {
 
 using Caller = StatusOr<std::shared_ptr<const security::Identity>>;
 
+Task<void> AdmitAll(benchmark::State& state, GatewayLimits& limits, const http::Request& request,
+                    const Caller& caller) {
+  for (auto _ : state) {
+    const GatewayLimits::Verdict verdict = co_await limits.Admit(request, caller);
+    benchmark::DoNotOptimize(verdict.allowed());
+  }
+}
+
 void BM_AdmitKey(benchmark::State& state) {
   telemetry::Metrics metrics;
   GatewayLimits limits(AtTheEdge(state), metrics);
   const Caller caller = std::make_shared<const security::Identity>(
       security::Identity{.kind = security::Identity::kKey, .subject = "0192f0a0-key"});
   const http::Request request;
-  for (auto _ : state) benchmark::DoNotOptimize(limits.Admit(request, caller).allowed());
+  RunSync(AdmitAll(state, limits, request, caller));
 }
 
 void BM_AdmitAddress(benchmark::State& state) {
@@ -61,13 +69,15 @@ void BM_AdmitAddress(benchmark::State& state) {
   const Caller caller = security::Anonymous();
   http::Request request;
   request.remote_address = "192.0.2.17";
-  for (auto _ : state) benchmark::DoNotOptimize(limits.Admit(request, caller).allowed());
+  RunSync(AdmitAll(state, limits, request, caller));
 }
 
 void BM_Announce(benchmark::State& state) {
   telemetry::Metrics metrics;
   GatewayLimits limits(AtTheEdge(state), metrics);
-  const auto verdict = limits.Admit(http::Request(), security::Anonymous());
+  const http::Request request;
+  const Caller caller = security::Anonymous();
+  const auto verdict = RunSync(limits.Admit(request, caller));
   http::Headers headers;
   for (auto _ : state) {
     headers.Clear();

@@ -2,7 +2,7 @@
 // port and gone with the object.
 //
 //   auto redis = testing::Engine::Start("redis").value();
-//   auto store = kv::OpenRedis({.url = redis->url()});
+//   redis::Client client({.url = *redis::ParseUrl(redis->url())}, runtime);
 //   redis->Kill();         // SIGKILL; StartAgain() brings it back on the same port, with the same
 //   data
 //

@@ -324,8 +324,7 @@ TEST_F(AffinityServiceTest, AnEventOfTheCatalogueThatCannotBeReadIsSetAside) {
 TEST_F(AffinityServiceTest, ADamagedEntryOnTheDiskIsNamedAndNoCallIsAnswered) {
   Close();
   {
-    auto store = kv::Store::Open({.path = *environment_.get().Folder("features") / "products"},
-                                 environment_.runtime().blocking());
+    auto store = environment_.get().OpenStore("features", "products");
     ASSERT_TRUE(store.ok()) << store.status();
     ASSERT_TRUE(Block((*store)->Put("pmilk", "\xff\xff")).ok());
   }

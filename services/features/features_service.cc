@@ -30,11 +30,8 @@ InteractionTable::Bounds BoundsOf(const FeaturesConfig& config) {
 }  // namespace
 
 StatusOr<std::shared_ptr<FeaturesService>> FeaturesService::Create(host::Environment& environment) {
-  STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, environment.Folder(kName));
-  STARLING_ASSIGN_OR_RETURN(auto store,
-                            InteractionStore::Open(folder, environment.runtime().blocking()));
-  STARLING_ASSIGN_OR_RETURN(auto products,
-                            ProductStore::Open(folder, environment.runtime().blocking()));
+  STARLING_ASSIGN_OR_RETURN(auto store, InteractionStore::Open(environment));
+  STARLING_ASSIGN_OR_RETURN(auto products, ProductStore::Open(environment));
   const auto config = environment.Config<FeaturesConfig>().Get();
   return std::make_shared<FeaturesService>(std::move(store), std::move(products), *config,
                                            environment);
@@ -70,7 +67,7 @@ Status FeaturesService::Health() const {
   if (loaded_) return OkStatus();
   if (load_result_.wait_for(std::chrono::seconds(0)) == std::future_status::ready)
     return load_result_.get();
-  return WithRetryAfter(Unavailable("the interactions are being loaded from the disk; try again"),
+  return WithRetryAfter(Unavailable("the interactions are being loaded; try again"),
                         std::chrono::seconds(1));
 }
 

@@ -409,8 +409,7 @@ TEST_F(FeaturesServiceTest, ListsEveryFeatureInTheOrderOfTheNames) {
 TEST_F(FeaturesServiceTest, ADamagedEntryOnTheDiskIsNamedAndNoCallIsAnswered) {
   Close();
   {
-    auto store = kv::Store::Open({.path = *environment_.get().Folder("features") / "interactions"},
-                                 environment_.runtime().blocking());
+    auto store = environment_.get().OpenStore("features", "interactions");
     ASSERT_TRUE(store.ok()) << store.status();
     ASSERT_TRUE(Block((*store)->Put("nonsense", "value")).ok());
   }

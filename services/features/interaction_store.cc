@@ -72,13 +72,12 @@ std::optional<InteractionTable::Incoming> Decode(const kv::Entry& entry) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<InteractionStore>> InteractionStore::Open(
-    const std::filesystem::path& folder, BlockingPool& pool) {
-  STARLING_ASSIGN_OR_RETURN(auto store, kv::Store::Open({.path = folder / "interactions",
-                                                         .block_cache_bytes = kBlockCache,
-                                                         .write_buffer_bytes = kWriteBuffer},
-                                                        pool));
-  return std::make_unique<InteractionStore>(std::move(store), pool);
+StatusOr<std::unique_ptr<InteractionStore>> InteractionStore::Open(host::Environment& environment) {
+  STARLING_ASSIGN_OR_RETURN(
+      auto store, environment.OpenStore(
+                      "features", "interactions",
+                      {.block_cache_bytes = kBlockCache, .write_buffer_bytes = kWriteBuffer}));
+  return std::make_unique<InteractionStore>(std::move(store), environment.runtime().blocking());
 }
 
 kv::Batch InteractionStore::BatchOf(const InteractionTable& table,
@@ -97,24 +96,25 @@ Task<Status> InteractionStore::Load(InteractionTable& table, const std::atomic<b
     if (stopping) co_return Cancelled("the process stops");
     CO_ASSIGN_OR_RETURN(kv::Page page,
                         co_await store_->Scan({.after = after, .limit = kv::kMaxPageEntries}));
-    const auto planned =
-        co_await pool_.Run([&]() -> StatusOr<std::shared_ptr<InteractionTable::Change>> {
-          std::vector<InteractionTable::Incoming> incoming;
-          incoming.reserve(page.entries.size());
-          for (const kv::Entry& entry : page.entries) {
-            const auto one = Decode(entry);
-            if (!one) {
-              return DataLoss(
-                  "the entry '{}' of the features' interactions is not one this program stores; "
-                  "restore the folder features from a backup, or remove it and the file "
-                  "events/user-events/features.group to read all events again",
-                  ToHex(entry.key));
-            }
-            incoming.push_back(*one);
-          }
-          return std::make_shared<InteractionTable::Change>(
-              table.Plan(incoming, InteractionTable::kStored));
-        });
+    const auto planned = co_await pool_.Run([&]() -> StatusOr<
+                                                      std::shared_ptr<InteractionTable::Change>> {
+      std::vector<InteractionTable::Incoming> incoming;
+      incoming.reserve(page.entries.size());
+      for (const kv::Entry& entry : page.entries) {
+        const auto one = Decode(entry);
+        if (!one) {
+          return DataLoss(
+              "the entry '{}' of the features' interactions is not one this program stores; "
+              "restore the folder features from a backup, or remove it (on Redis: the keys "
+              "features/interactions) and the place of the group `features` in the topic "
+              "user-events (the file events/user-events/features.group) to read all events again",
+              ToHex(entry.key));
+        }
+        incoming.push_back(*one);
+      }
+      return std::make_shared<InteractionTable::Change>(
+          table.Plan(incoming, InteractionTable::kStored));
+    });
     if (!planned.ok()) co_return planned.status();
     CO_RETURN_IF_ERROR(co_await Remove(table, **planned));
     CO_RETURN_IF_ERROR(co_await pool_.Run([&]() -> Status {

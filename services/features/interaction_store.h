@@ -1,4 +1,4 @@
-// The interactions on the disk, in a key-value store of this service's own: one entry each, written
+// The interactions in a key-value store of this service's own: one entry each, written
 // and removed as InteractionTable plans it, read once when the process starts.
 //
 //   key   := size of the user's id (2 bytes, big-endian) user's id, hash of the event's id (8)
@@ -12,6 +12,7 @@
 #include <atomic>
 #include <memory>
 
+#include "platform/host/environment.h"
 #include "platform/storage/kv/store.h"
 #include "services/features/interaction_table.h"
 
@@ -22,9 +23,8 @@ class InteractionStore {
   // Changes of one call of Apply: the store's bound of a batch.
   static constexpr size_t kMaxChanges = kv::kMaxBatchChanges;
 
-  // Blocks. `pool` must outlive it.
-  static StatusOr<std::unique_ptr<InteractionStore>> Open(const std::filesystem::path& folder,
-                                                          BlockingPool& pool);
+  // Blocks. `environment` must outlive it.
+  static StatusOr<std::unique_ptr<InteractionStore>> Open(host::Environment& environment);
   InteractionStore(std::unique_ptr<kv::Store> store, BlockingPool& pool)
       : store_(std::move(store)), pool_(pool) {}
 

@@ -29,13 +29,12 @@ std::string ValueOf(const catalog::v1::Product& product) {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<ProductStore>> ProductStore::Open(const std::filesystem::path& folder,
-                                                           BlockingPool& pool) {
-  STARLING_ASSIGN_OR_RETURN(auto store, kv::Store::Open({.path = folder / "products",
-                                                         .block_cache_bytes = kBlockCache,
-                                                         .write_buffer_bytes = kWriteBuffer},
-                                                        pool));
-  return std::make_unique<ProductStore>(std::move(store), pool);
+StatusOr<std::unique_ptr<ProductStore>> ProductStore::Open(host::Environment& environment) {
+  STARLING_ASSIGN_OR_RETURN(
+      auto store, environment.OpenStore(
+                      "features", "products",
+                      {.block_cache_bytes = kBlockCache, .write_buffer_bytes = kWriteBuffer}));
+  return std::make_unique<ProductStore>(std::move(store), environment.runtime().blocking());
 }
 
 Task<Status> ProductStore::Apply(std::span<const Change> changes) {
@@ -77,7 +76,8 @@ Task<Status> ProductStore::Load(ProductTable& table, const std::atomic<bool>& st
         if (!product.ParseFromString(entry.value) || KeyOf(product.product_id()) != entry.key) {
           return DataLoss(
               "the entry '{}' of the features' products is not one this program stores; remove the "
-              "folder features/products, and the catalogue is read again",
+              "folder features/products, or Redis' keys of that name, and the catalogue is read "
+              "again",
               ToHex(entry.key));
         }
         table.Put(product);

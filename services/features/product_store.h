@@ -1,4 +1,4 @@
-// What the catalogue says of products on the disk, in a key-value store of this service's own: one
+// What the catalogue says of products in a key-value store of this service's own: one
 // entry each, read once when the process starts.
 //
 //   key   := "p" product's id
@@ -12,6 +12,7 @@
 #include <memory>
 
 #include "contracts/catalog/v1/catalog.pb.h"
+#include "platform/host/environment.h"
 #include "platform/storage/kv/store.h"
 #include "services/features/product_table.h"
 
@@ -28,9 +29,8 @@ class ProductStore {
     bool deleted = false;  // only product_id counts
   };
 
-  // Blocks. `pool` must outlive it.
-  static StatusOr<std::unique_ptr<ProductStore>> Open(const std::filesystem::path& folder,
-                                                      BlockingPool& pool);
+  // Blocks. `environment` must outlive it.
+  static StatusOr<std::unique_ptr<ProductStore>> Open(host::Environment& environment);
   ProductStore(std::unique_ptr<kv::Store> store, BlockingPool& pool)
       : store_(std::move(store)), pool_(pool) {}
 

@@ -63,14 +63,6 @@ rocksdb::Options EngineOptions(const Options& options) {
   return engine;
 }
 
-// The first key after all that begin with the prefix; empty when there is none.
-std::string EndOf(std::string_view prefix) {
-  std::string end(prefix);
-  while (!end.empty() && end.back() == '\xff') end.pop_back();
-  if (!end.empty()) ++end.back();
-  return end;
-}
-
 class RocksDbStore final : public Store {
  public:
   RocksDbStore(std::string path, BlockingPool& pool, const Clock& clock)

@@ -22,8 +22,8 @@ fs::path FreshFolder() { return fs::path(testing::TempDir()) / NewId(); }
 class Folder final : public Location {
  public:
   ~Folder() override { fs::remove_all(path_); }
-  StatusOr<std::unique_ptr<Store>> Open(BlockingPool& pool, const Clock& clock) override {
-    return Store::Open({.path = path_}, pool, clock);
+  StatusOr<std::unique_ptr<Store>> Open(Runtime& runtime, const Clock& clock) override {
+    return Store::Open({.path = path_}, runtime.blocking(), clock);
   }
 
  private:

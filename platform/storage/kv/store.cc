@@ -17,6 +17,13 @@ Task<Status> Store::Delete(std::string_view key, Durability durability) {
   co_return status;
 }
 
+std::string EndOf(std::string_view prefix) {
+  std::string end(prefix);
+  while (!end.empty() && end.back() == '\xff') end.pop_back();
+  if (!end.empty()) ++end.back();
+  return end;
+}
+
 Status CheckKey(std::string_view key) {
   if (key.empty()) return InvalidArgument("the key is empty; give it 1 to {} bytes", kMaxKeyBytes);
   if (key.size() > kMaxKeyBytes) {

@@ -17,7 +17,7 @@
 //   } while (!after.empty());
 //
 // For what is looked up by one key, often and fast. For what is queried, joined or written together
-// with events, use platform/storage/sql.
+// with events, use platform/storage/sql. On Redis durability and costs differ: redis/redis_store.h.
 //
 // Durability: kSynced is acknowledged once it is on the disk (about one fsync, shared by calls that
 // run together); kBuffered once it is in the kernel: it survives a crash of the process, and a loss
@@ -135,6 +135,8 @@ class Store {
   Store() = default;
 };
 
+// The first key after all that begin with the prefix; empty when there is none. For adapters.
+std::string EndOf(std::string_view prefix);
 // The bounds above, as INVALID_ARGUMENT that names what is wrong; for adapters.
 Status CheckKey(std::string_view key);
 Status CheckBatch(const Batch& batch);

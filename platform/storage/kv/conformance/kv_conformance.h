@@ -20,7 +20,7 @@ namespace starling::kv {
 class Location {
  public:
   virtual ~Location() = default;
-  virtual StatusOr<std::unique_ptr<Store>> Open(BlockingPool& pool, const Clock& clock) = 0;
+  virtual StatusOr<std::unique_ptr<Store>> Open(Runtime& runtime, const Clock& clock) = 0;
 };
 
 struct Adapter {
@@ -35,7 +35,7 @@ class KvConformance : public testing::TestWithParam<Adapter> {
   KvConformance() { Reopen(); }
   void Reopen() {
     store_.reset();
-    StatusOr<std::unique_ptr<Store>> store = location_->Open(runtime_.blocking(), clock_);
+    StatusOr<std::unique_ptr<Store>> store = location_->Open(runtime_, clock_);
     if (!store.ok()) {
       ADD_FAILURE() << store.status();
       std::abort();
