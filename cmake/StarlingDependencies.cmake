@@ -25,6 +25,7 @@ starling_pkg(ZSTD libzstd)
 starling_pkg(MINIZIP minizip)
 starling_pkg(LIBPQ libpq)
 starling_pkg(RDKAFKA rdkafka)
+starling_pkg(RABBITMQ librabbitmq)
 starling_pkg(CARES libcares)
 
 # Packages without a usable CMake or pkg-config file.

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""The same shop, spread differently, answers the same: in one process, in eight on embedded stores, and in eight on PostgreSQL, Redis,
-Kafka and etcd. What is imported, trained on and asked is the same; answers are compared byte for byte, where no clock and no random
+"""The same shop, spread differently, answers the same: in one process, in eight on embedded stores, in eight on PostgreSQL, Redis, Kafka
+and etcd, and in eight on PostgreSQL, RabbitMQ and etcd. What is imported, trained on and asked is the same; answers are compared byte for byte, where no clock and no random
 name is in them. Then a shopper buys, and the very next answers are compared too.
 
-TOPOLOGIES=one,eight chooses some of: one, eight, engines.
+TOPOLOGIES=one,eight chooses some of: one, eight, engines, rabbitmq.
 """
 import json
 import os
@@ -21,7 +21,7 @@ sys.path.insert(0, str(ROOT / "tools"))
 import cluster  # noqa: E402
 
 STARLING = ROOT / "build/release/starling"
-TOPOLOGIES = os.environ.get("TOPOLOGIES", "one,eight,engines").split(",")
+TOPOLOGIES = os.environ.get("TOPOLOGIES", "one,eight,engines,rabbitmq").split(",")
 # Named anew each time, or told by a clock.
 CHANGING = {"recommendation_id", "trace_id", "etag", "create_time", "update_time", "created_at", "updated_at", "expires_at",
             "access_token", "event_time", "instance", "next_page_token", "time", "scores", "as_of"}
@@ -107,7 +107,7 @@ def run(*arguments) -> None:
 def answers_of(name: str, folder: pathlib.Path, files: pathlib.Path) -> list[str]:
     layouts = {"one": {"all": ["profile", "catalog", "ingestion", "events", "features", "training", "inference", "recommendation",
                                "analytics"]}}
-    engines = ["postgres", "redis", "kafka", "etcd"] if name == "engines" else []
+    engines = {"engines": ["postgres", "redis", "kafka", "etcd"], "rabbitmq": ["postgres", "rabbitmq", "etcd"]}.get(name, [])
     layout = layouts.get(name)
     shop = cluster.Cluster(folder, engines, layout, gateway="all" if layout else "gateway", settings={"training": {"every": "0s"}})
     try:

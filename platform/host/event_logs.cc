@@ -3,6 +3,7 @@
 #include "platform/host/options.h"
 #include "platform/messaging/embedded_event_log.h"
 #include "platform/messaging/kafka/kafka_event_log.h"
+#include "platform/messaging/rabbitmq/rabbit_event_log.h"
 
 namespace starling::host {
 namespace {
@@ -32,13 +33,24 @@ StatusOr<std::unique_ptr<messaging::EventLog>> OpenEventLog(const EventLogPlace&
                                                             telemetry::Telemetry& telemetry) {
   const auto messaging = place.config.messaging.Get();
   if (messaging->engine == "kafka") {
-    return messaging::OpenKafkaEventLog({.brokers = messaging->url,
+    return messaging::OpenKafkaEventLog({.brokers = messaging->url.Reveal(),
                                          .partitions = messaging->partitions,
                                          .replication_factor = messaging->replication_factor,
                                          .max_lag = static_cast<uint64_t>(messaging->max_lag),
                                          .retain_bytes = messaging->retain_bytes.count(),
                                          .retain_for = messaging->retain_for},
                                         runtime, telemetry);
+  }
+  if (messaging->engine == "rabbitmq") {
+    STARLING_ASSIGN_OR_RETURN(messaging::RabbitAddress address,
+                              messaging::ParseRabbitUrl(messaging->url.Reveal()));
+    return messaging::OpenRabbitEventLog({.address = std::move(address),
+                                          .partitions = messaging->partitions,
+                                          .replication_factor = messaging->replication_factor,
+                                          .max_lag = static_cast<uint64_t>(messaging->max_lag),
+                                          .retain_bytes = messaging->retain_bytes.count(),
+                                          .retain_for = messaging->retain_for},
+                                         runtime, telemetry);
   }
   if (place.elsewhere || (messaging->engine == "service" && !place.serves))
     return Connect(place, peers, runtime);

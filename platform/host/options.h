@@ -10,6 +10,7 @@
 #include "platform/host/gateway_config.h"
 #include "platform/host/storage_config.h"
 #include "platform/host/topology.h"
+#include "platform/messaging/rabbitmq/address.h"
 
 namespace starling::host {
 
@@ -296,19 +297,25 @@ struct DiscoveryConfig {
 
 struct MessagingConfig {
   std::string engine = "embedded";
-  std::string url;
+  config::Secret url;
   int partitions = 8;
   int replication_factor = 1;
   int64_t max_lag = 1'000'000;
   Duration retain_for = std::chrono::hours(24 * 30);
   config::Bytes retain_bytes{8ull << 30};
+
+  // Whether events are on a server of their own, which all processes share.
+  bool OnBroker() const { return engine == "kafka" || engine == "rabbitmq"; }
   static void Describe(config::Fields<MessagingConfig>& fields) {
     fields
         .Add("engine", &MessagingConfig::engine,
              "where events are: embedded (files of the process that runs `events`, or of the only "
-             "one), service (the process at peers.services.events) or kafka")
+             "one), service (the process at peers.services.events), kafka or rabbitmq")
         .NeedsRestart();
-    fields.Add("url", &MessagingConfig::url, "the brokers: 127.0.0.1:9092, and more by commas")
+    fields
+        .Add("url", &MessagingConfig::url,
+             "where the brokers are: 127.0.0.1:9092 and more by commas for kafka; "
+             "amqp://user:password@host:5672/vhost for rabbitmq, amqps for TLS")
         .NeedsRestart();
     fields
         .Add("partitions", &MessagingConfig::partitions,
@@ -321,12 +328,16 @@ struct MessagingConfig {
         .Range(1, 9)
         .NeedsRestart();
     fields.Check([](const MessagingConfig& messaging) -> std::string {
-      if (messaging.engine == "kafka" && messaging.url.empty())
-        return "engine is kafka: say where it is by url";
+      if (messaging.OnBroker() && messaging.url.empty())
+        return fmt::format("engine is {}: say where it is by url", messaging.engine);
+      if (messaging.engine == "rabbitmq") {
+        const Status address = messaging::ParseRabbitUrl(messaging.url.Reveal()).status();
+        return address.ok() ? "" : "url: " + std::string(address.message());
+      }
       for (const char* engine : {"embedded", "service", "kafka"}) {
         if (messaging.engine == engine) return "";
       }
-      return "engine must be embedded, service or kafka";
+      return "engine must be embedded, service, kafka or rabbitmq";
     });
     fields
         .Add("max_lag", &MessagingConfig::max_lag,

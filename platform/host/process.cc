@@ -454,7 +454,7 @@ std::vector<TopologyService> TopologyServices(std::span<const ServiceEntry> know
 
 TopologyEngines EnginesOf(const ProcessConfig& config) {
   return {.shared_database = !config.storage.Get()->sql.url.Reveal().empty(),
-          .shared_events = config.messaging.Get()->engine == "kafka"};
+          .shared_events = config.messaging.Get()->OnBroker()};
 }
 
 Process::Process(std::unique_ptr<Core> core) : core_(std::move(core)) {}

@@ -26,7 +26,8 @@
 // Thread-safe. One meaning for all adapters, told by conformance/. What not every engine can stands
 // in the adapter's header: where a new group begins, whether a group may have members in several
 // processes, whether there is Read. Adapters: embedded (embedded_event_log.h), Kafka
-// (kafka/kafka_event_log.h), the log of another process (services/events/remote_event_log.h).
+// (kafka/kafka_event_log.h), RabbitMQ (rabbitmq/rabbit_event_log.h), the log of another process
+// (services/events/remote_event_log.h).
 #pragma once
 
 #include <functional>

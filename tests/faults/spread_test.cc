@@ -26,6 +26,7 @@ namespace starling {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 using testing_support::StarlingProcess;
 
 #ifndef __SANITIZE_THREAD__  // gRPC: see three_ways_test.cc
@@ -230,7 +231,18 @@ TEST_F(Spread, AConfigurationThatCannotWorkIsRefusedWithWhatToDo) {
   EXPECT_THAT(keyless.output(), HasSubstr("grpc.cluster_key"));
   StarlingProcess unknown(folder_ / "c", 0, {"up", "--set", "messaging.engine=pigeon"});
   EXPECT_FALSE(unknown.ready());
-  EXPECT_THAT(unknown.output(), HasSubstr("messaging: engine must be embedded, service or kafka"));
+  EXPECT_THAT(unknown.output(),
+              HasSubstr("messaging: engine must be embedded, service, kafka or rabbitmq"));
+  StarlingProcess nowhere_rabbit(folder_ / "d", 0, {"up", "--set", "messaging.engine=rabbitmq"});
+  EXPECT_FALSE(nowhere_rabbit.ready());
+  EXPECT_THAT(nowhere_rabbit.output(),
+              HasSubstr("messaging: engine is rabbitmq: say where it is by url"));
+  StarlingProcess odd(folder_ / "e", 0,
+                      {"up", "--set", "messaging.engine=rabbitmq", "--set",
+                       "messaging.url=amqp://me:sesame@rabbit:port/"});
+  EXPECT_FALSE(odd.ready());
+  EXPECT_THAT(odd.output(), HasSubstr("messaging: url: a port is no number from 1 to 65535"));
+  EXPECT_THAT(odd.output(), Not(HasSubstr("sesame")));
 }
 
 #endif
