@@ -7,6 +7,7 @@ starts the engines, then eight processes, prints where the API is, and keeps all
 engine says goes to DATA/logs.
 """
 import argparse
+import base64
 import dataclasses
 import json
 import os
@@ -71,10 +72,12 @@ class Process:
 
 
 class Cluster:
-    """Processes of one topology. `copies` starts a process more than once: {"recommendation": 2}."""
+    """Processes of one topology. `copies` starts a process more than once: {"recommendation": 2}. With `own_files` each has a
+    configuration file of its own, FOLDER/NAME.yaml, and with `etcd_config` a part of it is in etcd.
+    """
 
     def __init__(self, folder: pathlib.Path, engine_names=(), layout=None, copies=None, port: int = 0, settings=None,
-                 gateway: str = "gateway", keep_engines: bool = False):
+                 gateway: str = "gateway", keep_engines: bool = False, own_files: bool = False, etcd_config: bool = False):
         self.folder = folder
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
@@ -86,6 +89,7 @@ class Cluster:
         self.topology = folder / "topology.yaml"
         self.processes: dict[str, Process] = {}
         self.admin_key = ""
+        self.own_files, self.etcd_config = own_files, etcd_config
         self.describe(copies or {}, port, settings or {})
 
     def describe(self, copies: dict, port: int, settings: dict) -> None:
@@ -101,6 +105,8 @@ class Cluster:
             document["gateway"] = {"limit_store": "redis", **document.get("gateway", {})}
         if "etcd" in self.engines:
             document["discovery"] = {"engine": "etcd", "urls": [self.engines["etcd"].url]}
+            if self.etcd_config:
+                document["config"] = {"etcd": {"urls": [self.engines["etcd"].url]}}
         processes = {}
         for name, services in self.layout.items():
             if broker:
@@ -130,6 +136,11 @@ class Cluster:
         for name in chosen:
             log = open(self.logs / f"{name}.log", "a")
             command = [STARLING, "serve", "--topology", self.topology, "--process", name, "--data", self.folder / "data"]
+            if self.own_files:
+                own = self.own_file(name)
+                if not own.exists():
+                    own.write_text("{}\n")
+                command += ["--config", own]
             popen = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=log, text=True)
             self.processes[name] = Process(name, popen)
         for name in chosen:
@@ -140,6 +151,17 @@ class Cluster:
             else:
                 log = (self.logs / f"{name}.log").read_text(errors="replace")
                 raise RuntimeError(f"{name} did not become ready, it ended with {process.popen.wait()}:\n{log[-3000:]}")
+
+    def own_file(self, name: str) -> pathlib.Path:
+        return self.folder / f"{name}.yaml"
+
+    def put(self, key: str, value: str | None) -> None:
+        """Sets a key of the configuration in etcd; None takes it away."""
+        named = base64.b64encode(f"/starling/config/{key}".encode()).decode()
+        body = {"key": named} if value is None else {"key": named, "value": base64.b64encode(value.encode()).decode()}
+        what = "deleterange" if value is None else "put"
+        request = urllib.request.Request(f"{self.engines['etcd'].url}/v3/kv/{what}", json.dumps(body).encode())
+        urllib.request.urlopen(request, timeout=10).close()
 
     def tool(self, *arguments, **options) -> None:
         """A command of starling that works on the data itself, while no process runs."""

@@ -25,6 +25,7 @@ int TopologyShow(const CommonOptions& common);
 int TopologyCheck(const CommonOptions& common);
 int TopologyPlan(const CommonOptions& common);
 int Doctor(const CommonOptions& common);
+int DoctorCluster(const CommonOptions& common, bool json);
 int ConfigShow(const CommonOptions& common);
 int ConfigCheck(const CommonOptions& common);
 int ConfigKeys(const CommonOptions& common);

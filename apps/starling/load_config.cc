@@ -4,8 +4,10 @@
 
 namespace starling {
 
-Status LoadConfig(const CommonOptions& common, Configuration& config) {
-  config::Registry& registry = config.registry;
+namespace {
+
+// What this machine says: files, environment, command line.
+StatusOr<config::Sources> OwnSources(const CommonOptions& common) {
   config::Sources sources;
   sources.environment = config::ProcessEnvironment();
   sources.ignored_variables = {"STARLING_BINARY", "STARLING_TEST_RUN"};
@@ -20,6 +22,19 @@ Status LoadConfig(const CommonOptions& common, Configuration& config) {
     sources.overrides.emplace_back(pair.substr(0, equals), pair.substr(equals + 1));
   }
   if (common.port >= 0) sources.overrides.emplace_back("http.port", std::to_string(common.port));
+  return sources;
+}
+
+}  // namespace
+
+Status LoadOwnConfig(const CommonOptions& common, Configuration& config) {
+  STARLING_ASSIGN_OR_RETURN(config::Sources sources, OwnSources(common));
+  return config.registry.Load(std::move(sources));
+}
+
+Status LoadConfig(const CommonOptions& common, Configuration& config) {
+  config::Registry& registry = config.registry;
+  STARLING_ASSIGN_OR_RETURN(config::Sources sources, OwnSources(common));
   STARLING_RETURN_IF_ERROR(discovery::AddEtcd(sources));
   if (common.process.empty()) return registry.Load(std::move(sources));
   if (common.topology.empty())

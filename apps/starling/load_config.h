@@ -21,8 +21,10 @@ struct Configuration : host::Configuration {
 };
 
 Status LoadConfig(const CommonOptions& common, Configuration& config);
-// For a command that runs the services for itself: the same, and no training but one that it asks
-// for.
+// Without what the cluster says in etcd: good also while that is wrong, or away.
+Status LoadOwnConfig(const CommonOptions& common, Configuration& config);
+// For a command that runs the services for itself: as LoadConfig, and no training but one that it
+// asks for.
 Status LoadConfigForTool(CommonOptions common, Configuration& config);
 
 // Prints an error as people want to read it: one line a mistake. Gives 1.

@@ -105,9 +105,21 @@ int main(int argc, char** argv) {
   topology_plan->callback([&] { exit_code = starling::TopologyPlan(common); });
 
   CLI::App* doctor =
-      app.add_subcommand("doctor", "Check data folder, ports, configuration, clock and disk");
+      app.add_subcommand("doctor",
+                         "Check this machine and data folder: configuration, disk, ports, clock, "
+                         "engines, model; or, with --cluster, what the processes of a topology "
+                         "run with and who differs. Exit code 1 when something is to mend");
+  bool cluster = false;
+  bool as_json = false;
+  CLI::Option* of_cluster = doctor->add_flag(
+      "--cluster", cluster,
+      "Ask every process that --topology, or discovery, knows: version, configuration, contracts, "
+      "models");
+  doctor->add_flag("--json", as_json, "Print JSON instead of a table")->needs(of_cluster);
   AddCommon(*doctor, common);
-  doctor->callback([&] { exit_code = starling::Doctor(common); });
+  doctor->callback([&] {
+    exit_code = cluster ? starling::DoctorCluster(common, as_json) : starling::Doctor(common);
+  });
 
   CLI::App* config = app.add_subcommand("config", "The configuration: show, check, keys");
   config->require_subcommand(1);

@@ -105,6 +105,10 @@ class Registry {
   // Every key as a Markdown table: type and bounds, default, whether a change is live, what it is
   // for.
   std::string Documentation() const;
+  // The running values by key, each on one line. `of_secret` gives what stands for a secret's
+  // value.
+  using OfSecret = std::function<std::string(const std::string& key, const std::string& value)>;
+  std::map<std::string, std::string> Values(const OfSecret& of_secret) const;
   // 16 hex digits that are equal where the running values are: to compare replicas. Secrets do not
   // count.
   std::string Digest() const;

@@ -52,13 +52,15 @@ Node& MapAt(Node& root, std::string_view path) {
   return *at;
 }
 
-void AppendLeaves(const Node& node, const std::string& key, std::string& out) {
-  if (node.secret) return;
-  if (node.kind == Node::kMap) {
+void CollectLeaves(const Node& node, const std::string& key, const Registry::OfSecret& of_secret,
+                   std::map<std::string, std::string>& leaves) {
+  if (node.secret) {
+    leaves[key] = of_secret(key, node.text);
+  } else if (node.kind == Node::kMap) {
     for (const Member& member : node.members)
-      AppendLeaves(member.value, JoinKey(key, member.key), out);
+      CollectLeaves(member.value, JoinKey(key, member.key), of_secret, leaves);
   } else {
-    out += key + ": " + WriteFlow(node) + "\n";
+    leaves[key] = WriteFlow(node);
   }
 }
 
@@ -90,17 +92,18 @@ std::string Registry::Documentation() const {
   return out;
 }
 
-std::string Registry::Digest() const {
-  std::vector<std::string> parts;
+std::map<std::string, std::string> Registry::Values(const OfSecret& of_secret) const {
+  std::map<std::string, std::string> values;
   for (const SectionEntry& section : state_->sections) {
-    std::string leaves;
-    AppendLeaves(section.type->Write(section.get().get()), section.name, leaves);
-    parts.push_back(std::move(leaves));
+    CollectLeaves(section.type->Write(section.get().get()), section.name, of_secret, values);
   }
-  // Parts register their sections in an order that may differ between processes.
-  std::sort(parts.begin(), parts.end());
+  return values;
+}
+
+std::string Registry::Digest() const {
   std::string all;
-  for (const std::string& part : parts) all += part;
+  for (const auto& [key, value] : Values([](const auto&, const auto&) { return ""; }))
+    all += key + ": " + value + "\n";
   return fmt::format("{:016x}", Hash64(all));
 }
 

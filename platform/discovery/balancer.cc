@@ -97,7 +97,7 @@ Pick::Pick(std::shared_ptr<Node> node, std::shared_ptr<State> state, Instant sta
 
 Pick& Pick::operator=(Pick&& other) noexcept {
   if (this == &other) return *this;
-  if (state_ != nullptr) End(Outcome::kCancelled);
+  if (state_ != nullptr) (void)End(Outcome::kCancelled);
   node_ = std::move(other.node_);
   state_ = std::move(other.state_);
   start_ = other.start_;
@@ -105,17 +105,17 @@ Pick& Pick::operator=(Pick&& other) noexcept {
 }
 
 Pick::~Pick() {
-  if (state_ != nullptr) End(Outcome::kCancelled);
+  if (state_ != nullptr) (void)End(Outcome::kCancelled);
 }
 
 const Endpoint& Pick::endpoint() const { return node_->endpoint; }
 void* Pick::Connection() const { return node_->connection.get(); }
-void Pick::Succeeded() { End(Outcome::kSucceeded); }
-void Pick::Failed() { End(Outcome::kFailed); }
-void Pick::Cancelled() { End(Outcome::kCancelled); }
+void Pick::Succeeded() { (void)End(Outcome::kSucceeded); }
+bool Pick::Failed() { return End(Outcome::kFailed); }
+void Pick::Cancelled() { (void)End(Outcome::kCancelled); }
 
-void Pick::End(Outcome outcome) {
-  if (state_ == nullptr) return;
+bool Pick::End(Outcome outcome) {
+  if (state_ == nullptr) return false;
   const std::shared_ptr<State> state = std::move(state_);
   Node& node = *node_;
   const Duration decay = state->options.latency_decay;
@@ -125,16 +125,16 @@ void Pick::End(Outcome outcome) {
     node.Observe(now - start_, now, decay);
     node.failures_in_a_row.store(0, std::memory_order_relaxed);
     node.succeeded.fetch_add(1, std::memory_order_relaxed);
-    return;
+    return false;
   }
   // A call that did not succeed never makes an endpoint look quicker than it is.
   const double latency = node.Latency(now, decay);
   if (latency >= 0 && static_cast<double>((now - start_).count()) > latency)
     node.Observe(now - start_, now, decay);
-  if (outcome == Outcome::kCancelled) return;
+  if (outcome == Outcome::kCancelled) return false;
   node.failed.fetch_add(1, std::memory_order_relaxed);
   const int in_a_row = node.failures_in_a_row.fetch_add(1, std::memory_order_relaxed) + 1;
-  if (in_a_row >= state->options.consecutive_failures) state->EjectForFailures(node, now);
+  return in_a_row >= state->options.consecutive_failures && state->EjectForFailures(node, now);
 }
 
 Balancer::Balancer(Options options, const Clock& clock, uint64_t seed, Open open)

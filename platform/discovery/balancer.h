@@ -37,6 +37,7 @@
 // not its clock.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <span>
 #include <string_view>
@@ -65,6 +66,8 @@ struct BalancerOptions {
   Duration max_ejection = std::chrono::minutes(5);
   double max_ejected = 0.5;  // of the endpoints, rounded down
   double panic = 0.4;        // of the endpoints
+  // Told of each ejection, within the balancer: quick, and without a call of it.
+  std::function<void(const Endpoint&)> on_ejection;
 };
 
 namespace balancer_internal {
@@ -91,8 +94,8 @@ class [[nodiscard]] Pick {
 
   void Succeeded();
   // The endpoint's fault: not reached, broken, too late. A call refused by the rules of the service
-  // has succeeded.
-  void Failed();
+  // has succeeded. Gives whether the endpoint was ejected for it.
+  bool Failed();
   // The caller gave up: says nothing of the endpoint, but that it was no quicker than this.
   void Cancelled();
 
@@ -101,7 +104,7 @@ class [[nodiscard]] Pick {
   enum class Outcome { kSucceeded, kFailed, kCancelled };
   Pick(std::shared_ptr<balancer_internal::Node> node,
        std::shared_ptr<balancer_internal::State> state, Instant start);
-  void End(Outcome outcome);
+  bool End(Outcome outcome);  // whether it ejected the endpoint
   void* Connection() const;
 
   std::shared_ptr<balancer_internal::Node> node_;

@@ -76,8 +76,8 @@ struct State {
 
   // After `now` has reached next_event: ends the interval, brings back who was out long enough.
   void Tick(Instant now);
-  // A node has failed often enough.
-  void EjectForFailures(Node& node, Instant now);
+  // A node has failed often enough; gives whether it is ejected for it.
+  bool EjectForFailures(Node& node, Instant now);
   void Publish();  // under mutex
   uint64_t NextRandom();
 

@@ -17,15 +17,18 @@ bool State::Eject(Node& node, Instant now) {
   ++node.row;
   ++node.ejections;
   node.back = now + std::min<Duration>(options.ejection * node.row, options.max_ejection);
+  if (options.on_ejection) options.on_ejection(node.endpoint);
   return true;
 }
 
-void State::EjectForFailures(Node& node, Instant now) {
+bool State::EjectForFailures(Node& node, Instant now) {
   const std::lock_guard lock(mutex);
   // One that has left, or whose place another has taken, is nobody's concern.
   const auto mine = [&](const auto& n) { return n.get() == &node; };
-  if (std::none_of(nodes.begin(), nodes.end(), mine)) return;
-  if (Eject(node, now)) Publish();
+  if (std::none_of(nodes.begin(), nodes.end(), mine)) return false;
+  if (!Eject(node, now)) return false;
+  Publish();
+  return true;
 }
 
 void State::JudgeSuccessRates(Instant now) {

@@ -33,6 +33,7 @@ struct Endpoint {
   std::string instance;  // tells a restarted process from the one before; "" when unknown
   std::string contract;  // the digest of the contract's version that it serves; "" when unknown
   uint32_t weight = 1;   // of the calls it should get, beside the others' weights; never 0
+  std::string admin;     // where it shows health and metrics; "" when unknown
   auto operator<=>(const Endpoint&) const = default;
 };
 
@@ -67,6 +68,7 @@ struct Instance {
   std::string zone;
   uint32_t weight = 1;
   std::map<std::string, std::string> contracts;  // by service: the digest of its contract, or ""
+  std::string admin = {};                        // where it shows health and metrics
 };
 
 class Registrar {

@@ -56,13 +56,16 @@ Status AddPublicRoutes(http::Router& router, const Readiness& readiness,
 }
 
 Status AddAdminRoutes(http::Router& router, const Readiness& readiness,
-                      telemetry::Telemetry& telemetry, const config::Registry& config) {
+                      telemetry::Telemetry& telemetry, const config::Registry& config,
+                      std::function<std::string()> digest) {
   STARLING_RETURN_IF_ERROR(AddHealth(router, readiness));
   STARLING_RETURN_IF_ERROR(router.Add(Verb::kGet, "/metrics",
                                       Text("text/plain; version=0.0.4; charset=utf-8",
                                            [&] { return telemetry.metrics().Expose(); })));
   STARLING_RETURN_IF_ERROR(router.Add(
       Verb::kGet, "/config", Text("text/yaml; charset=utf-8", [&] { return config.Show(); })));
+  STARLING_RETURN_IF_ERROR(
+      router.Add(Verb::kGet, "/digest", Text("application/json", std::move(digest))));
   return router.Add(Verb::kGet, "/debug/spans", Text("application/json", [&] {
                       return telemetry::OtlpJson(telemetry.tracer().Recent(), "starling", "");
                     }));

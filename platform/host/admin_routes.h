@@ -1,6 +1,7 @@
 // The routes that a process has beside its services': health, metrics, configuration, OpenAPI.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -25,9 +26,10 @@ class Readiness {
 // /healthz, /readyz, /openapi.json
 Status AddPublicRoutes(http::Router& router, const Readiness& readiness,
                        const rpc::Registry& services, std::string_view version);
-// /healthz, /readyz, /metrics, /config, /debug/spans
+// /healthz, /readyz, /metrics, /config, /digest (what `digest` gives), /debug/spans
 Status AddAdminRoutes(http::Router& router, const Readiness& readiness,
-                      telemetry::Telemetry& telemetry, const config::Registry& config);
+                      telemetry::Telemetry& telemetry, const config::Registry& config,
+                      std::function<std::string()> digest);
 void AddServerMetrics(telemetry::Metrics& metrics, const http::Server& server);
 
 }  // namespace starling::host

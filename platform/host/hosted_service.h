@@ -14,6 +14,9 @@
 // thread, Start in the list's order, the others in its reverse.
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "platform/base/status.h"
 #include "platform/host/environment.h"
 #include "platform/host/topology.h"
@@ -28,6 +31,8 @@ class HostedService {
   virtual void Stop() {}
   // OK, or why the service cannot work now: shown by /readyz.
   virtual Status Health() const { return OkStatus(); }
+  // The versions of models that it answers by, the one that serves first: for /digest.
+  virtual std::vector<std::string> Models() const { return {}; }
 };
 
 }  // namespace starling::host

@@ -12,8 +12,6 @@
 
 namespace starling::host {
 
-namespace {
-
 std::unique_ptr<discovery::Resolver> MakeResolver(const ProcessConfig& config, Runtime& runtime) {
   const auto discovery = config.discovery.Get();
   if (discovery->engine == "etcd") {
@@ -27,23 +25,26 @@ std::unique_ptr<discovery::Resolver> MakeResolver(const ProcessConfig& config, R
   return std::make_unique<TopologyResolver>(config);
 }
 
-}  // namespace
-
-Peers::Peers(const ProcessConfig& config, std::string zone, Runtime& runtime,
+Peers::Peers(const ProcessConfig& config, std::string zone, std::string version, Runtime& runtime,
              telemetry::Telemetry& telemetry)
     : config_(config),
       zone_(std::move(zone)),
+      version_(std::move(version)),
       runtime_(runtime),
       telemetry_(telemetry),
       resolver_(MakeResolver(config, runtime)) {}
 
-Status Peers::Join(const std::string& address, std::map<std::string, std::string> contracts) {
+Status Peers::Join(const std::string& address, const std::string& admin,
+                   std::map<std::string, std::string> contracts) {
   const auto discovery = config_.discovery.Get();
   if (discovery->engine != "etcd") return OkStatus();
   registrar_ = std::make_unique<discovery::EtcdRegistrar>(
       runtime_, discovery::EtcdRegistrarOptions{.urls = discovery->urls});
-  discovery::Instance instance{
-      .id = NewId(), .address = address, .zone = zone_, .contracts = std::move(contracts)};
+  discovery::Instance instance{.id = NewId(),
+                               .address = address,
+                               .zone = zone_,
+                               .contracts = std::move(contracts),
+                               .admin = admin};
   const Status registered = runtime_.Block(registrar_->Register(std::move(instance)));
   if (registered.code() != StatusCode::kUnavailable) return registered;
   // etcd is away: it is told once it is back.
@@ -59,13 +60,19 @@ void Peers::Leave() {
 
 Peers::~Peers() = default;
 
-rpc::ServiceChannelOptions Peers::OptionsFor(std::string_view service) const {
+rpc::ServiceChannelOptions Peers::OptionsFor(const rpc::ServiceDescriptor& service) const {
   const auto resilience = config_.resilience.Get();
   rpc::ServiceChannelOptions options;
-  options.service = service;
-  options.open = [key = config_.grpc.Get()->cluster_key.Reveal()](
+  options.service = service.name;
+  options.open = [key = config_.grpc.Get()->cluster_key.Reveal(),
+                  contract = std::string(service.full_name), version = version_,
+                  metrics = &telemetry_.metrics()](
                      const discovery::Endpoint& endpoint) -> std::shared_ptr<rpc::Channel> {
-    return rpc::MakeGrpcChannel({.target = endpoint.address, .cluster_key = key});
+    return rpc::MakeGrpcChannel({.target = endpoint.address,
+                                 .cluster_key = key,
+                                 .contract = contract,
+                                 .version = version,
+                                 .metrics = metrics});
   };
   options.policy = {.attempts = resilience->attempts};
   options.balancer.zone = zone_;
@@ -86,7 +93,7 @@ StatusOr<std::shared_ptr<rpc::Channel>> Peers::ChannelTo(const rpc::ServiceDescr
                      !AddressesOf(*config_.topology.Get(), name).empty();
   if (!known) return nullptr;
   STARLING_ASSIGN_OR_RETURN(auto channel,
-                            rpc::ServiceChannel::Open(OptionsFor(name), *resolver_, telemetry_));
+                            rpc::ServiceChannel::Open(OptionsFor(service), *resolver_, telemetry_));
   channels_[name] = channel;
   return channel;
 }

@@ -22,18 +22,22 @@ namespace starling::host {
 struct MethodsConfig;
 struct ProcessConfig;
 
+// Who knows where services are, as `discovery` says.
+std::unique_ptr<discovery::Resolver> MakeResolver(const ProcessConfig& config, Runtime& runtime);
+
 class Peers {
  public:
-  Peers(const ProcessConfig& config, std::string zone, Runtime& runtime,
+  Peers(const ProcessConfig& config, std::string zone, std::string version, Runtime& runtime,
         telemetry::Telemetry& telemetry);
   ~Peers();
 
   // nullptr when nobody is said to run it.
   StatusOr<std::shared_ptr<rpc::Channel>> ChannelTo(const rpc::ServiceDescriptor& service);
 
-  // Tells the others that this process serves services, by name with their contracts, at
-  // `address`, where they hear of it by etcd. Blocks for a call.
-  Status Join(const std::string& address, std::map<std::string, std::string> contracts);
+  // Tells the others that this process serves services, by name with their contracts' digests, at
+  // `address`, and shows health at `admin`, where they hear of it by etcd. Blocks for a call.
+  Status Join(const std::string& address, const std::string& admin,
+              std::map<std::string, std::string> contracts);
   // Takes that back: first step of a stop. Blocks for a call.
   void Leave();
 
@@ -41,10 +45,11 @@ class Peers {
   void SetPolicies(const MethodsConfig& methods);
 
  private:
-  rpc::ServiceChannelOptions OptionsFor(std::string_view service) const;
+  rpc::ServiceChannelOptions OptionsFor(const rpc::ServiceDescriptor& service) const;
 
   const ProcessConfig& config_;
   const std::string zone_;
+  const std::string version_;  // of this program
   Runtime& runtime_;
   telemetry::Telemetry& telemetry_;
   std::unique_ptr<discovery::Registrar> registrar_;

@@ -4,13 +4,15 @@
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 
 #include "platform/base/nearest.h"
 #include "platform/config/watch.h"
 #include "platform/host/admin_routes.h"
+#include "platform/host/config_metrics.h"
 #include "platform/host/event_logs.h"
+#include "platform/host/jwt_keys.h"
 #include "platform/host/peers.h"
+#include "platform/host/self_digest.h"
 #include "platform/http/client.h"
 #include "platform/http/problem.h"
 #include "platform/http/server.h"
@@ -43,17 +45,6 @@ void ConfigureLog(const LogConfig& config) {
                   .format = config.format == "json" ? log::Format::kJson : log::Format::kHuman});
 }
 
-StatusOr<security::JwtKeys> JwtKeysOf(const JwtConfig& config) {
-  const std::string_view keys = config.keys.Reveal();
-  if (keys.empty()) return security::JwtKeys();
-  StatusOr<security::JwtKeys> parsed =
-      keys.starts_with("-----BEGIN") ? security::JwtKeys::FromPem(keys)
-      : keys.starts_with('{')        ? security::JwtKeys::FromJwks(keys)
-                                     : security::JwtKeys::FromSecret(keys);
-  if (!parsed.ok()) return Annotate(parsed.status(), "jwt.keys");
-  return parsed;
-}
-
 }  // namespace
 
 // Members are destroyed in reverse: what stands on something comes after it.
@@ -74,7 +65,7 @@ class Process::Core final : private Readiness {
 
   Status Start() {
     STARLING_RETURN_IF_ERROR(CheckNames());
-    peers_ = std::make_unique<Peers>(config_, Zone(), runtime_, telemetry_);
+    peers_ = std::make_unique<Peers>(config_, Zone(), options_.version, runtime_, telemetry_);
     STARLING_ASSIGN_OR_RETURN(events_, OpenEvents());
     environment_ =
         std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
@@ -177,9 +168,11 @@ class Process::Core final : private Readiness {
     std::map<std::string, std::string> contracts;
     for (const rpc::Binding& binding : services_.bindings()) {
       if (binding.local())
-        contracts.emplace(binding.descriptor->name, binding.descriptor->full_name);
+        contracts.emplace(binding.descriptor->name,
+                          digest_->ContractDigest(binding.descriptor->full_name));
     }
     return peers_->Join(fmt::format("{}:{}", config_.grpc.Get()->address, grpc_port_),
+                        fmt::format("{}:{}", config_.admin.Get()->address, admin_port_),
                         std::move(contracts));
   }
 
@@ -233,23 +226,12 @@ class Process::Core final : private Readiness {
     STARLING_RETURN_IF_ERROR(ApplyDeadlines(*config_.methods.Get()));
     for (const auto& service : hosted_) STARLING_RETURN_IF_ERROR(service->Start());
     if (options_.sessions) sessions_ = options_.sessions(services_);
-    STARLING_RETURN_IF_ERROR(StartJwt());
+    STARLING_ASSIGN_OR_RETURN(jwt_, MakeJwtVerifier(*config_.jwt.Get(), environment_->clock()));
     std::vector<security::Authenticator*> authenticators;
     if (keys_ != nullptr) authenticators.push_back(keys_.get());
     if (jwt_ != nullptr) authenticators.push_back(jwt_.get());
     if (sessions_ != nullptr) authenticators.push_back(sessions_.get());
     authenticator_ = std::make_unique<security::AuthenticatorChain>(authenticators);
-    return OkStatus();
-  }
-
-  // Users of another issuer. Keys that change (a rotated JWKS file) are taken while running.
-  Status StartJwt() {
-    const auto config = config_.jwt.Get();
-    if (config->keys.empty()) return OkStatus();
-    STARLING_ASSIGN_OR_RETURN(security::JwtKeys keys, JwtKeysOf(*config));
-    jwt_ = std::make_unique<security::JwtVerifier>(
-        security::JwtOptions{.issuer = config->issuer, .audience = config->audience},
-        std::move(keys), environment_->clock());
     return OkStatus();
   }
 
@@ -337,8 +319,19 @@ class Process::Core final : private Readiness {
 
   Status StartAdmin() {
     const auto config = config_.admin.Get();
+    std::vector<std::string_view> contracts;
+    for (const ServiceEntry& entry : options_.known)
+      contracts.push_back(entry.descriptor->full_name);
+    digest_ =
+        std::make_unique<SelfDigest>(config_registry_, config_, contracts,
+                                     SelfDigest::About{.process = options_.process,
+                                                       .version = options_.version,
+                                                       .readiness = *this,
+                                                       .models = [this] { return Models(); }});
+    digest_->AddMetrics(telemetry_.metrics());
     auto admin = std::make_shared<http::Router>();
-    STARLING_RETURN_IF_ERROR(AddAdminRoutes(*admin, *this, telemetry_, config_registry_));
+    STARLING_RETURN_IF_ERROR(AddAdminRoutes(*admin, *this, telemetry_, config_registry_,
+                                            [this] { return WriteDigest(digest_->Now()); }));
     STARLING_RETURN_IF_ERROR(saga::AddSagaRoutes(*admin, environment_->sagas()));
     const bool beside_http = config->port == 0 && http_port_ != 0 && config_.http.Get()->port != 0;
     const int port = beside_http ? http_port_ + 1 : config->port;
@@ -350,6 +343,15 @@ class Process::Core final : private Readiness {
     return OkStatus();
   }
 
+  std::map<std::string, std::string> Models() const {
+    std::map<std::string, std::string> models;
+    for (size_t i = 0; i < hosted_.size(); ++i) {
+      if (const auto versions = hosted_[i]->Models(); !versions.empty())
+        models[hosted_names_[i]] = versions.front();
+    }
+    return models;
+  }
+
   Status StartGrpc() {
     const auto config = config_.grpc.Get();
     if (!options_.grpc && !config->enabled) return OkStatus();
@@ -358,6 +360,7 @@ class Process::Core final : private Readiness {
     grpc_ = std::make_unique<rpc::GrpcServer>(
         runtime_, services_,
         rpc::GrpcServer::Options{.address = fmt::format("{}:{}", config->address, port),
+                                 .version = options_.version,
                                  .cluster_key = config->cluster_key.Reveal(),
                                  .authenticator = authenticator_.get()});
     STARLING_ASSIGN_OR_RETURN(grpc_port_, grpc_->Start());
@@ -369,16 +372,8 @@ class Process::Core final : private Readiness {
     changes_.push_back(config_.tracing.OnChange([this](const TracingConfig& now) {
       telemetry_.tracer().SetSamplingRatio(now.sampling_ratio);
     }));
-    changes_.push_back(config_.jwt.OnChange([this](const JwtConfig& now) {
-      StatusOr<security::JwtKeys> keys = JwtKeysOf(now);
-      if (!keys.ok()) {
-        log::Error("config", "the old jwt.keys stay").With(keys.status());
-      } else if (jwt_ == nullptr) {
-        log::Warning("config", "the first jwt.keys are taken with a restart");
-      } else {
-        jwt_->SetKeys(*std::move(keys));
-      }
-    }));
+    changes_.push_back(
+        config_.jwt.OnChange([this](const JwtConfig& now) { TakeJwtKeys(now, jwt_.get()); }));
     changes_.push_back(config_.gateway.OnChange([this](const GatewayConfig& now) {
       if (limits_ != nullptr) limits_->Set(LimitsOf(now));
     }));
@@ -387,25 +382,7 @@ class Process::Core final : private Readiness {
       if (const Status status = ApplyDeadlines(now); !status.ok())
         log::Warning("config", "not applied").With(status);
     }));
-    telemetry::Counter& taken = telemetry_.metrics().AddCounter(
-        "starling_config_reloads_total", "Changes of the configuration", {{"result", "taken"}});
-    telemetry::Counter& refused = telemetry_.metrics().AddCounter(
-        "starling_config_reloads_total", "Changes of the configuration", {{"result", "refused"}});
-    telemetry::Gauge& wrong = telemetry_.metrics().AddGauge(
-        "starling_config_problems",
-        "Mistakes in the configuration, because of which an older holds");
-    changes_.push_back(config_registry_.OnReload([&, this](const StatusOr<config::Report>& report) {
-      (report.ok() ? taken : refused).Add();
-      wrong.Set(static_cast<double>(config_registry_.problems().size()));
-      if (!report.ok()) {
-        log::Error("config", "the change was refused; the configuration stays as it was")
-            .With(report.status());
-        return;
-      }
-      for (const std::string& key : report->changed) log::Info("config", "{} has changed", key);
-      for (const std::string& key : report->needs_restart)
-        log::Warning("config", "{} changes with a restart", key);
-    }));
+    changes_.push_back(ReportReloads(config_registry_, telemetry_.metrics()));
     Spawn(runtime_.NextExecutor(),
           config::Watch(config_registry_, runtime_.blocking(), stopping_.token()));
   }
@@ -437,6 +414,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<rpc::GatewayLimits> limits_;
   std::unique_ptr<rpc::HttpEdge> edge_;
   std::unique_ptr<http::Server> http_;
+  std::unique_ptr<SelfDigest> digest_;
   std::unique_ptr<http::Server> admin_;
   std::unique_ptr<rpc::GrpcServer> grpc_;
   std::vector<config::Subscription> changes_;
@@ -487,9 +465,6 @@ Runtime& Process::runtime() { return core_->runtime_; }
 Status Process::Stop() { return core_->Stop(); }
 
 void Process::BlockSignals() {
-  // While no call is on a channel, gRPC looks after its connection only so often, every 5 s when
-  // not told otherwise: too late for who waits for a service that comes back. Before any thread.
-  ::setenv("GRPC_CLIENT_CHANNEL_BACKUP_POLL_INTERVAL_MS", "50", 0);
   const sigset_t signals = Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   waiting_thread = pthread_self();

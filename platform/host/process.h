@@ -15,7 +15,7 @@
 //
 // Public port: the contracts' routes, /healthz, /readyz, /openapi.json, and what
 // ProcessOptions::routes adds. Admin port (the next one, loopback): /metrics, /healthz, /readyz,
-// /config, /debug/spans, /sagas.
+// /config, /digest (digest.h), /debug/spans, /sagas.
 #pragma once
 
 #include <functional>

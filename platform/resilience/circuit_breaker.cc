@@ -4,30 +4,33 @@
 
 namespace starling::resilience {
 
-bool CircuitBreaker::Allow(Instant now) {
+std::optional<CircuitBreaker::Permit> CircuitBreaker::Allow(Instant now) {
   const std::lock_guard lock(mutex_);
-  if (state_ == State::kClosed) return true;
+  if (state_ == State::kClosed) return Permit{.period = period_};
   if (state_ == State::kOpen) {
-    if (now < open_until_) return false;
-    state_ = State::kHalfOpen;
+    if (now < open_until_) return std::nullopt;
+    Enter(State::kHalfOpen);
     probing_ = probed_ = 0;
   }
-  if (probing_ >= options_.probes) return false;
+  if (probing_ >= options_.probes) return std::nullopt;
   ++probing_;
-  return true;
+  return Permit{.period = period_, .probe = true};
 }
 
-std::optional<CircuitBreaker::State> CircuitBreaker::Record(bool ok, Instant now) {
+std::optional<CircuitBreaker::State> CircuitBreaker::Record(const Permit& permit, bool ok,
+                                                            Instant now) {
   const std::lock_guard lock(mutex_);
-  if (state_ == State::kOpen) return std::nullopt;  // of a call from before it opened
+  if (permit.period != period_) return std::nullopt;
   if (state_ == State::kHalfOpen) {
-    probing_ = std::max(0, probing_ - 1);
+    --probing_;
     if (!ok) {
       Open(now);
       return state_;
     }
     if (++probed_ < options_.probes) return std::nullopt;
-    Close();
+    Enter(State::kClosed);
+    slots_ = {};
+    openings_ = 0;
     return state_;
   }
   const int64_t number = now.time_since_epoch() / (options_.window / kSlots);
@@ -49,22 +52,21 @@ std::optional<CircuitBreaker::State> CircuitBreaker::Record(bool ok, Instant now
   return state_;
 }
 
-void CircuitBreaker::Abandon() {
+void CircuitBreaker::Abandon(const Permit& permit) {
   const std::lock_guard lock(mutex_);
-  if (state_ == State::kHalfOpen) probing_ = std::max(0, probing_ - 1);
+  if (permit.period == period_ && state_ == State::kHalfOpen) --probing_;
+}
+
+void CircuitBreaker::Enter(State state) {
+  state_ = state;
+  ++period_;
 }
 
 void CircuitBreaker::Open(Instant now) {
-  state_ = State::kOpen;
+  Enter(State::kOpen);
   const Duration pause = options_.first_open * (1LL << std::min(openings_, 10));
   open_until_ = now + std::min(pause, options_.longest_open);
   ++openings_;
-}
-
-void CircuitBreaker::Close() {
-  state_ = State::kClosed;
-  slots_ = {};
-  openings_ = 0;
 }
 
 CircuitBreaker::State CircuitBreaker::state() const {

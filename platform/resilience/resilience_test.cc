@@ -63,28 +63,32 @@ CircuitBreaker::Options Small() {
           .probes = 2};
 }
 
+// A call that begins and ends at once.
+std::optional<State> Call(CircuitBreaker& breaker, bool ok, Instant now) {
+  const auto permit = breaker.Allow(now);
+  EXPECT_TRUE(permit);
+  return breaker.Record(permit.value_or(CircuitBreaker::Permit()), ok, now);
+}
+
 // Opens it; gives the moment.
 Instant OpenIt(CircuitBreaker& breaker, Instant now) {
-  for (int i = 0; i < 10; ++i) {
-    EXPECT_TRUE(breaker.Allow(now));
-    breaker.Record(false, now);
-  }
+  for (int i = 0; i < 10; ++i) (void)Call(breaker, false, now);
   EXPECT_EQ(breaker.state(), State::kOpen);
   return now;
 }
 
 TEST(CircuitBreakerTest, StaysClosedWhileHalfSucceedOrFewCall) {
   CircuitBreaker breaker(Small());
-  for (int i = 0; i < 9; ++i) EXPECT_EQ(breaker.Record(false, kStart), std::nullopt);
-  for (int i = 0; i < 9; ++i) breaker.Record(true, kStart);
+  for (int i = 0; i < 9; ++i) EXPECT_EQ(Call(breaker, false, kStart), std::nullopt);
+  for (int i = 0; i < 9; ++i) Call(breaker, true, kStart);
   EXPECT_EQ(breaker.state(), State::kClosed);
-  EXPECT_EQ(breaker.Record(false, kStart), State::kOpen) << "ten of nineteen failed";
+  EXPECT_EQ(Call(breaker, false, kStart), State::kOpen) << "ten of nineteen failed";
 }
 
 TEST(CircuitBreakerTest, OldFailuresAreForgotten) {
   CircuitBreaker breaker(Small());
-  for (int i = 0; i < 9; ++i) breaker.Record(false, kStart);
-  breaker.Record(false, kStart + seconds(6));
+  for (int i = 0; i < 9; ++i) Call(breaker, false, kStart);
+  Call(breaker, false, kStart + seconds(6));
   EXPECT_EQ(breaker.state(), State::kClosed);
 }
 
@@ -94,11 +98,13 @@ TEST(CircuitBreakerTest, OpensProbesAndCloses) {
   EXPECT_FALSE(breaker.Allow(kStart + milliseconds(249)));
   EXPECT_EQ(breaker.RetryAfter(kStart + milliseconds(50)), milliseconds(200));
   const Instant later = kStart + milliseconds(250);
-  EXPECT_TRUE(breaker.Allow(later));
-  EXPECT_TRUE(breaker.Allow(later));
+  const auto first = breaker.Allow(later);
+  const auto second = breaker.Allow(later);
+  ASSERT_TRUE(first && second);
+  EXPECT_TRUE(first->probe);
   EXPECT_FALSE(breaker.Allow(later)) << "two probes at a time";
-  EXPECT_EQ(breaker.Record(true, later), std::nullopt);
-  EXPECT_EQ(breaker.Record(true, later), State::kClosed);
+  EXPECT_EQ(breaker.Record(*first, true, later), std::nullopt);
+  EXPECT_EQ(breaker.Record(*second, true, later), State::kClosed);
   EXPECT_TRUE(breaker.Allow(later));
 }
 
@@ -107,8 +113,7 @@ TEST(CircuitBreakerTest, AFailedProbeOpensForLonger) {
   OpenIt(breaker, kStart);
   Instant now = kStart + milliseconds(250);
   for (const milliseconds open : {milliseconds(500), milliseconds(1000), milliseconds(1000)}) {
-    ASSERT_TRUE(breaker.Allow(now));
-    EXPECT_EQ(breaker.Record(false, now), State::kOpen);
+    EXPECT_EQ(Call(breaker, false, now), State::kOpen);
     EXPECT_EQ(breaker.RetryAfter(now), open);
     now += open;
   }
@@ -118,10 +123,30 @@ TEST(CircuitBreakerTest, AnAbandonedProbeLetsAnotherTry) {
   CircuitBreaker breaker(Small());
   OpenIt(breaker, kStart);
   const Instant later = kStart + seconds(1);
+  const auto probe = breaker.Allow(later);
+  ASSERT_TRUE(probe && breaker.Allow(later));
+  breaker.Abandon(*probe);
   EXPECT_TRUE(breaker.Allow(later));
-  EXPECT_TRUE(breaker.Allow(later));
-  breaker.Abandon();
-  EXPECT_TRUE(breaker.Allow(later));
+  EXPECT_FALSE(breaker.Allow(later));
+}
+
+TEST(CircuitBreakerTest, WhatBeganBeforeItOpenedIsNoProbe) {
+  CircuitBreaker breaker(Small());
+  std::vector<CircuitBreaker::Permit> slow;
+  for (int i = 0; i < 5; ++i) slow.push_back(*breaker.Allow(kStart));
+  OpenIt(breaker, kStart);
+  const Instant later = kStart + milliseconds(250);
+  const auto probe = breaker.Allow(later);
+  ASSERT_TRUE(probe);
+  EXPECT_EQ(breaker.Record(slow[0], true, later), std::nullopt);
+  EXPECT_EQ(breaker.Record(slow[1], true, later), std::nullopt);
+  EXPECT_EQ(breaker.state(), State::kHalfOpen) << "no probe has answered yet";
+  EXPECT_EQ(breaker.Record(slow[2], false, later), std::nullopt);
+  breaker.Abandon(slow[3]);
+  ASSERT_TRUE(breaker.Allow(later));
+  EXPECT_FALSE(breaker.Allow(later)) << "an old call that ends makes no room for a third probe";
+  EXPECT_EQ(breaker.Record(*probe, false, later), State::kOpen);
+  EXPECT_EQ(breaker.Record(slow[4], true, later), std::nullopt);
 }
 
 // Calls come as fast as they are let in; `width` run at once, what is more waits for its turn, so a

@@ -17,6 +17,7 @@
 #include "platform/async/cancellation.h"
 #include "platform/base/clock.h"
 #include "platform/security/identity.h"
+#include "platform/telemetry/span.h"
 #include "platform/telemetry/trace_context.h"
 
 namespace starling::rpc {
@@ -35,6 +36,12 @@ class CallContext {
     return std::max(Duration(0), Duration(deadline - std::chrono::steady_clock::now()));
   }
   bool Cancelled() const { return cancellation.IsCancelled(); }
+  // An event of the span of the call that is served with this context, as telemetry::Span has it;
+  // of a copy, which may outlive the call, nothing.
+  void AddEvent(std::string_view name) {
+    if (span_.span != nullptr) span_.span->AddEvent(name);
+  }
+  void ShowEventsIn(telemetry::Span& span) { span_.span = &span; }
 
   Instant deadline;
   std::shared_ptr<const security::Identity> caller;
@@ -45,6 +52,15 @@ class CallContext {
   std::string idempotency_key;
   // The service that makes this call, "" when it comes from outside. Services trust each other.
   std::string_view via_service;
+
+ private:
+  struct NotCopied {
+    NotCopied() = default;
+    NotCopied(const NotCopied&) {}
+    NotCopied& operator=(const NotCopied&) { return *this; }
+    telemetry::Span* span = nullptr;
+  };
+  NotCopied span_;
 };
 
 }  // namespace starling::rpc

@@ -14,6 +14,10 @@
 
 namespace starling::rpc {
 
+// The reason (WithReason) of an UNAVAILABLE that no second try mends: the other side's contract is
+// another one.
+inline constexpr std::string_view kContractMismatch = "CONTRACT_MISMATCH";
+
 class Channel {
  public:
   virtual ~Channel() = default;
@@ -23,6 +27,9 @@ class Channel {
                                   std::string request, ByteSink& sink) = 0;
   // Whether a call would be sent now; false starts an attempt to connect where that is needed.
   virtual bool Usable() { return true; }
+  // Why no call is ever sent although the other side is there (its contract is another one); OK
+  // otherwise. Not asked for while calls are sent.
+  virtual Status Refusal() { return OkStatus(); }
   // "127.0.0.1:9000", for errors and `doctor`.
   virtual std::string_view target() const = 0;
 };

@@ -9,21 +9,12 @@
 #include <optional>
 
 #include "platform/rpc/call_metadata.h"
+#include "platform/rpc/channel_states.h"
+#include "platform/rpc/grpc_link.h"
 #include "platform/rpc/grpc_status.h"
 
 namespace starling::rpc {
 namespace {
-
-grpc::ByteBuffer ToBuffer(const std::string& bytes) {
-  const grpc::Slice slice(bytes);
-  return grpc::ByteBuffer(&slice, 1);
-}
-
-std::string ToString(const grpc::ByteBuffer& buffer) {
-  grpc::Slice slice;
-  if (!buffer.TrySingleSlice(&slice).ok() && !buffer.DumpToSingleSlice(&slice).ok()) return "";
-  return std::string(reinterpret_cast<const char*>(slice.begin()), slice.size());
-}
 
 using Message = std::optional<std::string>;
 
@@ -97,13 +88,22 @@ std::string Numeric(const std::string& target) {
 class GrpcChannel final : public Channel {
  public:
   explicit GrpcChannel(GrpcChannelOptions options)
-      : options_(std::move(options)), channel_(MakeChannel(options_)), stub_(channel_) {}
+      : options_(std::move(options)),
+        states_(ChannelStates::Shared()),
+        channel_(MakeChannel(options_)),
+        stub_(channel_),
+        link_(std::make_shared<GrpcLink>(options_, channel_)) {
+    states_->Watch(channel_, [link = link_](grpc_connectivity_state now) { link->OnState(now); });
+  }
+  ~GrpcChannel() override { link_->Close(); }
 
-  bool Usable() override { return channel_->GetState(true) == GRPC_CHANNEL_READY; }
+  bool Usable() override { return link_->Usable(); }
+  Status Refusal() override { return link_->Refusal(); }
 
   Task<StatusOr<std::string>> Call(const MethodDescriptor& method, CallContext& context,
                                    std::string request) override {
     CO_RETURN_IF_ERROR(CheckDeadline(method, context));
+    CO_RETURN_IF_ERROR(link_->MayCall());
     struct State {
       grpc::ClientContext context;
       grpc::ByteBuffer request, response;
@@ -125,6 +125,7 @@ class GrpcChannel final : public Channel {
   Task<Status> CallStream(const MethodDescriptor& method, CallContext& context, std::string request,
                           ByteSink& sink) override {
     CO_RETURN_IF_ERROR(CheckDeadline(method, context));
+    CO_RETURN_IF_ERROR(link_->MayCall());
     const auto reactor = std::make_shared<StreamReactor>(request);
     Describe(context, reactor->context);
     const auto on_cancel =
@@ -185,8 +186,10 @@ class GrpcChannel final : public Channel {
   }
 
   const GrpcChannelOptions options_;
+  const std::shared_ptr<ChannelStates> states_;  // goes after the channel
   const std::shared_ptr<grpc::Channel> channel_;
   grpc::TemplatedGenericStub<grpc::ByteBuffer, grpc::ByteBuffer> stub_;
+  const std::shared_ptr<GrpcLink> link_;
 };
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "platform/rpc/call_metadata.h"
+#include "platform/rpc/contract_version.h"
 #include "platform/rpc/grpc_status.h"
 #include "platform/security/authenticator.h"
 #include "platform/security/token.h"
@@ -33,12 +34,26 @@ struct Route {
   void* service;
 };
 
+const MethodDescriptor kContractMethod{
+    .name = "Get",
+    .full_name = kContractCall.substr(1),
+    .grpc_path = kContractCall,
+    .call_bytes = [](void* book, CallContext&,
+                     std::string_view request) -> Task<StatusOr<std::string>> {
+      co_return static_cast<const ContractBook*>(book)->Answer(request);
+    }};
+
 }  // namespace
 
 class GrpcServer::Core final : public grpc::CallbackGenericService {
  public:
   Core(Runtime& runtime, const Registry& registry, Options options)
-      : runtime_(runtime), options_(std::move(options)) {
+      : runtime_(runtime),
+        options_(std::move(options)),
+        book_(options_.version, options_.contracts != nullptr
+                                    ? *options_.contracts
+                                    : *google::protobuf::DescriptorPool::generated_pool()) {
+    routes_[std::string(kContractCall)] = {&kContractMethod, &book_};
     for (const Binding& binding : registry.bindings()) {
       if (!binding.local()) continue;
       for (const MethodDescriptor& method : binding.descriptor->methods) {
@@ -85,6 +100,7 @@ class GrpcServer::Core final : public grpc::CallbackGenericService {
 
   Runtime& runtime_;
   const Options options_;
+  ContractBook book_;
   std::unordered_map<std::string, Route> routes_;
   std::atomic<int> in_flight_{0};
   std::unique_ptr<grpc::Server> server_;

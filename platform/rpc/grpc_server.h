@@ -17,6 +17,9 @@
 #include "platform/async/runtime.h"
 #include "platform/rpc/registry.h"
 
+namespace google::protobuf {
+class DescriptorPool;
+}
 namespace starling::security {
 class Authenticator;
 }
@@ -27,6 +30,9 @@ class GrpcServer {
  public:
   struct Options {
     std::string address = "127.0.0.1:0";
+    std::string version = "dev";  // of this program, for who asks which contracts it has
+    // Where its contracts are described; nullptr: as they were compiled in.
+    const google::protobuf::DescriptorPool* contracts = nullptr;
     std::string cluster_key;  // "" trusts nobody's word on who calls
     security::Authenticator* authenticator = nullptr;
     int max_message_bytes = 4 << 20;

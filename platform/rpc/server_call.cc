@@ -16,6 +16,12 @@ ServiceRuntime::ServiceRuntime(const ServiceDescriptor& descriptor, telemetry::T
     runtime.deadline_ns = method.deadline.count();
     runtime.max_in_flight = method.max_in_flight > 0 ? method.max_in_flight : options.max_in_flight;
     runtime.metrics = &telemetry.metrics().AddMethod(descriptor.name, method.name);
+    runtime.shed = &telemetry.metrics().AddCounter(
+        "starling_rpc_shed_total", "Calls refused since too many of the method were in flight",
+        {{"service", std::string(descriptor.name)}, {"method", std::string(method.name)}});
+    runtime.cut = &telemetry.metrics().AddCounter(
+        "starling_rpc_deadline_cut_total", "Calls that did not begin or answer in time",
+        {{"service", std::string(descriptor.name)}, {"method", std::string(method.name)}});
     runtime.tracer = &telemetry.tracer();
     runtime.idempotency = idempotency;
   }
@@ -71,10 +77,11 @@ ServerCall::ServerCall(MethodRuntime& method, const CallContext& caller, std::st
   context_.trace = span_.context();
   context_.cancellation = caller.cancellation;
   context_.via_service = method.service;
+  context_.ShowEventsIn(span_);
   admission_ = CheckAccess(*method.descriptor, caller, owner);
   if (!admission_.ok()) return;
   if (context_.deadline <= start_) {
-    admission_ = LateStatus();
+    admission_ = CutAtDeadline();
   } else if (context_.Cancelled()) {
     admission_ = Cancelled("{}: the caller is gone", method.descriptor->name);
   } else {
@@ -84,6 +91,8 @@ ServerCall::ServerCall(MethodRuntime& method, const CallContext& caller, std::st
       admission_ = Overloaded(fmt::format("{} has {} calls in flight, its limit",
                                           method.descriptor->name, method_.max_in_flight.load()),
                               std::chrono::seconds(1));
+      method_.shed->Add();
+      span_.AddEvent("shed");
     }
   }
 }
@@ -99,7 +108,9 @@ Status ServerCall::refusal() {
   return admission_;
 }
 
-Status ServerCall::LateStatus() const {
+Status ServerCall::CutAtDeadline() {
+  method_.cut->Add();
+  span_.AddEvent("deadline cut");
   return DeadlineExceeded("{} did not answer in time", method_.descriptor->name);
 }
 

@@ -38,6 +38,8 @@ struct MethodRuntime {
   std::atomic<int> max_in_flight{0};
   std::atomic<int> in_flight{0};
   telemetry::MethodMetrics* metrics = nullptr;
+  telemetry::Counter* shed = nullptr;  // refused at max_in_flight
+  telemetry::Counter* cut = nullptr;   // ended by the deadline
   telemetry::Tracer* tracer = nullptr;
   IdempotencyStore* idempotency = nullptr;  // nullptr: idempotency keys are refused
 };
@@ -89,13 +91,13 @@ class ServerCall {
   template <typename T>
   void Finish(StatusOr<T>& result) {
     const Instant end = std::chrono::steady_clock::now();
-    if (end > context_.deadline && result.ok()) result = LateStatus();
+    if (end > context_.deadline && result.ok()) result = CutAtDeadline();
     Record(result.status(), end);
   }
   void Finish(const Status& status) { Record(status, std::chrono::steady_clock::now()); }
 
  private:
-  Status LateStatus() const;
+  Status CutAtDeadline();
   void Record(const Status& status, Instant end);
 
   MethodRuntime& method_;

@@ -3,9 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <boost/asio/steady_timer.hpp>
 
 #include "platform/base/id.h"
+#include "platform/rpc/service_channel_parts.h"
 #include "platform/telemetry/log.h"
 #include "platform/telemetry/telemetry.h"
 
@@ -14,16 +14,11 @@ namespace {
 
 using discovery::Pick;
 using resilience::CircuitBreaker;
+using service_channel_internal::AddEvent;
+using service_channel_internal::Broken;
+using service_channel_internal::Now;
 
 constexpr Duration kConnectPoll = std::chrono::milliseconds(5);
-
-Instant Now() { return std::chrono::steady_clock::now(); }
-
-// The endpoint's fault, or that of the way to it; what its service decided is not.
-bool Broken(const Status& status) {
-  return status.code() == StatusCode::kUnavailable || status.code() == StatusCode::kUnknown ||
-         status.code() == StatusCode::kDeadlineExceeded;
-}
 
 // A sink that tells of its first message.
 class FirstMessage final : public ByteSink {
@@ -42,38 +37,6 @@ class FirstMessage final : public ByteSink {
 };
 
 }  // namespace
-
-// One or two tries that count as one attempt.
-struct ServiceChannel::Try {
-  Duration timeout{0};
-  std::vector<std::string> tried;  // addresses
-  bool sent = false;               // the request may have been seen
-  bool refused_by_breaker = false;
-};
-
-struct ServiceChannel::Counters {
-  Counters(telemetry::Metrics& metrics, const std::string& service)
-      : retries(Add(metrics, service, "retries", "Calls that were tried again")),
-        retries_refused(Add(metrics, service, "retries_refused",
-                            "Retries and hedges that the retry budget refused")),
-        hedges(Add(metrics, service, "hedges", "Calls that were asked of a second endpoint")),
-        hedges_won(Add(metrics, service, "hedges_won", "Hedges that answered first")),
-        breaker_opened(
-            Add(metrics, service, "breaker_opened", "Times that the circuit breaker opened")),
-        breaker_refused(
-            Add(metrics, service, "breaker_refused", "Calls that an open circuit breaker refused")),
-        bulkhead_refused(Add(metrics, service, "bulkhead_refused",
-                             "Calls that were refused since too many were in flight")),
-        unreachable(Add(metrics, service, "unreachable", "Calls that found nobody connected")) {}
-
-  static telemetry::Counter& Add(telemetry::Metrics& metrics, const std::string& service,
-                                 std::string_view name, std::string_view help) {
-    return metrics.AddCounter(fmt::format("starling_client_{}_total", name), help,
-                              {{"service", service}});
-  }
-  telemetry::Counter &retries, &retries_refused, &hedges, &hedges_won, &breaker_opened,
-      &breaker_refused, &bulkhead_refused, &unreachable;
-};
 
 // A place within the bulkhead.
 class ServiceChannel::Room {
@@ -106,7 +69,7 @@ ServiceChannel::ServiceChannel(ServiceChannelOptions options, telemetry::Telemet
       counters_(std::make_unique<Counters>(telemetry.metrics(), options_.service)),
       policies_(std::make_shared<const Policies>()),
       balancer_(
-          options_.balancer, SystemClock(), FastRandom(),
+          TellingOfEjections(), SystemClock(), FastRandom(),
           [open = options_.open](const discovery::Endpoint& endpoint) -> std::shared_ptr<void> {
             std::shared_ptr<Channel> channel = open(endpoint);
             (void)channel->Usable();  // connects before the first call
@@ -116,6 +79,16 @@ ServiceChannel::ServiceChannel(ServiceChannelOptions options, telemetry::Telemet
       breaker_(options_.breaker) {}
 
 ServiceChannel::~ServiceChannel() = default;
+
+discovery::BalancerOptions ServiceChannel::TellingOfEjections() {
+  discovery::BalancerOptions options = options_.balancer;
+  options.on_ejection = [this](const discovery::Endpoint& endpoint) {
+    counters_->ejections.Add();
+    log::Warning("rpc", "{} at {} keeps failing and is left out for a while", options_.service,
+                 endpoint.address);
+  };
+  return options;
+}
 
 StatusOr<std::shared_ptr<ServiceChannel>> ServiceChannel::Open(ServiceChannelOptions options,
                                                                discovery::Resolver& resolver,
@@ -157,8 +130,11 @@ bool ServiceChannel::Usable() {
 }
 
 Task<StatusOr<Pick>> ServiceChannel::Choose(const CallContext& context,
-                                            const std::vector<std::string>& tried) {
+                                            const std::vector<std::string>& tried,
+                                            telemetry::Span* span) {
   while (true) {
+    Status refusal;  // of one that is there and is never called
+    size_t refused = 0;
     // First those that were not tried yet, then any; never one that is not connected.
     std::vector<std::string> unconnected;
     for (const bool fresh : {true, false}) {
@@ -174,8 +150,17 @@ Task<StatusOr<Pick>> ServiceChannel::Choose(const CallContext& context,
           missing_since_.store(0, std::memory_order_relaxed);
           co_return std::move(pick);
         }
+        if (Status own = pick->connection<Channel>().Refusal(); !own.ok()) {
+          refusal = std::move(own);
+          ++refused;
+        }
         unconnected.push_back(address);
       }
+    }
+    if (refused > 0 && refused == unconnected.size()) {
+      counters_->unreachable.Add();
+      AddEvent(span, "contract refused");
+      co_return Annotate(refusal, options_.service);
     }
     const Instant now = Now();
     Instant::rep since = 0;
@@ -185,6 +170,7 @@ Task<StatusOr<Pick>> ServiceChannel::Choose(const CallContext& context,
     if (now >= missing + options_.connect_patience || context.Remaining() <= kConnectPoll ||
         context.Cancelled()) {
       counters_->unreachable.Add();
+      AddEvent(span, "nobody connected");
       co_return Unavailable(
           "{}: no process that runs it can be reached{}", options_.service,
           unconnected.empty() ? "" : fmt::format(" at {}", fmt::join(unconnected, ", ")));
@@ -193,141 +179,112 @@ Task<StatusOr<Pick>> ServiceChannel::Choose(const CallContext& context,
   }
 }
 
-void ServiceChannel::Record(const Status& status, bool cancelled, Pick& pick) {
-  if (cancelled) {
+bool ServiceChannel::HadTime(const MethodDescriptor& method, Duration try_timeout, Duration given) {
+  Duration enough = Duration::max();
+  if (method.deadline > Duration(0)) enough = method.deadline;
+  if (try_timeout > Duration(0)) enough = std::min(enough, try_timeout);
+  const std::lock_guard lock(usual_mutex_);
+  return given >= std::min(enough, usual_[method.full_name].Longest());
+}
+
+void ServiceChannel::Record(const Outcome& outcome, const Status& status, Pick& pick,
+                            telemetry::Span* span) {
+  const bool late = status.code() == StatusCode::kDeadlineExceeded ||
+                    (outcome.context.Cancelled() && outcome.context.Remaining() == Duration(0));
+  if (late) {
+    counters_->deadline_cut.Add();
+    AddEvent(span, "deadline cut");
+  }
+  if (late ? !HadTime(outcome.method, outcome.try_timeout, outcome.given)
+           : outcome.context.Cancelled()) {
     pick.Cancelled();
-    breaker_.Abandon();
+    breaker_.Abandon(outcome.permit);
     return;
   }
-  const bool broken = Broken(status);
+  const bool broken = late || Broken(status);
   if (broken) {
-    pick.Failed();
+    if (pick.Failed()) AddEvent(span, "endpoint ejected");
   } else {
     pick.Succeeded();
+    const std::lock_guard lock(usual_mutex_);
+    usual_[outcome.method.full_name].Observe(Now() - outcome.start);
   }
-  const auto change = breaker_.Record(!broken, Now());
+  const auto change = breaker_.Record(outcome.permit, !broken, Now());
   if (change == CircuitBreaker::State::kOpen) {
     counters_->breaker_opened.Add();
+    AddEvent(span, "circuit breaker opened");
     log::Warning("rpc", "calls to {} are refused for a while: most fail", options_.service)
         .With(status);
   } else if (change == CircuitBreaker::State::kClosed) {
+    counters_->breaker_closed.Add();
+    AddEvent(span, "circuit breaker closed");
     log::Info("rpc", "calls to {} go through again", options_.service);
   }
+}
+
+StatusOr<CircuitBreaker::Permit> ServiceChannel::Admit(telemetry::Span* span) {
+  const Instant now = Now();
+  const auto permit = breaker_.Allow(now);
+  if (permit) {
+    if (permit->probe) {
+      counters_->breaker_probes.Add();
+      AddEvent(span, "circuit breaker probe");
+    }
+    return *permit;
+  }
+  counters_->breaker_refused.Add();
+  AddEvent(span, "refused by the circuit breaker");
+  const Status refused =
+      Unavailable("{}: most calls failed lately, so none is made for a while", options_.service);
+  return WithRetryAfter(
+      refused, std::max(std::chrono::milliseconds(1),
+                        std::chrono::ceil<std::chrono::milliseconds>(breaker_.RetryAfter(now))));
 }
 
 Task<StatusOr<std::string>> ServiceChannel::CallOnce(const MethodDescriptor& method,
                                                      CallContext& context, std::string request,
                                                      Try& attempt) {
-  const Instant start = Now();
-  if (!breaker_.Allow(start)) {
+  const auto permit = Admit(attempt.span);
+  if (!permit.ok()) {
     attempt.refused_by_breaker = true;
-    counters_->breaker_refused.Add();
-    const Status refused =
-        Unavailable("{}: most calls failed lately, so none is made for a while", options_.service);
-    co_return WithRetryAfter(
-        refused,
-        std::max(std::chrono::milliseconds(1),
-                 std::chrono::ceil<std::chrono::milliseconds>(breaker_.RetryAfter(start))));
+    co_return permit.status();
   }
-  StatusOr<Pick> pick = co_await Choose(context, attempt.tried);
+  StatusOr<Pick> pick = co_await Choose(context, attempt.tried, attempt.span);
   if (!pick.ok()) {
-    breaker_.Abandon();
+    breaker_.Abandon(*permit);
     co_return pick.status();
   }
   attempt.tried.push_back(pick->endpoint().address);
   attempt.sent = true;
+  const Instant start = Now();
   if (attempt.timeout > Duration(0))
-    context.deadline = std::min(context.deadline, Now() + attempt.timeout);
+    context.deadline = std::min(context.deadline, start + attempt.timeout);
+  const Outcome outcome{.method = method,
+                        .context = context,
+                        .permit = *permit,
+                        .start = start,
+                        .given = context.deadline - start,
+                        .try_timeout = attempt.timeout};
   StatusOr<std::string> answer =
       co_await pick->connection<Channel>().Call(method, context, std::move(request));
-  Record(answer.status(), context.Cancelled(), *pick);
-  co_return answer;
-}
-
-// The first answer of two lanes. Everything here runs on one io thread.
-struct ServiceChannel::Race {
-  std::shared_ptr<ServiceChannel> channel;
-  const MethodDescriptor& method;
-  std::string request;
-  CallContext contexts[2];
-  Try tries[2];
-  CancellationSource cancel[2];
-  Completion<StatusOr<std::string>> done;
-  int running = 0;
-  int winner = -1;
-  bool hedged = false;
-
-  Race(std::shared_ptr<ServiceChannel> to, const MethodDescriptor& which, std::string bytes,
-       const CallContext& context, const Try& attempt)
-      : channel(std::move(to)),
-        method(which),
-        request(std::move(bytes)),
-        contexts{context, context},
-        tries{attempt, attempt} {
-    for (int lane = 0; lane < 2; ++lane) contexts[lane].cancellation = cancel[lane].token();
-  }
-};
-
-Task<void> ServiceChannel::Run(std::shared_ptr<Race> race, int lane) {
-  ++race->running;
-  StatusOr<std::string> answer = co_await race->channel->CallOnce(
-      race->method, race->contexts[lane], race->request, race->tries[lane]);
-  --race->running;
-  if (!race->done) co_return;
-  // A failure waits for the other lane, which may yet do better.
-  if (!answer.ok() && Broken(answer.status()) && race->running > 0) co_return;
-  race->winner = lane;
-  race->cancel[1 - lane].Cancel();
-  Completion<StatusOr<std::string>> done = std::move(race->done);
-  done(std::move(answer));
-}
-
-Task<StatusOr<std::string>> ServiceChannel::CallHedged(const MethodDescriptor& method,
-                                                       CallContext& context,
-                                                       const std::string& request,
-                                                       Duration hedge_after, Try& attempt,
-                                                       telemetry::Span& span) {
-  const Executor here = co_await CurrentExecutor();
-  const auto race = std::make_shared<Race>(shared_from_this(), method, request, context, attempt);
-  const auto on_cancel = context.cancellation.OnCancel([race] {
-    race->cancel[0].Cancel();
-    race->cancel[1].Cancel();
-  });
-  const auto timer = std::make_shared<boost::asio::steady_timer>(here, hedge_after);
-  StatusOr<std::string> answer =
-      co_await Suspend<StatusOr<std::string>>([&](Completion<StatusOr<std::string>> completion) {
-        race->done = std::move(completion);
-        Spawn(here, Run(race, 0));
-        timer->async_wait([race, timer, here](const boost::system::error_code& error) {
-          if (error || !race->done) return;
-          if (!race->channel->budget_.TakeRetry()) {
-            race->channel->counters_->retries_refused.Add();
-            return;
-          }
-          race->hedged = true;
-          race->channel->counters_->hedges.Add();
-          race->tries[1].tried = race->tries[0].tried;
-          Spawn(here, Run(race, 1));
-        });
-      });
-  timer->cancel();
-  if (race->hedged) span.AddEvent("hedge");
-  if (race->winner == 1) race->channel->counters_->hedges_won.Add();
-  attempt = race->tries[std::max(0, race->winner)];
-  attempt.sent = race->tries[0].sent || race->tries[1].sent;
+  Record(outcome, answer.status(), *pick, attempt.span);
   co_return answer;
 }
 
 Task<StatusOr<std::string>> ServiceChannel::Call(const MethodDescriptor& method,
                                                  CallContext& context, std::string request) {
+  telemetry::Span span = tracer_.Start(method.full_name, telemetry::Span::kClient, context.trace);
   const Room room(*this);
-  CO_RETURN_IF_ERROR(room.status());
+  if (const Status status = room.status(); !status.ok()) {
+    span.AddEvent("bulkhead refused");
+    span.End(status);
+    co_return status;
+  }
   budget_.OnCall();
   const CallPolicy policy = PolicyOf(method);
-  telemetry::Span span = tracer_.Start(method.full_name, telemetry::Span::kClient, context.trace);
   const bool harmless =
       method.idempotency != Idempotency::kUnknown || !context.idempotency_key.empty();
-  Try attempt{.timeout = policy.try_timeout};
+  Try attempt{.timeout = policy.try_timeout, .span = &span};
   for (int tries = 1;; ++tries) {
     CallContext own = context;  // its deadline may be shorter
     own.trace = span.context();
@@ -342,11 +299,11 @@ Task<StatusOr<std::string>> ServiceChannel::Call(const MethodDescriptor& method,
     }
     const Status& status = answer.status();
     const bool may = !status.ok() && !attempt.refused_by_breaker && Broken(status) &&
+                     Reason(status) != kContractMismatch &&
                      (!attempt.sent || harmless || Reason(status) == reason::kOverloaded);
     Duration pause = resilience::BackoffPause(options_.backoff, tries - 1, FastRandom());
     if (const auto asked = RetryAfter(status)) pause = std::max(pause, Duration(*asked));
     if (!may || tries >= policy.attempts || context.Cancelled() || context.Remaining() <= pause) {
-      if (attempt.refused_by_breaker) span.AddEvent("refused by the circuit breaker");
       span.End(status);
       co_return answer;
     }
@@ -364,23 +321,42 @@ Task<StatusOr<std::string>> ServiceChannel::Call(const MethodDescriptor& method,
 
 Task<Status> ServiceChannel::CallStream(const MethodDescriptor& method, CallContext& context,
                                         std::string request, ByteSink& sink) {
-  const Room room(*this);
-  CO_RETURN_IF_ERROR(room.status());
-  if (!breaker_.Allow(Now())) {
-    counters_->breaker_refused.Add();
-    co_return Unavailable("{}: most calls failed lately, so none is made for a while",
-                          options_.service);
+  telemetry::Span span = tracer_.Start(method.full_name, telemetry::Span::kClient, context.trace);
+  Status status;
+  {
+    const Room room(*this);
+    status = room.status();
+    if (status.ok()) {
+      status = co_await StreamOnce(method, context, std::move(request), sink, span);
+    } else {
+      span.AddEvent("bulkhead refused");
+    }
   }
-  StatusOr<Pick> pick = co_await Choose(context, {});
+  span.End(status);
+  co_return status;
+}
+
+Task<Status> ServiceChannel::StreamOnce(const MethodDescriptor& method, CallContext& context,
+                                        std::string request, ByteSink& sink,
+                                        telemetry::Span& span) {
+  const auto permit = Admit(&span);
+  if (!permit.ok()) co_return permit.status();
+  StatusOr<Pick> pick = co_await Choose(context, {}, &span);
   if (!pick.ok()) {
-    breaker_.Abandon();
+    breaker_.Abandon(*permit);
     co_return pick.status();
   }
+  const Instant start = Now();
+  const Outcome outcome{.method = method,
+                        .context = context,
+                        .permit = *permit,
+                        .start = start,
+                        .given = context.deadline - start};
   // A stream may live for a day: its first message says that the endpoint serves.
-  FirstMessage first(sink, [&] { Record(OkStatus(), false, *pick); });
+  FirstMessage first(sink, [&] { Record(outcome, OkStatus(), *pick, &span); });
   const Status status =
       co_await pick->connection<Channel>().CallStream(method, context, std::move(request), first);
-  if (!first.heard()) Record(status, context.Cancelled(), *pick);
+  if (!first.heard()) Record(outcome, status, *pick, &span);
   co_return status;
 }
 

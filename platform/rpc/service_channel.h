@@ -11,9 +11,8 @@
 //   bulkhead     above max_in_flight calls to this service: OVERLOADED
 //   breaker      while most calls fail, refused at once with UNAVAILABLE and a delay
 //   endpoint     power of two choices, zone, ejection: platform/discovery/balancer.h. Only one that
-//   is
-//                connected; when none is, the call waits, until the service has been away for
-//                connect_patience
+//                is connected; when none is, the call waits, until the service has been away for
+//                connect_patience. One whose contract is another is never called
 //   deadline     the caller's; a try's own is try_timeout, when that ends sooner
 //   hedge        a method that only reads, when hedge_after has passed: asked of another endpoint
 //   too, and
@@ -24,6 +23,10 @@
 //                (UNAVAILABLE, or its try_timeout) only where a second one does no harm: a method
 //                that is idempotent, or a call that has an idempotency key
 //
+// A try that its caller cut short says nothing of the endpoint: DEADLINE_EXCEEDED counts against
+// endpoint and breaker when the try had what the contract or try_timeout gives, or longer than
+// answers of the method usually take (platform/resilience/usual_time.h).
+//
 // Thread-safe. Costs about a microsecond a call beside the call itself.
 #pragma once
 
@@ -31,6 +34,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -40,6 +44,7 @@
 #include "platform/resilience/backoff.h"
 #include "platform/resilience/circuit_breaker.h"
 #include "platform/resilience/retry_budget.h"
+#include "platform/resilience/usual_time.h"
 #include "platform/rpc/channel.h"
 #include "platform/telemetry/metrics.h"
 #include "platform/telemetry/span.h"
@@ -93,20 +98,31 @@ class ServiceChannel final : public Channel, public std::enable_shared_from_this
 
  private:
   struct Counters;
+  struct Outcome;
   struct Race;
   struct Try;
   class Room;
   ServiceChannel(ServiceChannelOptions options, telemetry::Telemetry& telemetry);
+  discovery::BalancerOptions TellingOfEjections();
   CallPolicy PolicyOf(const MethodDescriptor& method) const;
   Task<StatusOr<discovery::Pick>> Choose(const CallContext& context,
-                                         const std::vector<std::string>& tried);
+                                         const std::vector<std::string>& tried,
+                                         telemetry::Span* span);
   Task<StatusOr<std::string>> CallOnce(const MethodDescriptor& method, CallContext& context,
                                        std::string request, Try& attempt);
+  Task<Status> StreamOnce(const MethodDescriptor& method, CallContext& context, std::string request,
+                          ByteSink& sink, telemetry::Span& span);
   Task<StatusOr<std::string>> CallHedged(const MethodDescriptor& method, CallContext& context,
                                          const std::string& request, Duration hedge_after,
                                          Try& attempt, telemetry::Span& span);
   static Task<void> Run(std::shared_ptr<Race> race, int lane);
-  void Record(const Status& status, bool cancelled, discovery::Pick& pick);
+  // The breaker's permit, or how it refuses.
+  StatusOr<resilience::CircuitBreaker::Permit> Admit(telemetry::Span* span);
+  // Tells endpoint and breaker how a try ended.
+  void Record(const Outcome& outcome, const Status& status, discovery::Pick& pick,
+              telemetry::Span* span);
+  // Whether a try of `given` that did not end in time had time enough.
+  bool HadTime(const MethodDescriptor& method, Duration try_timeout, Duration given);
 
   const ServiceChannelOptions options_;
   telemetry::Tracer& tracer_;
@@ -115,6 +131,8 @@ class ServiceChannel final : public Channel, public std::enable_shared_from_this
   discovery::Balancer balancer_;
   resilience::RetryBudget budget_;
   resilience::CircuitBreaker breaker_;
+  std::mutex usual_mutex_;
+  std::map<std::string_view, resilience::UsualTime> usual_;  // of answers, by method
   std::atomic<int> in_flight_{0};
   std::atomic<Instant::rep> missing_since_{
       0};                                    // when a call first found nobody; 0: somebody is there

@@ -112,8 +112,19 @@ class ServiceChannelTest : public ::testing::Test {
     return at == std::string::npos ? -1 : std::stod(text.substr(at + name.size()));
   }
 
+  // Whether an event of that name is in the spans of what was called, as they are exported.
+  bool Shown(std::string_view event) {
+    const std::string json = telemetry::OtlpJson(telemetry_.tracer().Recent(), "test", "1");
+    return json.find(fmt::format("\"name\":\"{}\"", event)) != std::string::npos;
+  }
+  // Whether a decision is counted that often, and shown.
+  void ExpectTold(std::string_view counter, double times, std::string_view event) {
+    EXPECT_EQ(Count(counter), times) << counter;
+    EXPECT_TRUE(Shown(event)) << event;
+  }
+
   std::map<std::string, Place> places_;
-  telemetry::Telemetry telemetry_{{}};
+  telemetry::Telemetry telemetry_{{.sampling_ratio = 1, .recent_limit = 100'000}};
 };
 
 TEST_F(ServiceChannelTest, ARefusalIsTriedElsewhere) {
@@ -124,7 +135,7 @@ TEST_F(ServiceChannelTest, ARefusalIsTriedElsewhere) {
   EXPECT_EQ(places_["a"].calls + places_["b"].calls, 3);
   EXPECT_GE(places_["a"].calls, 1);
   EXPECT_GE(places_["b"].calls, 1);
-  EXPECT_EQ(Count("retries"), 2);
+  ExpectTold("retries", 2, "retry");
 }
 
 TEST_F(ServiceChannelTest, WhatMayHaveActedIsNotDoneTwice) {
@@ -161,6 +172,7 @@ TEST_F(ServiceChannelTest, RetriesEndWithTheirBudget) {
   for (int i = 0; i < 100; ++i) EXPECT_FALSE(Call(*channel, kRead).ok());
   EXPECT_LE(places_["a"].calls, 115);
   EXPECT_GE(Count("retries_refused"), 80);
+  EXPECT_TRUE(Shown("retry refused by the budget"));
 }
 
 TEST_F(ServiceChannelTest, OnlyConnectedPlacesAreCalled) {
@@ -195,7 +207,7 @@ TEST_F(ServiceChannelTest, ALongAbsenceIsToldAtOnce) {
   const auto answer = Call(*channel, kRead);
   EXPECT_THAT(std::string(answer.status().message()), HasSubstr("shop: no process"));
   EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(40));
-  EXPECT_EQ(Count("unreachable"), 2);
+  ExpectTold("unreachable", 2, "nobody connected");
 }
 
 TEST_F(ServiceChannelTest, TheBreakerRefusesAndLetsProbesThrough) {
@@ -212,7 +224,11 @@ TEST_F(ServiceChannelTest, TheBreakerRefusesAndLetsProbesThrough) {
   while (!Call(*channel, kRead).ok() && std::chrono::steady_clock::now() < until) {
   }
   EXPECT_TRUE(Call(*channel, kRead).ok());
-  EXPECT_EQ(Count("breaker_opened"), 1);
+  ExpectTold("breaker_opened", 1, "circuit breaker opened");
+  ExpectTold("breaker_closed", 1, "circuit breaker closed");
+  ExpectTold("breaker_probes", 1, "circuit breaker probe");
+  EXPECT_GE(Count("breaker_refused"), 1);
+  EXPECT_TRUE(Shown("refused by the circuit breaker"));
 }
 
 TEST_F(ServiceChannelTest, ASlowPlaceIsHedged) {
@@ -228,7 +244,8 @@ TEST_F(ServiceChannelTest, ASlowPlaceIsHedged) {
   }
   EXPECT_EQ(slow, 0) << "b answers first";
   EXPECT_LT(std::chrono::steady_clock::now() - start, milliseconds(900));
-  EXPECT_EQ(Count("hedges_won"), places_["a"].calls);
+  ExpectTold("hedges_won", places_["a"].calls, "hedge won");
+  ExpectTold("hedges", places_["a"].calls, "hedge");
 }
 
 TEST_F(ServiceChannelTest, WritesAreNotHedged) {
@@ -246,6 +263,50 @@ TEST_F(ServiceChannelTest, ATryHasItsOwnTimeout) {
     ASSERT_TRUE(answer.ok()) << answer.status();
     EXPECT_EQ(*answer, "b got hello");
   }
+  ExpectTold("deadline_cut", places_["a"].calls, "deadline cut");
+}
+
+// The contract gives a method a second.
+constexpr MethodDescriptor kTimed{.name = "Timed",
+                                  .full_name = "test.Shop/Timed",
+                                  .grpc_path = "/test.Shop/Timed",
+                                  .idempotency = Idempotency::kNoSideEffects,
+                                  .deadline = seconds(1)};
+
+TEST_F(ServiceChannelTest, ACallerInAHurryDoesNotOpenTheBreaker) {
+  const auto channel = Open({"a"}, {.policy = {.attempts = 1},
+                                    .balancer = {.consecutive_failures = 3, .max_ejected = 1},
+                                    .breaker = {.least_calls = 5}});
+  places_["a"].takes = milliseconds(40);
+  for (int i = 0; i < 20; ++i)
+    EXPECT_EQ(Call(*channel, kTimed, milliseconds(3)).status().code(),
+              StatusCode::kDeadlineExceeded);
+  EXPECT_TRUE(Call(*channel, kTimed).ok());
+  for (int i = 0; i < 20; ++i) (void)Call(*channel, kTimed, milliseconds(3));
+  EXPECT_TRUE(Call(*channel, kTimed).ok());
+  EXPECT_EQ(Count("breaker_opened"), 0);
+  EXPECT_EQ(Count("ejections"), 0);
+  ExpectTold("deadline_cut", 40, "deadline cut");
+}
+
+TEST_F(ServiceChannelTest, ACalleeSlowerThanUsualOpensTheBreaker) {
+  const auto channel = Open(
+      {"a"}, {.policy = {.attempts = 1}, .breaker = {.least_calls = 5, .first_open = seconds(9)}});
+  for (int i = 0; i < 4; ++i) EXPECT_TRUE(Call(*channel, kTimed).ok());
+  places_["a"].takes = seconds(2);
+  // Less than the contract's second, and more than it ever took.
+  for (int i = 0; i < 5; ++i) EXPECT_FALSE(Call(*channel, kTimed, milliseconds(60)).ok());
+  EXPECT_EQ(Count("breaker_opened"), 1);
+}
+
+TEST_F(ServiceChannelTest, AnEndpointThatKeepsFailingIsEjectedAndToldOf) {
+  const auto channel = Open({"a", "b"}, {.policy = {.attempts = 1},
+                                         .balancer = {.consecutive_failures = 3},
+                                         .breaker = {.least_calls = 1'000}});
+  places_["a"].says.assign(100, Unavailable("gone"));
+  for (int i = 0; i < 40; ++i) (void)Call(*channel, kRead);
+  EXPECT_EQ(places_["a"].calls, 3);
+  ExpectTold("ejections", 1, "endpoint ejected");
 }
 
 TEST_F(ServiceChannelTest, TheBulkheadIsABound) {
@@ -271,6 +332,7 @@ TEST_F(ServiceChannelTest, TheBulkheadIsABound) {
     co_return outcome->refused;
   }(channel));
   EXPECT_EQ(refused, 3);
+  ExpectTold("bulkhead_refused", 3, "bulkhead refused");
   EXPECT_TRUE(Call(*channel, kRead).ok());
 }
 

@@ -125,6 +125,12 @@ void InferenceService::Stop() {
   subscription_.reset();
 }
 
+std::vector<std::string> InferenceService::Models() const {
+  const auto loaded = loaded_.load();
+  if (loaded->serving == nullptr) return {};
+  return {loaded->serving->version.version()};
+}
+
 // Events make a promotion known at once where the event log is shared; looking makes it known
 // everywhere.
 Task<void> InferenceService::KeepInSync() {

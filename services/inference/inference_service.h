@@ -42,6 +42,7 @@ class InferenceService final : public v1::Inference,
 
   Status Start() override;
   void Stop() override;
+  std::vector<std::string> Models() const override;
 
  private:
   using Model = std::shared_ptr<const LoadedModel>;

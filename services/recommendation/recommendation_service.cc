@@ -29,6 +29,20 @@ StatusOr<std::shared_ptr<RecommendationService>> RecommendationService::Create(
 
 RecommendationService::RecommendationService(host::Environment& environment)
     : environment_(environment),
+      fallbacks_([&] {
+        std::vector<Fallback> all;
+        for (const auto& [part, event] : {std::pair{"profile", "fallback: profile"},
+                                          {"experiment", "fallback: experiment"},
+                                          {"inference", "fallback: inference"},
+                                          {"features", "fallback: features"},
+                                          {"catalog", "fallback: catalog"}}) {
+          all.push_back({part, event,
+                         environment.telemetry().metrics().AddCounter(
+                             "starling_recommendation_fallbacks_total",
+                             "Answers that did without a part, by part", {{"part", part}})});
+        }
+        return all;
+      }()),
       config_(environment.Config<RecommendationConfig>()),
       last_good_(kLastGoodUsers),
       products_(kKnownProducts),
@@ -138,9 +152,20 @@ Task<StatusOr<v1::RecommendResponse>> RecommendationService::Compose(CallContext
   if (answer.gone) {
     co_return NotFound("product '{}' is not in the catalogue", ask.seeds.front());
   }
+  TellFallbacks(context, answer);
   v1::RecommendResponse response = Write(ask, answer);
   Tell(context, ask, response);
   co_return response;
+}
+
+void RecommendationService::TellFallbacks(CallContext& context, const Answer& answer) {
+  for (const std::string& part : answer.degraded) {
+    for (const Fallback& fallback : fallbacks_) {
+      if (fallback.part != part) continue;
+      fallback.used.Add();
+      context.AddEvent(fallback.event);
+    }
+  }
 }
 
 void RecommendationService::Tell(CallContext& context, const Ask& ask,

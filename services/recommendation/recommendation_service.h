@@ -73,11 +73,20 @@ class RecommendationService final : public v1::Recommendation, public host::Host
                        std::span<const std::string_view> ids, Cards& cards);
   // Reads products of the best candidates, more of them while the rules want more, and chooses.
   Task<void> ChooseItems(CallContext& context, const Ask& ask, Answer& answer);
+  // Counts what the answer does without, and shows it in the call's span.
+  void TellFallbacks(CallContext& context, const Answer& answer);
   v1::RecommendResponse Write(const Ask& ask, Answer& answer);
   void Tell(CallContext& context, const Ask& ask, const v1::RecommendResponse& response);
   Task<Status> Consume(std::span<const messaging::Delivered> events);
 
+  struct Fallback {
+    std::string_view part;   // as `degraded` names it
+    std::string_view event;  // of the span
+    telemetry::Counter& used;
+  };
+
   host::Environment& environment_;
+  const std::vector<Fallback> fallbacks_;
   const config::Handle<RecommendationConfig> config_;
   std::shared_ptr<profile::v1::Profile> profile_;
   std::shared_ptr<catalog::v1::Catalog> catalog_;

@@ -85,6 +85,19 @@ class RecommendationServiceTest : public host::ServiceTest<RecommendationService
   std::shared_ptr<FakeInference> inference_ = std::make_shared<FakeInference>();
 };
 
+TEST_F(RecommendationServiceTest, WhatItDoesWithoutIsAnEventOfTheCall) {
+  Begin();
+  catalog_->mood.failure = Unavailable("away");
+  telemetry::Tracer tracer({.sampling_ratio = 1});
+  telemetry::Span span = tracer.Start("call", telemetry::Span::kServer, {});
+  context_.ShowEventsIn(span);
+  (void)Ask("ada");
+  span.End(OkStatus());
+  ASSERT_THAT(tracer.Recent(), testing::SizeIs(1));
+  ASSERT_THAT(tracer.Recent()[0]->events, testing::SizeIs(1));
+  EXPECT_EQ(tracer.Recent()[0]->events[0].name, "fallback: catalog");
+}
+
 TEST_F(RecommendationServiceTest, ComposesTheAnswerFromItsNeighbours) {
   Begin();
   Did("ada", "view", "m");
@@ -381,6 +394,11 @@ TEST_F(RecommendationServiceTest, AnswersWithoutTheNeighbourThatFailsOrIsSlow) {
     *row.mood = Mood();
   }
   EXPECT_THAT(Degraded(Ask("ada")), IsEmpty());
+  const std::string metrics = environment_.telemetry().metrics().Expose();
+  for (const char* part : {"profile", "inference", "catalog"}) {
+    EXPECT_THAT(metrics, HasSubstr(fmt::format(
+                             "starling_recommendation_fallbacks_total{{part=\"{}\"}} 2\n", part)));
+  }
   // Somebody who has no last good answer gets what is popular.
   inference_->mood.failure = Unavailable("away");
   EXPECT_THAT(Ids(Ask("bob")), ElementsAre("d", "e", "a"));

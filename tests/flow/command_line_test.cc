@@ -100,6 +100,39 @@ TEST_F(CommandLine, DoctorSaysWhatIsWrongAndWhatToDo) {
   EXPECT_THAT(unwritable.output, HasSubstr("cannot be written"));
 }
 
+TEST_F(CommandLine, DoctorLooksForEnginesAndTheModel) {
+  // Port 1 is nobody's.
+  const Ran away =
+      RunStarling({"doctor", "--data", data_, "--port", "0", "--set", "discovery.engine=etcd",
+                   "--set", "discovery.urls=[http://127.0.0.1:1]", "--set",
+                   "storage.sql.url=postgresql://u:hidden@127.0.0.1:1/db"});
+  EXPECT_EQ(away.exit_code, 1);
+  EXPECT_THAT(away.output,
+              AllOf(HasSubstr("etcd at 127.0.0.1:1: nobody answers"), HasSubstr("discovery.urls"),
+                    HasSubstr("PostgreSQL at 127.0.0.1:1: nobody answers"),
+                    HasSubstr("storage.sql.url"), Not(HasSubstr("hidden"))));
+  StarlingProcess running(data_);
+  ASSERT_TRUE(running.ready()) << running.output();
+  const std::string place = running.Url().substr(std::string_view("http://").size());
+  const Ran there =
+      RunStarling({"doctor", "--data", folder_ / "other", "--port", "0", "--set",
+                   "discovery.engine=etcd", "--set", "discovery.urls=[" + running.Url() + "]"});
+  EXPECT_EQ(there.exit_code, 0) << there.output;
+  EXPECT_THAT(there.output, AllOf(HasSubstr("etcd at " + place + ": reachable"),
+                                  HasSubstr("`starling train` makes one")));
+}
+
+TEST_F(CommandLine, DoctorOfAClusterSaysWhoCannotBeAsked) {
+  const Ran none = RunStarling({"doctor", "--cluster"});
+  EXPECT_EQ(none.exit_code, 1);
+  EXPECT_THAT(none.output, HasSubstr("--topology"));
+  const Ran gone = RunStarling({"doctor", "--cluster", "--json", "--set",
+                                "topology.processes={a: {admin: \"127.0.0.1:1\"}, b: {}}"});
+  EXPECT_EQ(gone.exit_code, 1);
+  EXPECT_THAT(gone.output, AllOf(HasSubstr(R"("well":false)"), HasSubstr("a cannot be asked"),
+                                 HasSubstr("b cannot be asked: it has no admin address")));
+}
+
 TEST_F(CommandLine, AKeyOpensWhatItsScopesSayUntilItIsRevokedWhileTheServerRuns) {
   StarlingProcess starling(data_);
   ASSERT_TRUE(starling.ready()) << starling.output();

@@ -26,7 +26,8 @@ StatusOr<etcd::Values> ValuesOf(std::string_view prefix, const Instance& instanc
         etcd::WriteRegistered({.address = instance.address,
                                .zone = instance.zone,
                                .contract = contract,
-                               .weight = instance.weight});
+                               .weight = instance.weight,
+                               .admin = instance.admin});
   }
   return values;
 }

@@ -18,7 +18,8 @@ std::vector<Endpoint> EndpointsOf(std::string_view prefix, const etcd::Values& v
                          .zone = std::move(registered->zone),
                          .instance = key.substr(prefix.size()),
                          .contract = std::move(registered->contract),
-                         .weight = registered->weight});
+                         .weight = registered->weight,
+                         .admin = std::move(registered->admin)});
   }
   return endpoints;
 }

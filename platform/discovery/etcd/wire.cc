@@ -237,6 +237,8 @@ std::string WriteRegistered(const Registered& registered) {
   writer.String(registered.contract);
   writer.Name("\"weight\":");
   writer.UInt32(registered.weight);
+  writer.Name("\"admin\":");
+  writer.String(registered.admin);
   writer.EndObject();
   return std::string(writer.text());
 }
@@ -247,6 +249,7 @@ StatusOr<Registered> ReadRegistered(std::string_view json) {
   Registered registered{.address = std::string(TextOf(document.root(), "address")),
                         .zone = std::string(TextOf(document.root(), "zone")),
                         .contract = std::string(TextOf(document.root(), "contract"))};
+  registered.admin = std::string(TextOf(document.root(), "admin"));
   STARLING_RETURN_IF_ERROR(CheckAddress(registered.address));
   const int64_t weight = NumberOf(document.root(), "weight");
   registered.weight =

@@ -69,6 +69,7 @@ struct Registered {
   std::string zone;
   std::string contract;
   uint32_t weight = 1;
+  std::string admin = {};
   bool operator==(const Registered&) const = default;
 };
 std::string WriteRegistered(const Registered& registered);

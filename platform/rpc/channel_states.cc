@@ -1,0 +1,60 @@
+#include "platform/rpc/channel_states.h"
+
+#include <utility>
+
+namespace starling::rpc {
+
+struct ChannelStates::Watched {
+  std::weak_ptr<grpc::Channel> channel;
+  OnState on_state;
+};
+
+std::shared_ptr<ChannelStates> ChannelStates::Shared() {
+  static std::mutex mutex;
+  static std::weak_ptr<ChannelStates> known;
+  const std::lock_guard lock(mutex);
+  std::shared_ptr<ChannelStates> states = known.lock();
+  if (states == nullptr) {
+    states = std::shared_ptr<ChannelStates>(new ChannelStates());
+    known = states;
+  }
+  return states;
+}
+
+ChannelStates::ChannelStates() : thread_([this] { Run(); }) {}
+
+ChannelStates::~ChannelStates() {
+  {
+    const std::lock_guard lock(mutex_);
+    ending_ = true;
+  }
+  queue_.Shutdown();
+  thread_.join();
+}
+
+void ChannelStates::Watch(const std::shared_ptr<grpc::Channel>& channel, OnState on_state) {
+  auto watched = std::make_unique<Watched>(Watched{channel, std::move(on_state)});
+  if (Next(*watched)) (void)watched.release();  // the queue's until it comes back
+}
+
+bool ChannelStates::Next(Watched& watched) {
+  const std::shared_ptr<grpc::Channel> channel = watched.channel.lock();
+  if (channel == nullptr) return false;
+  const grpc_connectivity_state now = channel->GetState(true);
+  watched.on_state(now);
+  const std::lock_guard lock(mutex_);
+  if (ending_ || now == GRPC_CHANNEL_SHUTDOWN) return false;
+  channel->NotifyOnStateChange(now, gpr_inf_future(GPR_CLOCK_REALTIME), &queue_, &watched);
+  return true;
+}
+
+void ChannelStates::Run() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_.Next(&tag, &ok)) {
+    std::unique_ptr<Watched> watched(static_cast<Watched*>(tag));
+    if (Next(*watched)) (void)watched.release();
+  }
+}
+
+}  // namespace starling::rpc
