@@ -167,8 +167,17 @@ void CheckEngines(const host::ProcessConfig& config, Findings& findings) {
   for (const auto& [service, own] : storage->sql.services)
     add("PostgreSQL of " + service, "storage.sql.services." + service + ".url", own.url.Reveal(),
         "5432");
-  if (config.messaging.Get()->engine == "kafka")
-    add("Kafka", "messaging.url", config.messaging.Get()->url, "9092");
+  if (storage->kv.engine == host::KvStorageConfig::Engine::kRedis)
+    add("Redis", "storage.kv.url", storage->kv.url.Reveal(), "6379");
+  if (const auto gateway = config.gateway.Get();
+      gateway->limit_store == host::GatewayConfig::LimitStore::kRedis)
+    add("Redis", "gateway.limit_url", gateway->limit_url.Reveal(), "6379");
+  const auto messaging = config.messaging.Get();
+  if (messaging->engine == "kafka") add("Kafka", "messaging.url", messaging->url.Reveal(), "9092");
+  if (messaging->engine == "rabbitmq") {
+    const std::string_view url = messaging->url.Reveal();
+    add("RabbitMQ", "messaging.url", url, url.starts_with("amqps") ? "5671" : "5672");
+  }
   if (config.discovery.Get()->engine == "etcd") {
     for (const std::string& url : config.discovery.Get()->urls)
       add("etcd", "discovery.urls", url, "2379");

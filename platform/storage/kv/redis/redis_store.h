@@ -11,7 +11,8 @@
 //   {NAME}:expiry   sorted set   the keys that expire, by when (ms since 1970 UTC)
 //
 // Cost, in round trips: a Get 1 (HGET, O(1)); an Apply 1 (a script, O(log n) a change, a few us
-// of the server's one thread each: a batch of 10,000 holds it for tens of ms); a Scan 1 a page (O(log n
+// of the server's one thread each: a batch of 10,000 holds it for tens of ms); a Scan 1 a page
+// (O(log n
 // + page), holds the server likewise). About 100 bytes a key of the server's memory beside key and
 // value. So the size of a store is bounded by the memory of one node, and a resharding moves it
 // whole.
