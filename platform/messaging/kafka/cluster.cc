@@ -6,6 +6,8 @@
 #include <array>
 #include <thread>
 
+#include "platform/messaging/checks.h"
+
 namespace starling::messaging::kafka {
 namespace {
 
@@ -243,7 +245,8 @@ StatusOr<std::vector<GroupLag>> Cluster::Lags(const std::string& topic) {
   std::vector<GroupLag> lags;
   for (const std::string& id : groups) {
     if (!id.ends_with(suffix)) continue;
-    lags.push_back({id.substr(0, id.size() - suffix.size()), 0});
+    const std::string group = id.substr(0, id.size() - suffix.size());
+    if (!IsOwnGroup(group)) lags.push_back({group, 0});
   }
   if (lags.empty()) return lags;
   STARLING_ASSIGN_OR_RETURN(const int partitions, Ensure(topic));
