@@ -230,7 +230,8 @@ StatusOr<std::set<std::string>> Cluster::GroupsWithMembers() {
 StatusOr<uint64_t> Cluster::Lag(const std::string& topic, const std::string& group) {
   STARLING_ASSIGN_OR_RETURN(const int partitions, Find(topic));
   STARLING_ASSIGN_OR_RETURN(const auto committed, Committed(topic, partitions, group));
-  if (std::all_of(committed.begin(), committed.end(), [](int64_t at) { return at < 0; })) {
+  if (!IsOwnGroup(group) &&  // which has no members, and may have committed nothing yet
+      std::all_of(committed.begin(), committed.end(), [](int64_t at) { return at < 0; })) {
     STARLING_ASSIGN_OR_RETURN(const auto groups, GroupsWithMembers());
     if (!groups.contains(GroupId(topic, group)))
       return NotFound("topic '{}' has no group '{}'", topic, group);

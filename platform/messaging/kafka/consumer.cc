@@ -25,7 +25,8 @@ using Message = std::unique_ptr<rd_kafka_message_t, DestroyMessage>;
 
 StatusOr<std::unique_ptr<Consumer>> Consumer::Start(const KafkaOptions& options, Executor executor,
                                                     std::unique_ptr<Delivery> delivery,
-                                                    const std::vector<int64_t>& from) {
+                                                    const std::vector<int64_t>& from, Commits commits) {
+  static_assert(kStored == RD_KAFKA_OFFSET_STORED);
   const std::string topic = delivery->topic();
   const Settings settings = {{"group.id", GroupId(topic, delivery->group())},
                              {"partition.assignment.strategy", "cooperative-sticky"},
@@ -48,9 +49,8 @@ StatusOr<std::unique_ptr<Consumer>> Consumer::Start(const KafkaOptions& options,
   rd_kafka_t* client = consumer->client_.get();
   consumer->messages_.reset(rd_kafka_queue_new(client));
   rd_kafka_poll_set_consumer(client);
-  consumer->follows_ = !from.empty();
-  STARLING_RETURN_IF_ERROR(consumer->follows_ ? consumer->ReadFrom(topic, from)
-                                              : consumer->Join(topic));
+  consumer->commits_ = commits;
+  STARLING_RETURN_IF_ERROR(from.empty() ? consumer->Join(topic) : consumer->ReadFrom(topic, from));
   consumer->thread_ = std::thread([self = consumer.get()] { self->Run(); });
   pthread_setname_np(consumer->thread_.native_handle(), "kafka-consumer");
   return consumer;
@@ -177,7 +177,7 @@ void Consumer::Accept(const Position& position) {
 }
 
 void Consumer::Commit(Wait wait) {
-  if (follows_) accepted_.clear();
+  if (commits_ == Commits::kNever) accepted_.clear();
   if (accepted_.empty()) return;
   const Partitions offsets(rd_kafka_topic_partition_list_new(static_cast<int>(accepted_.size())));
   for (const auto& [partition, offset] : accepted_) {

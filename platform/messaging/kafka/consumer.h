@@ -29,11 +29,14 @@ namespace starling::messaging::kafka {
 
 class Consumer final {
  public:
-  // The topic must be there. With `from`, an offset a partition, it is no member of a group: it
-  // reads all partitions from there on and commits nothing.
+  enum class Commits { kAccepted, kNever };
+  static constexpr int64_t kStored = -1000;  // RD_KAFKA_OFFSET_STORED: where the group is
+  // The topic must be there. With `from`, an offset a partition, it is no member of its group: it
+  // reads all partitions from there on.
   static StatusOr<std::unique_ptr<Consumer>> Start(const KafkaOptions& options, Executor executor,
                                                    std::unique_ptr<Delivery> delivery,
-                                                   const std::vector<int64_t>& from = {});
+                                                   const std::vector<int64_t>& from = {},
+                                                   Commits commits = Commits::kAccepted);
   ~Consumer() { Stop(); }
   // Commits what was accepted and leaves the group.
   void Stop();
@@ -63,7 +66,7 @@ class Consumer final {
 
   const Executor executor_;
   const std::unique_ptr<Delivery> delivery_;
-  bool follows_ = false;  // no member of a group
+  Commits commits_ = Commits::kAccepted;
   Queue messages_;
   Client client_;
   std::atomic<bool> stopping_{false};

@@ -143,11 +143,15 @@ StatusOr<std::unique_ptr<Subscription>> KafkaEventLog::Subscribe(std::string_vie
     const std::lock_guard lock(mutex_);
     if (!running_.emplace(topic, group).second) return AlreadySubscribed(topic, group);
   }
+  // A group of one instance has one member: it takes all partitions, and waits for no rebalance, also
+  // when it comes back after a crash.
+  std::vector<int64_t> from;
   const auto start = [&]() -> StatusOr<std::unique_ptr<kafka::Consumer>> {
-    STARLING_RETURN_IF_ERROR(cluster_->Ensure(topic).status());
+    STARLING_ASSIGN_OR_RETURN(const int partitions, cluster_->Ensure(topic));
+    if (IsOwnGroup(group)) from.assign(static_cast<size_t>(partitions), kafka::Consumer::kStored);
     return kafka::Consumer::Start(
         options_, runtime_.NextExecutor(),
-        std::make_unique<Delivery>(*this, topic, group, options, std::move(handler)));
+        std::make_unique<Delivery>(*this, topic, group, options, std::move(handler)), from);
   };
   StatusOr<std::unique_ptr<kafka::Consumer>> consumer = start();
   if (!consumer.ok()) {
@@ -179,7 +183,7 @@ StatusOr<std::unique_ptr<Subscription>> KafkaEventLog::Follow(std::string_view t
       kafka::Consumer::Start(
           options_, runtime_.NextExecutor(),
           std::make_unique<Delivery>(*this, topic, std::string(name), options, std::move(handler)),
-          bounds->end));
+          bounds->end, kafka::Consumer::Commits::kNever));
   return std::make_unique<Follower>(std::move(consumer));
 }
 

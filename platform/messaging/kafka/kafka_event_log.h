@@ -12,7 +12,8 @@
 // size, whether a group has read or not, and forgets a group that was away for
 // offsets.retention.minutes.
 //
-// Follow reads all partitions that the topic has when it begins, outside of any group, from the end
+// A group of one instance takes all partitions of the topic, without a membership that a crash would
+// have to wait for. Follow reads all partitions that the topic has when it begins, outside of any group, from the end
 // that they have then. A group of one instance that is gone for good is forgotten by Kafka after
 // offsets.retention.minutes (a week, as it comes).
 //
