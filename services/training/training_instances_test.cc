@@ -13,13 +13,13 @@ namespace {
 
 using testing::HasSubstr;
 
-// Its database is that of the environment made last before, when there is one.
+// All are on the database that the fixture chose.
 struct Instance {
   Instance() {
     features = std::make_shared<MadeFeatures>(MakeInteractions({}));
     environment.registry().AddLocal<features::v1::Features>(features, environment.telemetry(),
                                                             nullptr, {});
-    EXPECT_TRUE(environment.Configure<TrainingConfig>({{"training.every", "0s"}}).ok());
+    EXPECT_TRUE(environment.Configure<TrainingConfig>({{"training.every", "0s"}, {"training.low_priority", "false"}}).ok());
     service = *TrainingService::Create(environment.get());
     EXPECT_TRUE(service->Start().ok());
   }
