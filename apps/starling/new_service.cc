@@ -52,7 +52,7 @@ namespace starling::@name@ {
 class @Name@Service final : public v1::@Name@, public host::HostedService {
  public:
   using Contract = v1::@Name@;
-  // Any number of processes may run it; say kDatabase or kFiles once it keeps something.
+  // Any number of processes may run it; topology.h has what to say once it keeps something.
   static constexpr host::Keeps kKeeps = host::Keeps::kNothing;
   static StatusOr<std::shared_ptr<@Name@Service>> Create(host::Environment&) {
     return std::make_shared<@Name@Service>();

@@ -88,6 +88,24 @@ class Environment {
   StatusOr<std::unique_ptr<messaging::Outbox>> OpenOutbox(sql::Database& database) {
     return messaging::Outbox::Open(database, events_, runtime_, {});
   }
+  // What an instance of a service keeps in memory it hears by itself, also where there are several
+  // (docs/topology.md); on an event log that cannot feed views there is one, and the group is the
+  // service's.
+  //
+  // Every event of a topic from now on, for a view that is read from elsewhere after this returned,
+  // or that may begin empty. Blocks.
+  StatusOr<std::unique_ptr<messaging::Subscription>> Follow(std::string_view topic,
+                                                            std::string_view service,
+                                                            messaging::ConsumerOptions options,
+                                                            messaging::EventLog::Handler handler) {
+    return events_.FeedsViews() ? events_.Follow(topic, service, options, std::move(handler))
+                                : events_.Subscribe(topic, service, options, std::move(handler));
+  }
+  // The group of this instance, for what it keeps in the service's folder beside the memory: it
+  // goes with the folder, "features.<id in DATA/features/instance>", so that a new folder is given
+  // all events that are kept. Blocks.
+  StatusOr<std::string> OwnGroup(std::string_view service);
+
   // The service's saga engine in that database; the pages of the admin port show its runs. Blocks.
   StatusOr<std::unique_ptr<saga::Engine>> OpenSagas(std::string_view service,
                                                     sql::Database& database,

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <thread>
 
 #include "platform/base/nearest.h"
 #include "platform/config/watch.h"
@@ -82,7 +83,7 @@ class Process::Core final : private Readiness {
       STARLING_RETURN_IF_ERROR(StartAdmin());
       STARLING_RETURN_IF_ERROR(StartGrpc());
     }
-    STARLING_RETURN_IF_ERROR(Join());
+    STARLING_RETURN_IF_ERROR(JoinOnceReady());
     StartWatching();
     ready_ = true;
     return OkStatus();
@@ -94,6 +95,7 @@ class Process::Core final : private Readiness {
     stopping_.Cancel();
     const Duration limit = config_.http.Get()->drain_limit;
     Status status;
+    if (joining_.joinable()) joining_.join();
     if (peers_ != nullptr) peers_->Leave();
     for (auto service = hosted_.rbegin(); service != hosted_.rend(); ++service) (*service)->Drain();
     if (http_ != nullptr && http_port_ != 0) {
@@ -162,6 +164,25 @@ class Process::Core final : private Readiness {
                         *peers_, runtime_, telemetry_);
   }
 
+  bool PartsAreReady() const {
+    return std::all_of(hosted_.begin(), hosted_.end(),
+                       [](const auto& service) { return service->Health().ok(); });
+  }
+
+  // Others hear of this process when its services can answer, which may take longer than its start.
+  Status JoinOnceReady() {
+    if (PartsAreReady()) return Join();
+    joining_ = std::thread([this] {
+      while (!PartsAreReady()) {
+        if (stopping_.token().IsCancelled()) return;
+        std::this_thread::sleep_for(std::chrono::milliseconds(10));
+      }
+      if (const Status joined = Join(); !joined.ok())
+        log::Error("host", "the others do not hear of this process").With(joined);
+    });
+    return OkStatus();
+  }
+
   // Tells the others where this process' services are.
   Status Join() {
     if (grpc_port_ == 0 || hosted_.empty()) return OkStatus();
@@ -191,10 +212,13 @@ class Process::Core final : private Readiness {
     return config_.topology.Get()->processes.at(options_.process).zone;
   }
   bool ServesOutsiders() const { return config_.http.Get()->enabled; }
-  // Processes of a topology share the data folder, but each has its own database of idempotency
-  // keys: a key is looked for where its method runs.
+  // A key is looked for where its method runs. Processes of a topology share the data folder, but
+  // each has its own file of keys; on a server there is one table, so that instances of a service
+  // know each other's.
   std::string IdempotencyOwner() const {
-    return options_.process.empty() ? "idempotency" : "idempotency-" + options_.process;
+    return options_.process.empty() || !config_.storage.Get()->sql.UrlOf("idempotency").empty()
+               ? "idempotency"
+               : "idempotency-" + options_.process;
   }
 
   bool Runs(std::string_view name) const {
@@ -418,6 +442,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<http::Server> admin_;
   std::unique_ptr<rpc::GrpcServer> grpc_;
   std::vector<config::Subscription> changes_;
+  std::thread joining_;
   std::atomic<bool> ready_{false};
   bool stopped_ = false;
 };
@@ -432,7 +457,8 @@ std::vector<TopologyService> TopologyServices(std::span<const ServiceEntry> know
 
 TopologyEngines EnginesOf(const ProcessConfig& config) {
   return {.shared_database = !config.storage.Get()->sql.url.Reveal().empty(),
-          .shared_events = config.messaging.Get()->OnBroker()};
+          .shared_events = config.messaging.Get()->OnBroker(),
+          .feeds_views = config.messaging.Get()->engine == "kafka"};
 }
 
 Process::Process(std::unique_ptr<Core> core) : core_(std::move(core)) {}

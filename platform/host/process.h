@@ -6,9 +6,10 @@
 //   Status stopped = (*process)->Stop();
 //
 // Order of start: data folder, telemetry, threads, event log, keys, services (created, then
-// started), HTTP, gRPC. A step that fails undoes those before and says what to do. Stop goes
-// backwards: no new connections, requests in flight are answered (at most http.drain_limit),
-// consumers and outboxes end, files close. Used by one thread.
+// started), HTTP, gRPC; the others hear of it (discovery) once its services are ready. A step that
+// fails undoes those before and says what to do. Stop goes backwards: no new connections, requests
+// in flight are answered (at most http.drain_limit), consumers and outboxes end, files close. Used
+// by one thread.
 //
 // A process of a topology (topology.h) runs what is said there, calls the others by gRPC, shares
 // the data folder with them, and serves HTTP only where it is said.

@@ -14,16 +14,18 @@
 
 #include "platform/base/id.h"
 #include "platform/host/environment.h"
+#include "platform/host/feeding_log.h"
 #include "platform/messaging/embedded_event_log.h"
 
 namespace starling::host {
 
 class TestEnvironment {
  public:
-  TestEnvironment()
+  enum class Log { kEmbedded, kFeedsViews };  // feeding_log.h
+  explicit TestEnvironment(Log log = Log::kEmbedded)
       : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
         data_(*DataFolder::Open(folder_, "test")),
-        events_(*messaging::OpenEmbeddedEventLog(folder_ / "events", {}, runtime_, telemetry_)),
+        events_(OpenLog(log)),
         environment_(runtime_, telemetry_, *events_, registry_, data_, config_, clock_,
                      make_storage != nullptr ? make_storage() : StorageConfig{}) {}
   ~TestEnvironment() { std::filesystem::remove_all(folder_); }
@@ -60,6 +62,12 @@ class TestEnvironment {
   }
 
  private:
+  std::unique_ptr<messaging::EventLog> OpenLog(Log log) {
+    auto embedded = *messaging::OpenEmbeddedEventLog(folder_ / "events", {}, runtime_, telemetry_);
+    if (log == Log::kEmbedded) return embedded;
+    return std::make_unique<FeedingLog>(std::move(embedded));
+  }
+
   const std::filesystem::path folder_;
   FakeClock clock_{*ParseRfc3339("2026-01-02T03:04:05Z")};
   Runtime runtime_{{.io_threads = 2}};

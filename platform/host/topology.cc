@@ -51,6 +51,37 @@ void CheckAddresses(const TopologyConfig& topology, Problems& problems) {
   }
 }
 
+std::string_view HostOf(std::string_view address) { return address.substr(0, address.rfind(':')); }
+
+// A service that several processes run.
+void CheckInstances(const TopologyConfig& topology, const TopologyService& service,
+                    std::span<const std::string> runners, const TopologyEngines& engines,
+                    Problems& problems) {
+  const auto refuse = [&](std::string_view why) {
+    problems.Add(Key(runners[1], "services"), "'{}' is run by {} too, and {}", service.name,
+                 runners[0], why);
+  };
+  if (Has(service.keeps, Keeps::kFiles)) refuse("its store has one owner: run it once");
+  if (Has(service.keeps, Keeps::kDatabase) && !engines.shared_database)
+    refuse(
+        "its SQLite file has one owner: run it once, or put it on PostgreSQL with storage.sql.url");
+  if (Has(service.keeps, Keeps::kView) && !engines.feeds_views)
+    refuse(
+        "each would hear of a part of the events: run it once, or choose messaging.engine kafka");
+  if (!Has(service.keeps, Keeps::kFolder)) return;
+  std::map<std::pair<std::string_view, std::string_view>, std::string_view> owners;  // host, folder
+  for (const std::string& runner : runners) {
+    const TopologyProcess& process = topology.processes.at(runner);
+    const auto [owner, is_new] =
+        owners.emplace(std::pair(HostOf(process.grpc), process.data), runner);
+    if (!is_new)
+      problems.Add(Key(runner, "data"),
+                   "is that of {}, which runs '{}' too, and each instance keeps files of its own: "
+                   "give it a folder, as data-2",
+                   owner->second, service.name);
+  }
+}
+
 void CheckServices(const TopologyConfig& topology, std::span<const TopologyService> services,
                    const TopologyEngines& engines, Problems& problems) {
   std::vector<std::string> known;
@@ -79,16 +110,7 @@ void CheckServices(const TopologyConfig& topology, std::span<const TopologyServi
       problems.Add("topology.processes", "no process runs '{}'; add it to the services of one{}",
                    service.name, is_events ? ", or choose a broker with messaging.engine" : "");
     }
-    const bool shared = service.keeps == Keeps::kNothing ||
-                        (service.keeps == Keeps::kDatabase && engines.shared_database);
-    if (those.size() > 1 && !shared) {
-      problems.Add(Key(those[1], "services"),
-                   "'{}' is run by {} too, and its store has one owner: run it once{}",
-                   service.name, those[0],
-                   service.keeps == Keeps::kDatabase
-                       ? ", or put it on PostgreSQL with storage.sql.url"
-                       : "");
-    }
+    if (those.size() > 1) CheckInstances(topology, service, those, engines, problems);
   }
 }
 

@@ -27,12 +27,21 @@
 
 namespace starling::host {
 
-// What a service keeps that only one process may have open, while it is on embedded stores.
-enum class Keeps {
-  kNothing,   // any number of processes may run it
-  kDatabase,  // its SQLite file; on PostgreSQL any number may run it
-  kFiles,     // files of its own, or a view of its tables in memory
+// What a service keeps, which decides what it takes to run more than one instance of it; joined by
+// |.
+enum class Keeps : unsigned {
+  kNothing = 0,
+  kDatabase = 1,  // tables: one instance on SQLite, any number on PostgreSQL
+  kView = 2,      // what it has in memory follows events: any number where the log feeds views
+  kFolder = 4,    // files that each instance makes for itself: each needs a data folder of its own
+  kFiles = 8,     // files that nobody else has: one instance
 };
+constexpr Keeps operator|(Keeps a, Keeps b) {
+  return static_cast<Keeps>(static_cast<unsigned>(a) | static_cast<unsigned>(b));
+}
+constexpr bool Has(Keeps keeps, Keeps what) {
+  return (static_cast<unsigned>(keeps) & static_cast<unsigned>(what)) != 0;
+}
 
 // One process of a topology.
 struct TopologyProcess {
@@ -82,15 +91,16 @@ struct TopologyService {
 // What the services stand on, as far as it decides who may run twice.
 struct TopologyEngines {
   bool shared_database = false;  // PostgreSQL
-  bool shared_events = false;    // Kafka, RabbitMQ
+  bool shared_events = false;    // a broker
+  bool feeds_views = false;      // one whose every consumer can have all events: Kafka
 };
 
 // "127.0.0.1:8080" or "[::1]:8080".
 StatusOr<std::pair<std::string, int>> SplitAddress(std::string_view address);
 
-// Everything that is wrong with it: a service that nobody runs, or that is unknown; two processes
-// on one store; an address twice, or none where one is needed; nobody or more than one that serves
-// `events` where no broker does; a contract of another version.
+// Everything that is wrong with it: a service that nobody runs, or that is unknown; more instances
+// of one than what it keeps allows; an address twice, or none where one is needed; nobody or more
+// than one that serves `events` where no broker does; a contract of another version.
 Status CheckTopology(const TopologyConfig& topology, std::span<const TopologyService> services,
                      const TopologyEngines& engines);
 

@@ -13,6 +13,7 @@ using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::Pair;
 
 constexpr TopologyService kServices[] = {
@@ -101,6 +102,42 @@ TEST(TopologyTest, SharedEnginesLetServicesRunTwice) {
                             kServices, {})
                   .ok())
       << "it keeps nothing";
+}
+
+TEST(TopologyTest, InstancesNeedWhatTheirServiceKeeps) {
+  constexpr TopologyService kTwice[] = {
+      {"tables", "x", Keeps::kDatabase},
+      {"view", "x", Keeps::kDatabase | Keeps::kView},
+      {"files", "x", Keeps::kView | Keeps::kFolder},
+  };
+  constexpr TopologyEngines kAll = {
+      .shared_database = true, .shared_events = true, .feeds_views = true};
+  const auto problems = [&](const TopologyEngines& engines, std::string_view data) {
+    std::string yaml = R"(
+topology:
+  processes:
+    one: {services: [tables, view, files], grpc: "127.0.0.1:9001", http: "127.0.0.1:8080"}
+    two: {services: [tables, view, files], grpc: "127.0.0.1:9002", data: "DATA"}
+)";
+    yaml.replace(yaml.find("DATA"), 4, data);
+    std::string all;
+    for (const FieldViolation& violation :
+         FieldViolations(CheckTopology(Read(yaml), kTwice, engines)))
+      all += violation.field + ": " + violation.description + "\n";
+    return all;
+  };
+  EXPECT_EQ(problems(kAll, "data-2"), "");
+  EXPECT_THAT(problems(kAll, ""),
+              HasSubstr("topology.processes.two.data: is that of one, which runs 'files' too"));
+  const std::string no_broker = problems({.shared_database = true}, "data-2");
+  EXPECT_THAT(no_broker, HasSubstr("'view' is run by one too"));
+  EXPECT_THAT(no_broker, HasSubstr("'files' is run by one too"));
+  EXPECT_THAT(no_broker, HasSubstr("messaging.engine kafka"));
+  EXPECT_THAT(no_broker, Not(HasSubstr("'tables'")));
+  const std::string no_server = problems({.shared_events = true, .feeds_views = true}, "data-2");
+  EXPECT_THAT(no_server, HasSubstr("'tables' is run by one too"));
+  EXPECT_THAT(no_server, HasSubstr("storage.sql.url"));
+  EXPECT_THAT(no_server, Not(HasSubstr("'files'")));
 }
 
 TEST(TopologyTest, GivesEachProcessItsSettings) {

@@ -16,6 +16,9 @@ Status CheckGroup(std::string_view name);
 // INVALID_ARGUMENT for too many events, or one that Validate refuses.
 Status CheckBatch(std::span<const Event> events);
 
+// Whether the name is that of one instance's group: it slows nobody.
+bool IsOwnGroup(std::string_view group);
+
 Status AlreadySubscribed(std::string_view topic, std::string_view group);
 Status GroupIsBehind(std::string_view topic, std::string_view group, uint64_t lag, uint64_t limit);
 

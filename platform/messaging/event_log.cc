@@ -27,6 +27,13 @@ Task<StatusOr<Position>> EventLog::Append(std::string topic, Event event) {
   co_return positions->front();
 }
 
+StatusOr<std::unique_ptr<Subscription>> EventLog::Follow(std::string_view, std::string_view,
+                                                         ConsumerOptions, Handler) {
+  return Unimplemented("this event log has consumer groups alone");
+}
+
+bool IsOwnGroup(std::string_view group) { return group.find('.') != std::string_view::npos; }
+
 Status CheckTopic(std::string_view name) {
   if (GoodName(name)) return OkStatus();
   return InvalidArgument("'{}' is no name for a topic: letters, digits, '-', '_' and '.'", name);

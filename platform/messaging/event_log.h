@@ -21,6 +21,11 @@
 // with OVERLOADED that names the group. An engine in another process is asked how far a group is:
 // there what is appended meanwhile may go beyond max_lag.
 //
+// Work that is done once for all instances of a service is a group's. What each instance keeps in
+// memory it hears by itself, by Follow or by a group of its own, "<service>.<instance>", where the
+// engine lets processes have such (FeedsViews). A group with a '.' in its name slows nobody: one
+// instance that catches up is no reason to refuse events.
+//
 // Names of topics and groups have letters, digits, '-', '_' and '.', at most 128.
 //
 // Thread-safe. One meaning for all adapters, told by conformance/. What not every engine can stands
@@ -91,6 +96,19 @@ class EventLog {
                                                             std::string_view group,
                                                             ConsumerOptions options,
                                                             Handler handler) = 0;
+
+  // Every event from now on, beside whoever else reads the topic: what keeps a view in memory in
+  // step. Where it begins is settled when it returns, so a state that is read after that lacks
+  // nothing; its place is kept nowhere, it is no group, and it slows nobody. `name` says in logs
+  // and dead letters whose it is; otherwise as Subscribe. UNIMPLEMENTED from an engine that cannot.
+  // Blocks.
+  virtual StatusOr<std::unique_ptr<Subscription>> Follow(std::string_view topic,
+                                                         std::string_view name,
+                                                         ConsumerOptions options, Handler handler);
+
+  // Whether several instances of a service may each have all events: by Follow, and by groups of
+  // their own, which begin at the first event that is kept.
+  virtual bool FeedsViews() const { return false; }
 
   // Events that the group has yet to accept; NOT_FOUND for a topic or group that never was. Blocks
   // where the engine is another process.

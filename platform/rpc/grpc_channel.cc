@@ -118,7 +118,7 @@ class GrpcChannel final : public Channel {
                       &state->response,
                       [state, shared](const grpc::Status& status) { (*shared)(FromGrpc(status)); });
     });
-    if (!status.ok()) co_return Explain(status);
+    if (!status.ok()) co_return Explain(status, context);
     co_return ToString(state->response);
   }
 
@@ -143,7 +143,7 @@ class GrpcChannel final : public Channel {
     }
     const Status status = co_await reactor->Done();
     if (!written.ok()) co_return written;
-    co_return Explain(status);
+    co_return Explain(status, context);
   }
 
   std::string_view target() const override { return options_.target; }
@@ -180,7 +180,10 @@ class GrpcChannel final : public Channel {
       to.AddMetadata(metadata::kIdempotencyKey, from.idempotency_key);
   }
 
-  Status Explain(const Status& status) const {
+  Status Explain(const Status& status, const CallContext& context) const {
+    // Nobody here ended the call: the other process did, which stops before it took it.
+    if (status.code() == StatusCode::kCancelled && !context.Cancelled())
+      return Unavailable("{}: the other process ended the call", options_.target);
     if (status.code() != StatusCode::kUnavailable || !Reason(status).empty()) return status;
     return Annotate(status, options_.target);
   }

@@ -1,6 +1,7 @@
 #include "services/catalog/catalog_service.h"
 
 #include <algorithm>
+#include <charconv>
 #include <set>
 
 #include "embedded/catalog_migrations.h"
@@ -15,6 +16,18 @@ namespace {
 constexpr int kDefaultPage = 100;
 constexpr int kMaxPage = 1'000;
 constexpr int kMaxBatch = 1'000;
+
+constexpr char kDeleted[] = "starling.catalog.product.deleted.v1";
+// Removals that are remembered: an older change that comes late brings nothing back.
+constexpr size_t kRemembered = 10'000;
+
+// Of the change that made the product what it is.
+int64_t SequenceOf(const v1::Product& product) {
+  int64_t sequence = 0;
+  const std::string& etag = product.etag();
+  std::from_chars(etag.data(), etag.data() + etag.size(), sequence, 16);
+  return sequence;
+}
 
 Status Missing(std::string_view product_id) {
   return NotFound("product '{}' is not in the catalogue", product_id);
@@ -90,7 +103,7 @@ StatusOr<std::shared_ptr<CatalogService>> CatalogService::Create(host::Environme
   STARLING_ASSIGN_OR_RETURN(auto outbox, environment.OpenOutbox(*database));
   auto service =
       std::make_shared<CatalogService>(std::move(database), std::move(outbox), environment);
-  STARLING_RETURN_IF_ERROR(service->Load());
+  if (!service->database_->IsShared()) STARLING_RETURN_IF_ERROR(service->Load());
   return service;
 }
 
@@ -121,15 +134,60 @@ Status CatalogService::Load() {
         });
   }));
   snapshot_.store(std::make_shared<const Catalogue>(Catalogue().With(products, sequence)));
+  loaded_ = true;
   return OkStatus();
 }
 
 Status CatalogService::Start() {
   outbox_->Start();
-  return OkStatus();
+  if (!database_->IsShared()) return OkStatus();
+  STARLING_ASSIGN_OR_RETURN(
+      changes_, environment_.Follow(
+                    "catalog", "catalog", {.max_batch = kMaxBatch},
+                    [this](std::span<const messaging::Delivered> events) { return Hear(events); }));
+  return Load();  // what came before the first event that is heard
 }
 
-void CatalogService::Stop() { outbox_->Stop(); }
+void CatalogService::Stop() {
+  changes_.reset();
+  outbox_->Stop();
+}
+
+Task<Status> CatalogService::Hear(std::span<const messaging::Delivered> events) {
+  if (!loaded_) co_return Unavailable("the catalogue is being loaded");  // they come again
+  for (const messaging::Delivered& delivered : events) {
+    v1::ProductChanged changed;
+    if (!changed.ParseFromString(delivered.event.data)) continue;  // consumers set it aside
+    Catalogue::Changes changes;
+    const std::string id = changed.product().product_id();
+    changes[id] = delivered.event.type == kDeleted
+                      ? nullptr
+                      : std::make_shared<const v1::Product>(std::move(*changed.mutable_product()));
+    Publish(changes, changed.sequence());
+  }
+  co_return OkStatus();
+}
+
+void CatalogService::Publish(const Catalogue::Changes& changes, int64_t sequence) {
+  const std::lock_guard lock(publishing_);
+  const std::shared_ptr<const Catalogue> before = snapshot_.load();
+  Catalogue::Changes news;
+  for (const auto& [id, product] : changes) {
+    const auto removed = removed_.find(id);
+    const v1::Product* const known = before->Find(id);
+    const int64_t newest = std::max(removed == removed_.end() ? 0 : removed->second,
+                                    known == nullptr ? 0 : SequenceOf(*known));
+    if (product == nullptr ? sequence <= newest : SequenceOf(*product) <= newest) continue;
+    if (product == nullptr) {
+      if (removed_.size() >= kRemembered) removed_.clear();
+      removed_[id] = sequence;
+    }
+    if (product != nullptr || known != nullptr) news.emplace(id, product);
+  }
+  if (news.empty()) return;
+  snapshot_.store(std::make_shared<const Catalogue>(
+      before->With(news, std::max(sequence, before->sequence()))));
+}
 
 // `change(ProductChanges&)` runs in one transaction; what it changed is published once that is
 // durable.
@@ -141,7 +199,7 @@ Task<StatusOr<Result>> CatalogService::Write(CallContext& context, Change change
     StatusOr<Result> result = change(changes);
     if (result.ok() && !changes.changes().empty()) {
       transaction.OnCommit([this, done = changes.changes(), sequence = changes.sequence()] {
-        snapshot_.store(std::make_shared<const Catalogue>(snapshot_.load()->With(done, sequence)));
+        Publish(done, sequence);
       });
     }
     return result;
@@ -214,6 +272,14 @@ Task<StatusOr<google::protobuf::Empty>> CatalogService::DeleteProduct(
 
 Task<StatusOr<v1::Product>> CatalogService::GetProduct(CallContext&,
                                                        const v1::GetProductRequest& request) {
+  if (database_->IsShared()) {
+    StatusOr<std::optional<v1::Product>> found = co_await database_->Read(
+        [&](sql::Connection& connection) { return FindProduct(connection, request.product_id()); });
+    if (found.ok() && found->has_value()) co_return **std::move(found);
+    if (found.ok()) co_return Missing(request.product_id());
+    if (found.status().code() != StatusCode::kUnavailable) co_return found.status();
+    // The server is away: what is in memory is better than nothing.
+  }
   const auto catalogue = snapshot_.load();
   const v1::Product* product = catalogue->Find(request.product_id());
   if (product == nullptr) co_return Missing(request.product_id());

@@ -1,13 +1,17 @@
 // The product catalogue: what is sold, at what price, and whether it can be bought now.
 //
 // Owns the table `products`. Reads answer from an immutable snapshot in memory and never touch the
-// disk. A change is one transaction with its event (topic "catalog":
-// starling.catalog.product.put.v1 or .deleted.v1, data ProductChanged, key the product's id); the
-// snapshot is swapped once the transaction is durable and before the caller hears of it, so that a
-// caller reads its own writes.
+// disk; but where other instances write the table too, GetProduct reads its row, so that it knows
+// every write that was acknowledged, whoever took it, and the snapshot follows the topic. A change
+// is one transaction with its event (topic "catalog": starling.catalog.product.put.v1 or
+// .deleted.v1, data ProductChanged, key the product's id); the snapshot is swapped once the
+// transaction is durable and before the caller hears of it, so that a caller reads its own writes.
 #pragma once
 
+#include <atomic>
+#include <map>
 #include <memory>
+#include <mutex>
 
 #include "contracts/catalog/v1/catalog.service.h"
 #include "platform/base/snapshot.h"
@@ -21,8 +25,8 @@ namespace starling::catalog {
 class CatalogService final : public v1::Catalog, public host::HostedService {
  public:
   using Contract = v1::Catalog;
-  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
-  // Opens the database, brings it up to date and loads the snapshot.
+  static constexpr host::Keeps kKeeps = host::Keeps::kDatabase | host::Keeps::kView;
+  // Opens the database and brings it up to date; the snapshot is there after Start.
   static StatusOr<std::shared_ptr<CatalogService>> Create(host::Environment& environment);
   CatalogService(std::unique_ptr<sql::Database> database, std::unique_ptr<messaging::Outbox> outbox,
                  host::Environment& environment);
@@ -51,13 +55,20 @@ class CatalogService final : public v1::Catalog, public host::HostedService {
 
  private:
   Status Load();
+  Task<Status> Hear(std::span<const messaging::Delivered> events);
+  // Makes changes visible, each unless a later one of its product is so already.
+  void Publish(const Catalogue::Changes& changes, int64_t sequence);
   template <typename Result, typename Change>
   Task<StatusOr<Result>> Write(CallContext& context, Change change);
 
   host::Environment& environment_;
   std::unique_ptr<sql::Database> database_;
   std::unique_ptr<messaging::Outbox> outbox_;
+  std::atomic<bool> loaded_{false};
+  std::mutex publishing_;
   Snapshot<Catalogue> snapshot_{std::make_shared<const Catalogue>()};
+  std::map<std::string, int64_t, std::less<>> removed_;  // the sequences of late removals, by id
+  std::unique_ptr<messaging::Subscription> changes_;     // of other instances
 };
 
 }  // namespace starling::catalog

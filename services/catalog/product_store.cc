@@ -29,8 +29,9 @@ StatusOr<v1::Product> Parsed(std::string_view product_id, std::string_view data)
 
 }  // namespace
 
-StatusOr<std::optional<v1::Product>> ProductChanges::Find(std::string_view product_id) {
-  return transaction_.QueryOne(
+StatusOr<std::optional<v1::Product>> FindProduct(sql::Connection& connection,
+                                                 std::string_view product_id) {
+  return connection.QueryOne(
       "SELECT data FROM products WHERE product_id = ?1",
       [&](const sql::Row& row) { return Parsed(product_id, row.Bytes(0)); }, product_id);
 }
@@ -52,6 +53,10 @@ StatusOr<std::map<std::string, v1::Product, std::less<>>> ProductChanges::FindAl
         }));
   }
   return found;
+}
+
+StatusOr<std::optional<v1::Product>> ProductChanges::Find(std::string_view product_id) {
+  return FindProduct(transaction_, product_id);
 }
 
 StatusOr<v1::Product> ProductChanges::Put(v1::Product product, const v1::Product* old) {

@@ -16,6 +16,9 @@
 
 namespace starling::catalog {
 
+StatusOr<std::optional<v1::Product>> FindProduct(sql::Connection& connection,
+                                                 std::string_view product_id);
+
 // One transaction's changes. Each change takes the next sequence number, writes its row and its
 // event.
 class ProductChanges {

@@ -64,6 +64,13 @@ void FeaturesService::Stop() {
 }
 
 Status FeaturesService::Health() const {
+  STARLING_RETURN_IF_ERROR(Loaded());
+  if (caught_up_) return OkStatus();
+  return WithRetryAfter(Unavailable("what happened before this start is still being read"),
+                        std::chrono::seconds(1));
+}
+
+Status FeaturesService::Loaded() const {
   if (loaded_) return OkStatus();
   if (load_result_.wait_for(std::chrono::seconds(0)) == std::future_status::ready)
     return load_result_.get();
@@ -78,6 +85,12 @@ Task<void> FeaturesService::LoadAndSubscribe() {
     log::Error(kName, "what is stored cannot be loaded; no call is answered").With(status);
   }
   loaded_ = status.ok();
+  if (status.ok()) {
+    Status caught_up;
+    if (environment_.events().FeedsViews())
+      caught_up = co_await catch_up_->Wait(pool(), stopping_);
+    caught_up_ = caught_up.ok();
+  }
   ended->set_value(status);
 }
 
@@ -87,16 +100,24 @@ Task<Status> FeaturesService::Load() {
   products_.Start(catalog_);
   co_return co_await pool().Run([this]() -> Status {
     popular_.Refresh();
+    STARLING_ASSIGN_OR_RETURN(const std::string group, environment_.OwnGroup(kName));
+    catch_up_.emplace(environment_.events(), kTopic, group);
     STARLING_ASSIGN_OR_RETURN(
         subscription_,
         environment_.events().Subscribe(
-            kTopic, kName, {.max_batch = kMaxBatch},
+            kTopic, group, {.max_batch = kMaxBatch},
             [this](std::span<const messaging::Delivered> events) { return Consume(events); }));
     return OkStatus();
   });
 }
 
 Task<Status> FeaturesService::Consume(std::span<const messaging::Delivered> events) {
+  CO_RETURN_IF_ERROR(co_await Store(events));
+  catch_up_->Count(events.size());
+  co_return OkStatus();
+}
+
+Task<Status> FeaturesService::Store(std::span<const messaging::Delivered> events) {
   std::optional<InteractionTable::Change> change;
   kv::Batch batch;
   CO_RETURN_IF_ERROR(co_await pool().Run([&]() -> Status {
@@ -129,7 +150,7 @@ Task<StatusOr<v1::ListFeaturesResponse>> FeaturesService::ListFeatures(
 
 Task<StatusOr<v1::ReadFeaturesResponse>> FeaturesService::ReadFeatures(
     CallContext& context, const v1::ReadFeaturesRequest& request) {
-  CO_RETURN_IF_ERROR(Health());
+  CO_RETURN_IF_ERROR(Loaded());
   CO_ASSIGN_OR_RETURN(const FeatureQuery query,
                       FeatureQuery::From(request, environment_.clock().Now()));
   const std::shared_ptr<const ProductTable> products = products_.table();
@@ -138,7 +159,7 @@ Task<StatusOr<v1::ReadFeaturesResponse>> FeaturesService::ReadFeatures(
 
 Task<StatusOr<v1::ReadAffinitiesResponse>> FeaturesService::ReadAffinities(
     CallContext& context, const v1::ReadAffinitiesRequest& request) {
-  CO_RETURN_IF_ERROR(Health());
+  CO_RETURN_IF_ERROR(Loaded());
   const std::shared_ptr<const ProductTable> products = products_.table();
   const TimePoint now = environment_.clock().Now();
   co_return co_await ReadAffinitiesFrom(table_, *products, pool(), context, request, now);
@@ -146,7 +167,7 @@ Task<StatusOr<v1::ReadAffinitiesResponse>> FeaturesService::ReadAffinities(
 
 Task<StatusOr<v1::ListPopularResponse>> FeaturesService::ListPopular(
     CallContext&, const v1::ListPopularRequest& request) {
-  CO_RETURN_IF_ERROR(Health());
+  CO_RETURN_IF_ERROR(Loaded());
   if (request.limit() < 0 || request.limit() > PopularProducts::kMost) {
     co_return InvalidField("limit", "{} is outside 0 to {}", request.limit(),
                            PopularProducts::kMost);
@@ -167,13 +188,13 @@ Task<StatusOr<v1::ListPopularResponse>> FeaturesService::ListPopular(
 Task<Status> FeaturesService::ExportInteractions(CallContext& context,
                                                  const v1::ExportInteractionsRequest&,
                                                  rpc::Stream<v1::UserInteractions>& out) {
-  CO_RETURN_IF_ERROR(Health());
+  CO_RETURN_IF_ERROR(Loaded());
   co_return co_await ExportTo(table_, pool(), context, out);
 }
 
 Task<StatusOr<v1::Statistics>> FeaturesService::GetStatistics(CallContext&,
                                                               const v1::GetStatisticsRequest&) {
-  CO_RETURN_IF_ERROR(Health());
+  CO_RETURN_IF_ERROR(Loaded());
   const InteractionTable::Statistics counted = table_.Count();
   v1::Statistics statistics;
   statistics.set_interactions(counted.interactions);

@@ -10,15 +10,19 @@
 //
 // Start loads what the disk has: it waits a second at most and loads the rest while the process
 // serves; until then calls are answered UNAVAILABLE with a retry delay, Health says so, and no
-// event is consumed.
+// event is consumed. Where there may be other instances, each keeps everything in a folder of its
+// own and hears every event by a group of its own; Health then also waits until it has what the
+// log had when it began.
 #pragma once
 
 #include <atomic>
 #include <future>
 #include <memory>
+#include <optional>
 
 #include "contracts/features/v1/features.service.h"
 #include "platform/host/hosted_service.h"
+#include "platform/messaging/catch_up.h"
 #include "services/features/features_config.h"
 #include "services/features/interaction_store.h"
 #include "services/features/interaction_table.h"
@@ -30,7 +34,7 @@ namespace starling::features {
 class FeaturesService final : public v1::Features, public host::HostedService {
  public:
   using Contract = v1::Features;
-  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
+  static constexpr host::Keeps kKeeps = host::Keeps::kView | host::Keeps::kFolder;
   using Config = FeaturesConfig;
   static StatusOr<std::shared_ptr<FeaturesService>> Create(host::Environment& environment);
   FeaturesService(std::unique_ptr<InteractionStore> store, std::unique_ptr<ProductStore> products,
@@ -57,6 +61,9 @@ class FeaturesService final : public v1::Features, public host::HostedService {
  private:
   Task<void> LoadAndSubscribe();
   Task<Status> Load();
+  // OK once calls can be answered.
+  Status Loaded() const;
+  Task<Status> Store(std::span<const messaging::Delivered> events);
   Task<Status> Consume(std::span<const messaging::Delivered> events);
   BlockingPool& pool() const { return environment_.runtime().blocking(); }
 
@@ -72,6 +79,8 @@ class FeaturesService final : public v1::Features, public host::HostedService {
   const std::shared_ptr<std::promise<Status>> load_ = std::make_shared<std::promise<Status>>();
   const std::shared_future<Status> load_result_{load_->get_future()};
   bool started_ = false;
+  std::optional<messaging::CatchUp> catch_up_;  // made by the load
+  std::atomic<bool> caught_up_{false};
   std::unique_ptr<messaging::Subscription> subscription_;  // made by the load, once it is done
 };
 

@@ -106,8 +106,8 @@ Task<Status> InteractionStore::Load(InteractionTable& table, const std::atomic<b
           return DataLoss(
               "the entry '{}' of the features' interactions is not one this program stores; "
               "restore the folder features from a backup, or remove it (on Redis: the keys "
-              "features/interactions) and the place of the group `features` in the topic "
-              "user-events (the file events/user-events/features.group) to read all events again",
+              "features/interactions; on the embedded event log also the file "
+              "events/user-events/features.group) to read all events again",
               ToHex(entry.key));
         }
         incoming.push_back(*one);

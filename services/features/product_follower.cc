@@ -135,10 +135,11 @@ Task<Status> ProductFollower::ReadCatalogue() {
 
 Task<Status> ProductFollower::Subscribe() {
   co_return co_await pool().Run([this]() -> Status {
+    STARLING_ASSIGN_OR_RETURN(const std::string group, environment_.OwnGroup(kName));
     STARLING_ASSIGN_OR_RETURN(
         subscription_,
         environment_.events().Subscribe(
-            kTopic, kName, {.max_batch = kMaxBatch},
+            kTopic, group, {.max_batch = kMaxBatch},
             [this](std::span<const messaging::Delivered> events) { return Consume(events); }));
     return OkStatus();
   });

@@ -5,13 +5,13 @@
 //   products.Start(catalog);                  // and from now on every change
 //   std::shared_ptr<const ProductTable> table = products.table();   // one state, immutable
 //
-// Hears the topic "catalog" as group "features". The log need not have everything that was ever
-// put, so before a folder without a complete copy begins to listen, the whole catalogue is read
-// from its service, when this process can reach one; until that succeeds it is tried every few
-// seconds, and the old state is answered from. Then what the log has is applied on top, which ends
-// at the newest state of each product. A batch of changes is one synced write; it becomes visible,
-// and the group's place moves on, only after that. What changes neither categories nor brand nor
-// price costs no write and no copy.
+// Hears the topic "catalog" as group "features", or this instance's own. The log need not have
+// everything that was ever put, so before a folder without a complete copy begins to listen, the
+// whole catalogue is read from its service, when this process can reach one; until that succeeds it
+// is tried every few seconds, and the old state is answered from. Then what the log has is applied
+// on top, which ends at the newest state of each product. A batch of changes is one synced write;
+// it becomes visible, and the group's place moves on, only after that. What changes neither
+// categories nor brand nor price costs no write and no copy.
 //
 // A batch that changes something copies the table: about 5 ms for 100,000 products, on the blocking
 // pool, and twice the table's memory meanwhile. table() is for any thread; the rest is the

@@ -110,14 +110,21 @@ Status InferenceService::Start() {
   }
   STARLING_ASSIGN_OR_RETURN(
       subscription_,
-      environment_.events().Subscribe(
-          kTopic, "inference", {}, [this](std::span<const messaging::Delivered>) -> Task<Status> {
-            const Status synced = co_await Sync();
-            co_return MayPass(synced) ? synced : OkStatus();
-          }));
+      environment_.Follow(kTopic, "inference", {},
+                          [this](std::span<const messaging::Delivered>) -> Task<Status> {
+                            const Status synced = co_await Sync();
+                            co_return MayPass(synced) ? synced : OkStatus();
+                          }));
   Spawn(environment_.runtime().NextExecutor(),
         [self = shared_from_this()] { return self->KeepInSync(); });
   return OkStatus();
+}
+
+Status InferenceService::Health() const {
+  if (synced_ || training_ == nullptr || loaded_.load()->serving != nullptr) return OkStatus();
+  return WithRetryAfter(Unavailable("it does not know yet which version serves: training has not "
+                                    "answered, or the version is being fetched"),
+                        std::chrono::seconds(1));
 }
 
 void InferenceService::Stop() {
@@ -138,6 +145,7 @@ Task<void> InferenceService::KeepInSync() {
   Duration pause = kFirstPause;
   while (true) {
     const Status synced = co_await Sync();
+    if (synced.ok() || !MayPass(synced)) synced_ = true;
     if (synced.ok()) {
       pause = kFirstPause;
     } else {

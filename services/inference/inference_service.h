@@ -31,7 +31,7 @@ class InferenceService final : public v1::Inference,
                                public std::enable_shared_from_this<InferenceService> {
  public:
   using Contract = v1::Inference;
-  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
+  static constexpr host::Keeps kKeeps = host::Keeps::kView | host::Keeps::kFolder;
   static StatusOr<std::shared_ptr<InferenceService>> Create(host::Environment& environment);
   InferenceService(ModelFiles files, host::Environment& environment);
 
@@ -43,6 +43,8 @@ class InferenceService final : public v1::Inference,
   Status Start() override;
   void Stop() override;
   std::vector<std::string> Models() const override;
+  // OK once it has a version, or knows that none serves.
+  Status Health() const override;
 
  private:
   using Model = std::shared_ptr<const LoadedModel>;
@@ -68,7 +70,8 @@ class InferenceService final : public v1::Inference,
   const ModelFiles files_;
   std::shared_ptr<training::v1::Training> training_;
   Snapshot<Loaded> loaded_{std::make_shared<const Loaded>()};
-  std::atomic<bool> busy_{false};  // one change of what is loaded at a time
+  std::atomic<bool> synced_{false};  // with training, once
+  std::atomic<bool> busy_{false};    // one change of what is loaded at a time
   CancellationSource stopping_;
   std::unique_ptr<messaging::Subscription> subscription_;
 };

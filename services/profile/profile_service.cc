@@ -2,13 +2,11 @@
 
 #include <google/protobuf/util/message_differencer.h>
 
-#include <unordered_set>
-
-#include "contracts/ingestion/v1/ingestion.pb.h"
 #include "embedded/profile_migrations.h"
 #include "platform/async/runtime.h"
 #include "platform/base/id.h"
 #include "platform/security/password.h"
+#include "services/profile/history_table.h"
 #include "services/profile/user_rules.h"
 
 namespace starling::profile {
@@ -19,14 +17,12 @@ using google::protobuf::util::MessageDifferencer;
 
 constexpr Duration kSessionLife = std::chrono::hours(24 * 7);
 constexpr size_t kMaxSessions = 1'000'000;
-constexpr int kHistory = 500;
-constexpr uint64_t kTrimEvery = 32;
-constexpr int kMostTrimmed = 1'000'000;
 constexpr int kDefaultHistory = 50;
 constexpr int kRecent = 50;  // kept in memory
 constexpr size_t kBatch = 2'048;
 constexpr int kDefaultPage = 100;
 constexpr int kMaxPage = 1'000;
+constexpr size_t kHeard = 100'000;
 constexpr char kTopic[] = "user-events";
 
 void SetTime(int64_t nanoseconds, google::protobuf::Timestamp* out) {
@@ -35,10 +31,6 @@ void SetTime(int64_t nanoseconds, google::protobuf::Timestamp* out) {
 }
 void SetTime(TimePoint time, google::protobuf::Timestamp* out) {
   SetTime(time.time_since_epoch().count(), out);
-}
-
-int64_t Nanoseconds(const google::protobuf::Timestamp& time) {
-  return time.seconds() * 1'000'000'000 + time.nanos();
 }
 
 Status NoSuchUser(std::string_view user_id) { return NotFound("there is no user '{}'", user_id); }
@@ -90,7 +82,8 @@ ProfileService::ProfileService(std::unique_ptr<sql::Database> database,
       database_(std::move(database)),
       sessions_(kMaxSessions),
       recent_(static_cast<size_t>(environment.Config<ProfileConfig>().Get()->recent_users),
-              kRecent) {}
+              kRecent),
+      heard_(kHeard) {}
 
 Status ProfileService::LoadSessions() {
   const int64_t now = environment_.clock().Now().time_since_epoch().count();
@@ -113,10 +106,18 @@ Status ProfileService::Start() {
       environment_.events().Subscribe(
           kTopic, "profile", {.max_batch = kBatch},
           [this](std::span<const messaging::Delivered> events) { return Consume(events); }));
+  if (!database_->IsShared() || !environment_.events().FeedsViews()) return OkStatus();
+  STARLING_ASSIGN_OR_RETURN(
+      hearing_, environment_.Follow(
+                    kTopic, "profile", {.max_batch = kBatch},
+                    [this](std::span<const messaging::Delivered> events) { return Hear(events); }));
   return OkStatus();
 }
 
-void ProfileService::Stop() { subscription_.reset(); }
+void ProfileService::Stop() {
+  hearing_.reset();
+  subscription_.reset();
+}
 
 Task<StatusOr<v1::User>> ProfileService::GetUser(CallContext&, const v1::GetUserRequest& request) {
   CO_RETURN_IF_ERROR(CheckUserId(request.user_id(), "user_id"));
@@ -252,11 +253,12 @@ Task<StatusOr<v1::GetHistoryResponse>> ProfileService::GetHistory(
   }
   const int limit = request.limit() == 0 ? kDefaultHistory : request.limit();
   const google::protobuf::Timestamp* const after = request.has_after() ? &request.after() : nullptr;
+  if (database_->IsShared()) co_return co_await ReadSharedHistory(request, limit);
   if (auto known = recent_.Find(request.user_id(), limit, after)) co_return *std::move(known);
   RecentHistory::Load load = recent_.Begin(request.user_id());
   StatusOr<v1::GetHistoryResponse> history = co_await database_->Read(
       [&](sql::Connection& connection) -> StatusOr<v1::GetHistoryResponse> {
-        return ReadHistory(connection, request.user_id(), std::max(limit, kRecent));
+        return ReadHistory(connection, request.user_id(), nullptr, std::max(limit, kRecent));
       });
   if (!history.ok()) co_return history;
   recent_.End(std::move(load), *history);
@@ -269,23 +271,31 @@ Task<StatusOr<v1::GetHistoryResponse>> ProfileService::GetHistory(
   co_return history;
 }
 
-StatusOr<v1::GetHistoryResponse> ProfileService::ReadHistory(sql::Connection& connection,
-                                                             const std::string& user_id,
-                                                             int limit) const {
-  v1::GetHistoryResponse response;
-  STARLING_RETURN_IF_ERROR(connection.Query(
-      "SELECT event_id, type, product_id, occurred_at, quantity FROM history WHERE user_id = ?1 "
-      "ORDER BY occurred_at DESC, event_id DESC LIMIT ?2",
-      [&](const sql::Row& row) {
-        v1::Interaction& interaction = *response.add_interactions();
-        interaction.set_event_id(std::string(row.Text(0)));
-        interaction.set_type(std::string(row.Text(1)));
-        interaction.set_product_id(std::string(row.Text(2)));
-        SetTime(row.Int(3), interaction.mutable_occurred_at());
-        interaction.set_quantity(row.Real(4));
-      },
-      user_id, limit));
-  return response;
+Task<StatusOr<v1::GetHistoryResponse>> ProfileService::ReadSharedHistory(
+    const v1::GetHistoryRequest& request, int limit) {
+  const google::protobuf::Timestamp* const after = request.has_after() ? &request.after() : nullptr;
+  // Before the table is read: what is in neither came after.
+  const std::vector<v1::Interaction> news = heard_.Of(request.user_id());
+  int64_t forgotten_at = 0;
+  StatusOr<v1::GetHistoryResponse> history = co_await database_->Read(
+      [&](sql::Connection& connection) -> StatusOr<v1::GetHistoryResponse> {
+        if (!news.empty()) {
+          STARLING_ASSIGN_OR_RETURN(forgotten_at, ForgottenAt(connection, request.user_id()));
+        }
+        return ReadHistory(connection, request.user_id(), after, limit);
+      });
+  if (history.ok()) Merge(news, after, forgotten_at, limit, *history);
+  co_return history;
+}
+
+Task<Status> ProfileService::Hear(std::span<const messaging::Delivered> events) {
+  const StatusOr<std::vector<ingestion::v1::UserEvent>> taken = Taken(events);
+  // One by one when there is a bad one, which the group sets aside.
+  if (!taken.ok()) co_return events.size() > 1 ? taken.status() : OkStatus();
+  const Instant now = environment_.clock().MonotonicNow();
+  for (const ingestion::v1::UserEvent& event : *taken)
+    heard_.Add(event.user_id(), InteractionOf(event), now);
+  co_return OkStatus();
 }
 
 Task<StatusOr<v1::Session>> ProfileService::CreateSession(CallContext&,
@@ -364,69 +374,46 @@ Task<StatusOr<v1::ResolvedSession>> ProfileService::ResolveSession(
   if (!hash)
     co_return InvalidField("token_hash", "has {} bytes; a SHA-256 has 32",
                            request.token_hash().size());
-  const auto session = sessions_.Find(*hash, environment_.clock().Now());
-  if (!session) co_return NotFound("the session is unknown or has expired; sign in again");
+  const StatusOr<SessionTable::Session> session = co_await FindSession(*hash);
+  if (!session.ok()) co_return session.status();
   v1::ResolvedSession resolved;
   resolved.set_user_id(session->user_id);
   SetTime(session->expires_at, resolved.mutable_expires_at());
   co_return resolved;
 }
 
-Task<Status> ProfileService::Consume(std::span<const messaging::Delivered> events) {
-  std::vector<ingestion::v1::UserEvent> taken;
-  taken.reserve(events.size());
-  for (const messaging::Delivered& delivered : events) {
-    if (delivered.event.type != "starling.user.event.v1") continue;
-    ingestion::v1::UserEvent& event = taken.emplace_back();
-    if (!event.ParseFromString(delivered.event.data)) {
-      co_return InvalidArgument("event '{}' is no UserEvent", delivered.event.id);
-    }
-    if (event.user_id().empty() || event.type() == "impression") taken.pop_back();
+Task<StatusOr<SessionTable::Session>> ProfileService::FindSession(const security::TokenHash& hash) {
+  const TimePoint now = environment_.clock().Now();
+  std::optional<SessionTable::Session> session;
+  bool asked = false;
+  if (database_->IsShared()) {
+    auto row = co_await database_->Read([&](sql::Connection& connection) {
+      return connection.QueryOne(
+          "SELECT user_id, expires_at FROM sessions WHERE token_hash = ?1 AND expires_at > ?2",
+          [](const sql::Row& found) {
+            return SessionTable::Session{std::string(found.Text(0)),
+                                         TimePoint(Duration(found.Int(1)))};
+          },
+          sql::BlobView{hash.view()}, now.time_since_epoch().count());
+    });
+    if (!row.ok() && row.status().code() != StatusCode::kUnavailable) co_return row.status();
+    asked = row.ok();
+    if (asked) session = *std::move(row);
   }
+  if (!asked) session = sessions_.Find(hash, now);
+  if (!session) co_return NotFound("the session is unknown or has expired; sign in again");
+  co_return *std::move(session);
+}
+
+Task<Status> ProfileService::Consume(std::span<const messaging::Delivered> events) {
+  CO_ASSIGN_OR_RETURN(const std::vector<ingestion::v1::UserEvent> taken, Taken(events));
   if (taken.empty()) co_return OkStatus();
   co_return co_await database_->Write([&](sql::Transaction& transaction) -> Status {
-    // Per user of this batch: when it was forgotten; 0: never.
-    std::unordered_map<std::string_view, int64_t> forgotten;
-    std::vector<const ingestion::v1::UserEvent*> added;
-    for (const ingestion::v1::UserEvent& event : taken) {
-      const auto [user, is_new] = forgotten.try_emplace(event.user_id(), 0);
-      if (is_new) {
-        STARLING_ASSIGN_OR_RETURN(
-            const std::optional<int64_t> when,
-            transaction.QueryOne(
-                "SELECT forgotten_at FROM forgotten WHERE user_id = ?1",
-                [](const sql::Row& row) { return row.Int(0); }, event.user_id()));
-        user->second = when.value_or(0);
-      }
-      const int64_t at = Nanoseconds(event.occurred_at());
-      if (at <= user->second) continue;
-      STARLING_RETURN_IF_ERROR(transaction.Execute(
-          "INSERT INTO history (user_id, event_id, type, product_id, occurred_at, quantity) "
-          "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (event_id) DO NOTHING",
-          event.user_id(), event.event_id(), event.type(), event.product_id(), at,
-          event.quantity()));
-      if (transaction.changes() > 0) added.push_back(&event);
-    }
-    // Finding what is too old walks over what is kept, so it is done after one event in kTrimEvery:
-    // a few more than kHistory stay for a while. Drawn, since what a sender can foresee it can
-    // avoid.
-    std::unordered_set<std::string_view> trimmed;
-    for (const ingestion::v1::UserEvent* event : added) {
-      if (FastRandom() % kTrimEvery != 0 || !trimmed.insert(event->user_id()).second) continue;
-      STARLING_RETURN_IF_ERROR(transaction.Execute(
-          "DELETE FROM history WHERE sequence IN (SELECT sequence FROM history WHERE user_id = ?1 "
-          "ORDER BY occurred_at DESC, event_id DESC LIMIT ?3 OFFSET ?2)",
-          event->user_id(), kHistory, kMostTrimmed));
-    }
+    STARLING_ASSIGN_OR_RETURN(std::vector<const ingestion::v1::UserEvent*> added,
+                              WriteHistory(transaction, taken));
     transaction.OnCommit([this, added = std::move(added)] {
       for (const ingestion::v1::UserEvent* event : added) {
-        v1::Interaction interaction;
-        interaction.set_event_id(event->event_id());
-        interaction.set_type(event->type());
-        interaction.set_product_id(event->product_id());
-        *interaction.mutable_occurred_at() = event->occurred_at();
-        interaction.set_quantity(event->quantity());
-        recent_.Add(event->user_id(), interaction);
+        recent_.Add(event->user_id(), InteractionOf(*event));
       }
     });
     return OkStatus();

@@ -10,7 +10,10 @@
 // inbox, whose table would grow with every event.
 //
 // Sessions are looked up in memory, and so are the newest interactions of users who are asked for
-// often; the rest is read from the database.
+// often; the rest is read from the database. Where other instances write it too, all is read from
+// it: a session that one opened or ended is so for all, and a history has what any of them wrote
+// and what this one heard in the last minute. Sessions that are remembered count while the server
+// is away.
 #pragma once
 
 #include <memory>
@@ -19,6 +22,7 @@
 #include "platform/host/hosted_service.h"
 #include "platform/security/password.h"
 #include "platform/storage/sql/sql.h"
+#include "services/profile/heard_lately.h"
 #include "services/profile/profile_config.h"
 #include "services/profile/recent_history.h"
 #include "services/profile/session_table.h"
@@ -28,7 +32,7 @@ namespace starling::profile {
 class ProfileService final : public v1::Profile, public host::HostedService {
  public:
   using Contract = v1::Profile;
-  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
+  static constexpr host::Keeps kKeeps = host::Keeps::kDatabase | host::Keeps::kView;
   using Config = ProfileConfig;
   static StatusOr<std::shared_ptr<ProfileService>> Create(host::Environment& environment);
   ProfileService(std::unique_ptr<sql::Database> database, host::Environment& environment);
@@ -61,16 +65,20 @@ class ProfileService final : public v1::Profile, public host::HostedService {
   Status LoadSessions();
   // Makes a session durable and known; NOT_FOUND when there is no such user.
   Task<StatusOr<v1::Session>> OpenSession(const std::string& user_id);
+  Task<StatusOr<SessionTable::Session>> FindSession(const security::TokenHash& hash);
+  Task<StatusOr<v1::GetHistoryResponse>> ReadSharedHistory(const v1::GetHistoryRequest& request,
+                                                           int limit);
   Task<Status> Consume(std::span<const messaging::Delivered> events);
-  StatusOr<v1::GetHistoryResponse> ReadHistory(sql::Connection& connection,
-                                               const std::string& user_id, int limit) const;
+  Task<Status> Hear(std::span<const messaging::Delivered> events);
 
   host::Environment& environment_;
   std::unique_ptr<sql::Database> database_;
   SessionTable sessions_;
   RecentHistory recent_;
+  HeardLately heard_;
   security::PasswordHasher passwords_;
   std::unique_ptr<messaging::Subscription> subscription_;
+  std::unique_ptr<messaging::Subscription> hearing_;  // where the database is shared
 };
 
 }  // namespace starling::profile

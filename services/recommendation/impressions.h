@@ -6,8 +6,8 @@
 //   for (const std::string& id : impressions.SeenTooOften("ada", 20)) ...
 //
 // Kept in memory alone, of the `users` that were active last and at most 256 products of each:
-// after a restart products get a new chance. Thread-safe: one short lock of a sixteenth of the
-// users.
+// after a restart products get a new chance, and each instance counts from its own start on.
+// Thread-safe: one short lock of a sixteenth of the users.
 #pragma once
 
 #include <array>

@@ -67,10 +67,10 @@ Status RecommendationService::Start() {
     }
   }
   STARLING_ASSIGN_OR_RETURN(
-      subscription_,
-      environment_.events().Subscribe(
-          "user-events", "recommendation", {.max_batch = 2'048},
-          [this](std::span<const messaging::Delivered> events) { return Consume(events); }));
+      subscription_, environment_.Follow("user-events", "recommendation", {.max_batch = 2'048},
+                                         [this](std::span<const messaging::Delivered> events) {
+                                           return Consume(events);
+                                         }));
   return OkStatus();
 }
 

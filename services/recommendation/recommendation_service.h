@@ -36,7 +36,7 @@ using rpc::CallContext;
 class RecommendationService final : public v1::Recommendation, public host::HostedService {
  public:
   using Contract = v1::Recommendation;
-  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
+  static constexpr host::Keeps kKeeps = host::Keeps::kView;
   using Config = RecommendationConfig;
   static StatusOr<std::shared_ptr<RecommendationService>> Create(host::Environment& environment);
   explicit RecommendationService(host::Environment& environment);

@@ -75,6 +75,12 @@ void Operations::Finish(std::string_view id, const StatusOr<v1::ModelVersion>& r
   }
 }
 
+std::optional<v1::Operation> Operations::Running() const {
+  const std::lock_guard lock(mutex_);
+  if (entries_.empty() || entries_.back().operation.done()) return std::nullopt;
+  return entries_.back().operation;
+}
+
 StatusOr<v1::Operation> Operations::Get(std::string_view id) const {
   const std::lock_guard lock(mutex_);
   const Entry* entry = Find(id);

@@ -9,6 +9,7 @@
 
 #include <deque>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +27,8 @@ class Operations {
   bool Cancelled(std::string_view id) const;
   void Finish(std::string_view id, const StatusOr<v1::ModelVersion>& result);
 
+  // The one that goes on.
+  std::optional<v1::Operation> Running() const;
   // NOT_FOUND.
   StatusOr<v1::Operation> Get(std::string_view id) const;
   StatusOr<v1::Operation> Cancel(std::string_view id);

@@ -17,6 +17,7 @@ constexpr size_t kChunk = 1 << 20;
 constexpr Duration kLook = std::chrono::seconds(10);  // how often the schedule is looked at
 // What failed by schedule is not tried again and again: a person may have to mend something first.
 constexpr Duration kAfterFailure = std::chrono::hours(1);
+constexpr Duration kTell = std::chrono::seconds(1);
 constexpr Duration kSoon = std::chrono::seconds(1);  // while it cannot be
 
 Status CheckModel(std::string_view model) {
@@ -54,13 +55,16 @@ TrainingService::TrainingService(std::unique_ptr<sql::Database> database,
       config_(environment.Config<TrainingConfig>()),
       database_(std::move(database)),
       outbox_(std::move(outbox)),
-      registry_(std::move(registry)) {}
+      registry_(std::move(registry)),
+      operation_table_(*database_),
+      turn_(database_->MakeLock("training")) {}
 
 Status TrainingService::Start() {
   features_ = environment_.Find<features::v1::Features>();
   catalog_ = environment_.Find<catalog::v1::Catalog>();
   outbox_->Start();
   thread_ = std::thread([this] { Work(); });
+  if (database_->IsShared()) telling_ = std::thread([this] { TellOthers(); });
   return OkStatus();
 }
 
@@ -71,6 +75,8 @@ void TrainingService::Stop() {
   }
   operations_.CancelAll();
   changed_.notify_one();
+  ending_.notify_one();
+  if (telling_.joinable()) telling_.join();
   if (thread_.joinable()) thread_.join();
   outbox_->Stop();
 }
@@ -91,15 +97,57 @@ void TrainingService::Work() {
     }
     lock.lock();
   }
-  if (ordered_.has_value())
-    operations_.Finish(ordered_->operation_id, Cancelled("the process ends"));
+  const std::optional<Ordered> left = std::exchange(ordered_, std::nullopt);
+  lock.unlock();
+  if (left.has_value()) Finish(left->operation_id, Cancelled("the process ends"));
+}
+
+StatusOr<v1::Operation> TrainingService::Begin(const std::string& model) {
+  const TimePoint now = environment_.clock().Now();
+  if (!database_->IsShared() || operations_.Running().has_value())
+    return operations_.Begin(model, now);
+  STARLING_ASSIGN_OR_RETURN(const bool mine, turn_->TryAcquire());
+  if (!mine) {
+    return FailedPrecondition(
+        "another instance trains already; wait for it, or end its operation with POST "
+        "/v1/operations/ID:cancel");
+  }
+  StatusOr<v1::Operation> begun = operations_.Begin(model, now);
+  Status status = begun.status();
+  if (status.ok()) status = operation_table_.Put(*begun, now).status();
+  if (status.ok()) return begun;
+  turn_->Release();
+  if (begun.ok()) operations_.Finish(begun->operation_id(), status);
+  return status;
+}
+
+void TrainingService::Finish(const std::string& operation_id,
+                             const StatusOr<v1::ModelVersion>& result) {
+  const std::lock_guard lock(mutex_);
+  if (database_->IsShared()) turn_->Release();
+  operations_.Finish(operation_id, result);
+  if (!database_->IsShared()) return;
+  const StatusOr<v1::Operation> finished = operations_.Get(operation_id);
+  if (!finished.ok()) return;
+  if (const auto told = operation_table_.Put(*finished, environment_.clock().Now()); !told.ok())
+    log::Warning("training", "other instances do not hear of an end").With(told.status());
+}
+
+void TrainingService::TellOthers() {
+  std::unique_lock lock(mutex_);
+  while (!ending_.wait_for(lock, kTell, [this] { return stopping_; })) {
+    const std::optional<v1::Operation> running = operations_.Running();
+    if (!running.has_value()) continue;
+    // Under the lock, so that the end is told after it.
+    const StatusOr<bool> cancelled = operation_table_.Put(*running, environment_.clock().Now());
+    if (cancelled.ok() && *cancelled) (void)operations_.Cancel(running->operation_id());
+  }
 }
 
 StatusOr<v1::Operation> TrainingService::Order(Ordered order) {
   const std::lock_guard lock(mutex_);
   if (stopping_) return Unavailable("the process ends; ask again when it is up");
-  STARLING_ASSIGN_OR_RETURN(v1::Operation begun,
-                            operations_.Begin(order.model, environment_.clock().Now()));
+  STARLING_ASSIGN_OR_RETURN(v1::Operation begun, Begin(order.model));
   order.operation_id = begun.operation_id();
   ordered_ = std::move(order);
   changed_.notify_one();
@@ -123,7 +171,7 @@ void TrainingService::Run(const Ordered& order) {
     log::Warning("training", "no version came of it").With(made.status());
     not_before_ = environment_.clock().MonotonicNow() + kAfterFailure;
   }
-  operations_.Finish(order.operation_id, made);
+  Finish(order.operation_id, made);
 }
 
 bool TrainingService::TrainWhenDue() {
@@ -181,10 +229,12 @@ Task<StatusOr<v1::Operation>> TrainingService::TrainModel(CallContext&,
         "this process cannot reach features, which has the interactions; name it in "
         "peers.services.features, or run it here");
   }
-  co_return Order({.operation_id = {},
-                   .model = request.model(),
-                   .algorithm = algorithm,
-                   .promotion = request.promotion()});
+  co_return co_await environment_.runtime().blocking().Run([&] {
+    return Order({.operation_id = {},
+                  .model = request.model(),
+                  .algorithm = algorithm,
+                  .promotion = request.promotion()});
+  });
 }
 
 Task<StatusOr<v1::ModelVersion>> TrainingService::PromoteVersion(
@@ -203,12 +253,18 @@ Task<StatusOr<v1::ModelVersion>> TrainingService::PromoteVersion(
 
 Task<StatusOr<v1::Operation>> TrainingService::GetOperation(
     CallContext&, const v1::GetOperationRequest& request) {
-  co_return operations_.Get(request.operation_id());
+  StatusOr<v1::Operation> own = operations_.Get(request.operation_id());
+  if (own.ok() || !database_->IsShared()) co_return own;
+  co_return co_await environment_.runtime().blocking().Run(
+      [&] { return operation_table_.Get(request.operation_id(), environment_.clock().Now()); });
 }
 
 Task<StatusOr<v1::Operation>> TrainingService::CancelOperation(
     CallContext&, const v1::CancelOperationRequest& request) {
-  co_return operations_.Cancel(request.operation_id());
+  StatusOr<v1::Operation> own = operations_.Cancel(request.operation_id());
+  if (own.ok() || !database_->IsShared()) co_return own;
+  co_return co_await environment_.runtime().blocking().Run(
+      [&] { return operation_table_.Cancel(request.operation_id(), environment_.clock().Now()); });
 }
 
 Task<Status> TrainingService::ReadArtifact(CallContext&, const v1::ReadArtifactRequest& request,

@@ -2,7 +2,9 @@
 // made on the newest of them, registers it and promotes it when it is not worse.
 //
 // Owns the tables `models` and `versions` and the artefacts in DATA/training/models. One training
-// at a time, on a thread of its own that yields to everything else (nice 19, SCHED_IDLE), with
+// at a time, among all instances that share a database (by a lock of the database, which goes with
+// its holder's connection; the instance that got the call or was first to find that one is due
+// trains), on a thread of its own that yields to everything else (nice 19, SCHED_IDLE), with
 // training.threads in all; none of it runs on io threads or in the shared blocking pool. A training
 // that the process' end cuts leaves nothing but a number that no version has.
 #pragma once
@@ -19,6 +21,7 @@
 #include "platform/host/hosted_service.h"
 #include "platform/messaging/outbox.h"
 #include "platform/storage/sql/sql.h"
+#include "services/training/operation_table.h"
 #include "services/training/operations.h"
 #include "services/training/recipe.h"
 #include "services/training/training_config.h"
@@ -29,7 +32,7 @@ namespace starling::training {
 class TrainingService final : public v1::Training, public host::HostedService {
  public:
   using Contract = v1::Training;
-  static constexpr host::Keeps kKeeps = host::Keeps::kFiles;
+  static constexpr host::Keeps kKeeps = host::Keeps::kDatabase | host::Keeps::kFolder;
   using Config = TrainingConfig;
   static StatusOr<std::shared_ptr<TrainingService>> Create(host::Environment& environment);
   TrainingService(std::unique_ptr<sql::Database> database,
@@ -61,7 +64,12 @@ class TrainingService final : public v1::Training, public host::HostedService {
     Algorithm algorithm = Algorithm::kAuto;
     v1::Promotion promotion = v1::PROMOTION_UNSPECIFIED;
   };
+  // Blocks where the database is shared.
   StatusOr<v1::Operation> Order(Ordered order);
+  StatusOr<v1::Operation> Begin(const std::string& model);
+  void Finish(const std::string& operation_id, const StatusOr<v1::ModelVersion>& result);
+  // Tells the other instances of the operation that goes on here, until the end.
+  void TellOthers();
   void Work();
   void Run(const Ordered& order);
   // False while features still loads what the schedule goes by.
@@ -74,7 +82,9 @@ class TrainingService final : public v1::Training, public host::HostedService {
   std::unique_ptr<VersionRegistry> registry_;
   std::shared_ptr<features::v1::Features> features_;
   std::shared_ptr<catalog::v1::Catalog> catalog_;  // nullptr: trained without what it knows
-  Operations operations_;
+  Operations operations_;                          // of this instance
+  OperationTable operation_table_;                 // of all, where the database is shared
+  const std::unique_ptr<sql::Lock> turn_;          // to train; used under mutex_
 
   std::mutex mutex_;
   std::condition_variable changed_;
@@ -82,6 +92,8 @@ class TrainingService final : public v1::Training, public host::HostedService {
   bool stopping_ = false;
   Instant not_before_{};  // of a training by schedule; on the training thread
   std::thread thread_;
+  std::condition_variable ending_;
+  std::thread telling_;
 };
 
 }  // namespace starling::training

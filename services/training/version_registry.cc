@@ -8,6 +8,7 @@
 #include "platform/security/token.h"
 #include "platform/storage/file/durable_file.h"
 #include "platform/telemetry/log.h"
+#include "services/training/artifact_table.h"
 
 namespace starling::training {
 namespace {
@@ -84,6 +85,8 @@ Status VersionRegistry::Mend() {
       if (!read.ok()) {
         log::Error("training", "version {} of {} cannot serve", version.version(), version.model())
             .With(read);
+      } else if (database_.IsShared()) {
+        STARLING_RETURN_IF_ERROR(Share(version));
       }
     }
   }
@@ -102,6 +105,19 @@ Status VersionRegistry::Mend() {
     }
   }
   return OkStatus();
+}
+
+// Lets the other instances have an artefact from before they shared the database.
+Status VersionRegistry::Share(const v1::ModelVersion& version) {
+  const int64_t number = *Number(version.version());
+  STARLING_ASSIGN_OR_RETURN(const bool there, database_.ReadSync([&](sql::Connection& connection) {
+    return HasArtifact(connection, version.model(), number);
+  }));
+  if (there) return OkStatus();
+  STARLING_ASSIGN_OR_RETURN(const std::string bytes, ReadArtifact(version));
+  return database_.WriteSync([&](sql::Transaction& transaction) {
+    return StoreArtifact(transaction, version.model(), number, bytes);
+  });
 }
 
 StatusOr<v1::ModelVersion> VersionRegistry::Register(v1::ModelVersion draft,
@@ -128,7 +144,9 @@ StatusOr<v1::ModelVersion> VersionRegistry::Register(v1::ModelVersion draft,
   std::error_code error;
   std::filesystem::create_directories(path.parent_path(), error);
   STARLING_RETURN_IF_ERROR(WriteDurably(path, artifact));
-  const Status inserted = database_.WriteSync([&](sql::Transaction& transaction) {
+  const Status inserted = database_.WriteSync([&](sql::Transaction& transaction) -> Status {
+    if (database_.IsShared())
+      STARLING_RETURN_IF_ERROR(StoreArtifact(transaction, draft.model(), number, artifact));
     return transaction.Execute("INSERT INTO versions (model, version, data) VALUES (?1, ?2, ?3)",
                                draft.model(), number, sql::Blob{draft.SerializeAsString()});
   });
@@ -175,6 +193,7 @@ Status VersionRegistry::Prune(std::string_view model, int keep) {
       STARLING_RETURN_IF_ERROR(
           transaction.Execute("DELETE FROM versions WHERE model = ?1 AND version = ?2", model,
                               *Number(versions[i].version())));
+      STARLING_RETURN_IF_ERROR(RemoveArtifact(transaction, model, *Number(versions[i].version())));
       removed.push_back(versions[i].version());
     }
     return removed;
@@ -247,8 +266,25 @@ void VersionRegistry::AddProblem(v1::ModelVersion& version) const {
   if (at != problems_.end()) version.set_problem(at->second);
 }
 
+StatusOr<std::string> VersionRegistry::Take(const v1::ModelVersion& version) const {
+  STARLING_ASSIGN_OR_RETURN(
+      std::optional<std::string> bytes, database_.ReadSync([&](sql::Connection& connection) {
+        return FindArtifact(connection, version.model(), *Number(version.version()));
+      }));
+  if (!bytes || Sha256Hex(*bytes) != version.artifact_sha256())
+    return NotFound("version {} is not in the database", version.version());
+  const std::filesystem::path path = PathOf(version.model(), version.version());
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  STARLING_RETURN_IF_ERROR(WriteDurably(path, *bytes));
+  return *std::move(bytes);
+}
+
 StatusOr<std::string> VersionRegistry::ReadArtifact(const v1::ModelVersion& version) const {
   StatusOr<std::string> bytes = ReadWhole(PathOf(version.model(), version.version()));
+  if (database_.IsShared() && (!bytes.ok() || Sha256Hex(*bytes) != version.artifact_sha256())) {
+    if (StatusOr<std::string> taken = Take(version); taken.ok()) bytes = std::move(taken);
+  }
   if (bytes.status().code() == StatusCode::kNotFound) {
     bytes = DataLoss("the artefact of version {} of {} is missing; restore it, or train a new one",
                      version.version(), version.model());

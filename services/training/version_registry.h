@@ -14,6 +14,9 @@
 // the version's problem, and is neither promoted nor given out. A promotion and its event
 // (starling.training.version.promoted.v1, topic "models", key the model) are one transaction.
 //
+// Where the database is shared the artefact is in it too, in the transaction of step 3, and an
+// instance that has no file of a version takes it from there.
+//
 // Thread-safe. Calls block: not on an io thread.
 #pragma once
 
@@ -64,6 +67,9 @@ class VersionRegistry {
   VersionRegistry(sql::Database& database, messaging::Outbox& outbox, std::filesystem::path folder)
       : database_(database), outbox_(outbox), folder_(std::move(folder)) {}
   Status Mend();
+  Status Share(const v1::ModelVersion& version);
+  // From the other instances, by the database.
+  StatusOr<std::string> Take(const v1::ModelVersion& version) const;
   std::filesystem::path PathOf(std::string_view model, std::string_view version) const;
   void Note(const v1::ModelVersion& version, const Status& status) const;
   void AddProblem(v1::ModelVersion& version) const;

@@ -43,6 +43,7 @@ struct Adapter {
   bool reads = true;           // has Read
   bool replays = true;         // a new group begins at the first event that is kept
   bool shares_groups = false;  // a group may have members in several processes
+  bool feeds_views = false;    // FeedsViews
 };
 
 inline void PrintTo(const Adapter& adapter, std::ostream* out) { *out << adapter.name; }

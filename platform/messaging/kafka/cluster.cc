@@ -6,6 +6,8 @@
 #include <array>
 #include <thread>
 
+#include "platform/messaging/checks.h"
+
 namespace starling::messaging::kafka {
 namespace {
 
@@ -228,7 +230,8 @@ StatusOr<std::set<std::string>> Cluster::GroupsWithMembers() {
 StatusOr<uint64_t> Cluster::Lag(const std::string& topic, const std::string& group) {
   STARLING_ASSIGN_OR_RETURN(const int partitions, Find(topic));
   STARLING_ASSIGN_OR_RETURN(const auto committed, Committed(topic, partitions, group));
-  if (std::all_of(committed.begin(), committed.end(), [](int64_t at) { return at < 0; })) {
+  if (!IsOwnGroup(group) &&  // which has no members, and may have committed nothing yet
+      std::all_of(committed.begin(), committed.end(), [](int64_t at) { return at < 0; })) {
     STARLING_ASSIGN_OR_RETURN(const auto groups, GroupsWithMembers());
     if (!groups.contains(GroupId(topic, group)))
       return NotFound("topic '{}' has no group '{}'", topic, group);
@@ -243,7 +246,8 @@ StatusOr<std::vector<GroupLag>> Cluster::Lags(const std::string& topic) {
   std::vector<GroupLag> lags;
   for (const std::string& id : groups) {
     if (!id.ends_with(suffix)) continue;
-    lags.push_back({id.substr(0, id.size() - suffix.size()), 0});
+    const std::string group = id.substr(0, id.size() - suffix.size());
+    if (!IsOwnGroup(group)) lags.push_back({group, 0});
   }
   if (lags.empty()) return lags;
   STARLING_ASSIGN_OR_RETURN(const int partitions, Ensure(topic));

@@ -42,7 +42,7 @@ class Cluster {
 
   // NOT_FOUND for a group that never was.
   StatusOr<uint64_t> Lag(const std::string& topic, const std::string& group);
-  // Of the groups with members, in any process.
+  // Of the groups with members, in any process, that are not one instance's own.
   StatusOr<std::vector<GroupLag>> Lags(const std::string& topic);
 
  private:

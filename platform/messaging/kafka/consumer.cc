@@ -24,14 +24,16 @@ using Message = std::unique_ptr<rd_kafka_message_t, DestroyMessage>;
 }  // namespace
 
 StatusOr<std::unique_ptr<Consumer>> Consumer::Start(const KafkaOptions& options, Executor executor,
-                                                    std::unique_ptr<Delivery> delivery) {
+                                                    std::unique_ptr<Delivery> delivery,
+                                                    const std::vector<int64_t>& from, Commits commits) {
+  static_assert(kStored == RD_KAFKA_OFFSET_STORED);
   const std::string topic = delivery->topic();
   const Settings settings = {{"group.id", GroupId(topic, delivery->group())},
                              {"partition.assignment.strategy", "cooperative-sticky"},
                              {"enable.auto.commit", "false"},
                              {"enable.auto.offset.store", "false"},
                              {"auto.offset.reset", "earliest"},
-                             {"session.timeout.ms", "10000"},
+                             {"session.timeout.ms", "6000"},
                              {"heartbeat.interval.ms", "1000"},
                              {"fetch.error.backoff.ms", "100"},
                              {"queued.max.messages.kbytes", "16384"}};
@@ -47,13 +49,27 @@ StatusOr<std::unique_ptr<Consumer>> Consumer::Start(const KafkaOptions& options,
   rd_kafka_t* client = consumer->client_.get();
   consumer->messages_.reset(rd_kafka_queue_new(client));
   rd_kafka_poll_set_consumer(client);
-  const Partitions topics(rd_kafka_topic_partition_list_new(1));
-  rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
-  STARLING_RETURN_IF_ERROR(
-      ToStatus(rd_kafka_subscribe(client, topics.get()), "subscribing to topic " + topic));
+  consumer->commits_ = commits;
+  STARLING_RETURN_IF_ERROR(from.empty() ? consumer->Join(topic) : consumer->ReadFrom(topic, from));
   consumer->thread_ = std::thread([self = consumer.get()] { self->Run(); });
   pthread_setname_np(consumer->thread_.native_handle(), "kafka-consumer");
   return consumer;
+}
+
+Status Consumer::Join(const std::string& topic) {
+  const Partitions topics(rd_kafka_topic_partition_list_new(1));
+  rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  return ToStatus(rd_kafka_subscribe(client_.get(), topics.get()), "subscribing to topic " + topic);
+}
+
+Status Consumer::ReadFrom(const std::string& topic, const std::vector<int64_t>& from) {
+  const Partitions all(rd_kafka_topic_partition_list_new(static_cast<int>(from.size())));
+  for (size_t p = 0; p < from.size(); ++p) {
+    rd_kafka_topic_partition_list_add(all.get(), topic.c_str(), static_cast<int32_t>(p))->offset =
+        from[p];
+  }
+  Forward(*all);
+  return ToStatus(rd_kafka_assign(client_.get(), all.get()), "following topic " + topic);
 }
 
 void Consumer::Stop() {
@@ -161,6 +177,7 @@ void Consumer::Accept(const Position& position) {
 }
 
 void Consumer::Commit(Wait wait) {
+  if (commits_ == Commits::kNever) accepted_.clear();
   if (accepted_.empty()) return;
   const Partitions offsets(rd_kafka_topic_partition_list_new(static_cast<int>(accepted_.size())));
   for (const auto& [partition, offset] : accepted_) {
@@ -207,12 +224,16 @@ void Consumer::Rebalanced(rd_kafka_t* client, int error,
   }
 }
 
-void Consumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
-  for (int i = 0; i < partitions->cnt; ++i) {
-    const rd_kafka_topic_partition_t& at = partitions->elems[i];
+void Consumer::Forward(const rd_kafka_topic_partition_list_t& partitions) {
+  for (int i = 0; i < partitions.cnt; ++i) {
+    const rd_kafka_topic_partition_t& at = partitions.elems[i];
     const Queue queue(rd_kafka_queue_get_partition(client_.get(), at.topic, at.partition));
     if (queue != nullptr) rd_kafka_queue_forward(queue.get(), messages_.get());
   }
+}
+
+void Consumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
+  Forward(*partitions);
   if (rd_kafka_error_t* error = rd_kafka_incremental_assign(client_.get(), partitions)) {
     log::Error("kafka", "group {} of topic {}: {}", delivery_->group(), delivery_->topic(),
                rd_kafka_error_string(error));

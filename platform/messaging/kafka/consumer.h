@@ -29,9 +29,14 @@ namespace starling::messaging::kafka {
 
 class Consumer final {
  public:
-  // The topic must be there.
+  enum class Commits { kAccepted, kNever };
+  static constexpr int64_t kStored = -1000;  // RD_KAFKA_OFFSET_STORED: where the group is
+  // The topic must be there. With `from`, an offset a partition, it is no member of its group: it
+  // reads all partitions from there on.
   static StatusOr<std::unique_ptr<Consumer>> Start(const KafkaOptions& options, Executor executor,
-                                                   std::unique_ptr<Delivery> delivery);
+                                                   std::unique_ptr<Delivery> delivery,
+                                                   const std::vector<int64_t>& from = {},
+                                                   Commits commits = Commits::kAccepted);
   ~Consumer() { Stop(); }
   // Commits what was accepted and leaves the group.
   void Stop();
@@ -39,6 +44,9 @@ class Consumer final {
  private:
   Consumer(Executor executor, std::unique_ptr<Delivery> delivery)
       : executor_(std::move(executor)), delivery_(std::move(delivery)) {}
+  Status Join(const std::string& topic);
+  Status ReadFrom(const std::string& topic, const std::vector<int64_t>& from);
+  void Forward(const rd_kafka_topic_partition_list_s& partitions);
   void Run();
   void Serve();
   void Collect();
@@ -58,6 +66,7 @@ class Consumer final {
 
   const Executor executor_;
   const std::unique_ptr<Delivery> delivery_;
+  Commits commits_ = Commits::kAccepted;
   Queue messages_;
   Client client_;
   std::atomic<bool> stopping_{false};

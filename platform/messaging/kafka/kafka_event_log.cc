@@ -1,6 +1,7 @@
 #include "platform/messaging/kafka/kafka_event_log.h"
 
 #include <set>
+#include <thread>
 
 #include "platform/messaging/checks.h"
 #include "platform/messaging/kafka/cluster.h"
@@ -41,6 +42,10 @@ class KafkaEventLog final : public EventLog {
   StatusOr<std::unique_ptr<Subscription>> Subscribe(std::string_view topic, std::string_view group,
                                                     ConsumerOptions options,
                                                     Handler handler) override;
+
+  StatusOr<std::unique_ptr<Subscription>> Follow(std::string_view topic, std::string_view name,
+                                                 ConsumerOptions options, Handler handler) override;
+  bool FeedsViews() const override { return true; }
 
   StatusOr<uint64_t> Lag(std::string_view topic, std::string_view group) const override {
     return cluster_->Lag(std::string(topic), std::string(group));
@@ -92,6 +97,16 @@ class KafkaEventLog final : public EventLog {
   LagGuard guard_;                                         // last: its thread uses the cluster
 };
 
+// One that follows.
+class Follower final : public Subscription {
+ public:
+  explicit Follower(std::unique_ptr<kafka::Consumer> consumer) : consumer_(std::move(consumer)) {}
+  void Stop() override { consumer_->Stop(); }
+
+ private:
+  const std::unique_ptr<kafka::Consumer> consumer_;
+};
+
 class KafkaEventLog::Member final : public Subscription {
  public:
   Member(KafkaEventLog& log, std::string topic, std::string group,
@@ -128,11 +143,15 @@ StatusOr<std::unique_ptr<Subscription>> KafkaEventLog::Subscribe(std::string_vie
     const std::lock_guard lock(mutex_);
     if (!running_.emplace(topic, group).second) return AlreadySubscribed(topic, group);
   }
+  // A group of one instance has one member: it takes all partitions, and waits for no rebalance, also
+  // when it comes back after a crash.
+  std::vector<int64_t> from;
   const auto start = [&]() -> StatusOr<std::unique_ptr<kafka::Consumer>> {
-    STARLING_RETURN_IF_ERROR(cluster_->Ensure(topic).status());
+    STARLING_ASSIGN_OR_RETURN(const int partitions, cluster_->Ensure(topic));
+    if (IsOwnGroup(group)) from.assign(static_cast<size_t>(partitions), kafka::Consumer::kStored);
     return kafka::Consumer::Start(
         options_, runtime_.NextExecutor(),
-        std::make_unique<Delivery>(*this, topic, group, options, std::move(handler)));
+        std::make_unique<Delivery>(*this, topic, group, options, std::move(handler)), from);
   };
   StatusOr<std::unique_ptr<kafka::Consumer>> consumer = start();
   if (!consumer.ok()) {
@@ -141,6 +160,31 @@ StatusOr<std::unique_ptr<Subscription>> KafkaEventLog::Subscribe(std::string_vie
   }
   guard_.Changed(topic);
   return std::make_unique<Member>(*this, topic, group, *std::move(consumer));
+}
+
+StatusOr<std::unique_ptr<Subscription>> KafkaEventLog::Follow(std::string_view topic_name,
+                                                              std::string_view name,
+                                                              ConsumerOptions options,
+                                                              Handler handler) {
+  STARLING_RETURN_IF_ERROR(CheckTopic(topic_name));
+  STARLING_RETURN_IF_ERROR(CheckGroup(name));
+  const std::string topic(topic_name);
+  STARLING_ASSIGN_OR_RETURN(const int partitions, cluster_->Ensure(topic));
+  // A topic that was just made may have leaders that do not know of it yet.
+  const Instant until = std::chrono::steady_clock::now() + options_.append_timeout;
+  StatusOr<kafka::Cluster::Bounds> bounds = cluster_->FindBounds(topic, partitions);
+  while (absl::IsUnavailable(bounds.status()) && std::chrono::steady_clock::now() < until) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    bounds = cluster_->FindBounds(topic, partitions);
+  }
+  STARLING_RETURN_IF_ERROR(bounds.status());
+  STARLING_ASSIGN_OR_RETURN(
+      auto consumer,
+      kafka::Consumer::Start(
+          options_, runtime_.NextExecutor(),
+          std::make_unique<Delivery>(*this, topic, std::string(name), options, std::move(handler)),
+          bounds->end, kafka::Consumer::Commits::kNever));
+  return std::make_unique<Follower>(std::move(consumer));
 }
 
 }  // namespace

@@ -46,7 +46,8 @@ INSTANTIATE_TEST_SUITE_P(
     Kafka, EventLogConformance,
     ::testing::Values(Adapter{.name = "kafka",
                               .make_location = [] { return std::make_unique<OnBroker>(); },
-                              .shares_groups = true}),
+                              .shares_groups = true,
+                              .feeds_views = true}),
     [](const ::testing::TestParamInfo<Adapter>& info) { return info.param.name; });
 
 int Rounds() {
