@@ -2,8 +2,9 @@
 // estimated before, and how much it took at its peak beside the data.
 //
 //   bench_memory FIT THREADS       FIT: als, autoencoder, ease, local_ease, slim, item_knn,
-//                                  low_pass, boosted_trees, or million: ALS of 1,000,000 items, 10
-//                                  M interactions
+//                                  low_pass, sampled_mf, transitions, next_basket, content,
+//                                  boosted_trees, or million: ALS of 1,000,000 items, 10 M
+//                                  interactions
 #include <fmt/format.h>
 #include <sys/resource.h>
 
@@ -17,11 +18,15 @@
 #include "apps/starling/evaluation/peak_memory.h"
 #include "learning/models/als.h"
 #include "learning/models/autoencoder.h"
+#include "learning/models/content.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
 #include "learning/models/low_pass.h"
+#include "learning/models/next_basket.h"
+#include "learning/models/sampled_mf.h"
 #include "learning/models/slim.h"
+#include "learning/models/transitions.h"
 #include "learning/ranking/boosted_trees.h"
 
 namespace starling {
@@ -106,6 +111,38 @@ Status LowPass(int threads) {
                  [&] { return learning::FitLowPass(data, options); });
 }
 
+Status SampledMf(int threads) {
+  STARLING_ASSIGN_OR_RETURN(
+      const learning::Interactions data,
+      MadeInteractions({.users = 100'000, .items = 100'000, .entries = 2'000'000}));
+  const learning::SampledMfOptions options{.steps = 100, .threads = threads};
+  return Measure(learning::SampledMfMemory(data, options),
+                 [&] { return learning::FitSampledMf(data, options); });
+}
+
+Status Transitions(int threads) {
+  STARLING_ASSIGN_OR_RETURN(const learning::Baskets baskets,
+                            MadeBaskets({.users = 200'000, .items = 50'000, .entries = 2'000'000}));
+  const learning::TransitionsOptions options{.threads = threads};
+  return Measure(learning::TransitionsMemory(baskets, options),
+                 [&] { return learning::FitTransitions(baskets, options); });
+}
+
+Status NextBasket(int /*threads*/) {
+  STARLING_ASSIGN_OR_RETURN(const learning::Baskets baskets,
+                            MadeBaskets({.users = 200'000, .items = 50'000, .entries = 4'000'000}));
+  return Measure(learning::NextBasketMemory(baskets, {}),
+                 [&] { return learning::FitNextBasket(baskets, {}); });
+}
+
+Status Content(int threads) {
+  const learning::ItemTerms terms = MadeTerms(100'000, 10'000);
+  const std::vector<uint32_t> buyers(terms.items(), 1);
+  const learning::ContentOptions options{.threads = threads};
+  return Measure(learning::ContentMemory(terms, options),
+                 [&] { return learning::FitContent(terms, buyers, options); });
+}
+
 Status BoostedTrees(int threads) {
   const MadeExamples made(2'000'000, 40);
   const learning::BoostedTreesOptions options{.trees = 20, .threads = threads};
@@ -128,6 +165,10 @@ const std::map<std::string, std::function<Status(int threads)>> kFits = {
     {"slim", Slim},
     {"item_knn", ItemKnn},
     {"low_pass", LowPass},
+    {"sampled_mf", SampledMf},
+    {"transitions", Transitions},
+    {"next_basket", NextBasket},
+    {"content", Content},
     {"boosted_trees", BoostedTrees}};
 
 }  // namespace
@@ -138,7 +179,8 @@ int main(int argc, char** argv) {
   if (fit == starling::kFits.end()) {
     fmt::print(stderr,
                "usage: bench_memory "
-               "als|autoencoder|ease|local_ease|slim|item_knn|low_pass|boosted_trees|million "
+               "als|autoencoder|ease|local_ease|slim|item_knn|low_pass|sampled_mf|transitions|"
+               "next_basket|content|boosted_trees|million "
                "THREADS\n");
     return 2;
   }

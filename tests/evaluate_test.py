@@ -1,10 +1,13 @@
 #!/usr/bin/env python3
 """`starling evaluate` by the command line, on made files and on a made shop: the documented JSON, the table with every model, and
-the page of --plot, which is well-formed, names every model and fetches nothing. What cannot be used is refused before the work."""
+the page of --plot, which is well-formed, names every model and fetches nothing. What cannot be used is refused before the work;
+what was begun to ignore ctrl-C goes on."""
 import json
+import os
 import pathlib
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -106,6 +109,26 @@ def on_files(folder: pathlib.Path) -> None:
     expect(refused.returncode == 1 and "ends in .html" in refused.stderr, f"a page only: {refused.stderr}")
 
 
+def told_to_end(files: list, ignored: bool) -> subprocess.CompletedProcess:
+    """A run that finds ctrl-C waiting when it begins, as one in the background of a script does when it was begun to ignore it."""
+
+    def begin() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        os.kill(os.getpid(), signal.SIGINT)
+
+    return subprocess.run([STARLING, *map(str, files)], capture_output=True, text=True, preexec_fn=begin)
+
+
+def on_interrupts(folder: pathlib.Path) -> None:
+    train, valid, test = write_files(folder)
+    files = ["evaluate", "--format", "adjacency", "--train", train, "--valid", valid, "--test", test, "--model", "slim"]
+    ended = told_to_end(files, ignored=False)
+    expect(ended.returncode == 1 and "ctrl-C or SIGTERM ended it at slim" in ended.stderr, f"says what ended it: {ended.stderr}")
+    ignored = told_to_end(files, ignored=True)
+    expect(ignored.returncode == 0 and "slim *" in ignored.stdout, f"what is ignored ends nothing: {ignored.stderr}")
+
+
 def on_a_shop(folder: pathlib.Path) -> None:
     data = folder / "data"
     for kind, path in made_shop.write(folder):
@@ -128,6 +151,7 @@ def on_a_shop(folder: pathlib.Path) -> None:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         on_files(pathlib.Path(folder))
+        on_interrupts(pathlib.Path(folder))
         on_a_shop(pathlib.Path(folder))
 
 

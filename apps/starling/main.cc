@@ -186,7 +186,7 @@ int main(int argc, char** argv) {
   train
       ->add_option("--algorithm", training.algorithm,
                    "auto (the best), popularity, item_knn, ease, als, repeat, transitions, "
-                   "next_basket, blend, two_stage")
+                   "next_basket, sampled_mf, blend, two_stage")
       ->capture_default_str();
   train->add_option("--promote", training.promote, "always, never, when-not-worse")
       ->capture_default_str();
@@ -209,8 +209,8 @@ int main(int argc, char** argv) {
                        "training.holdout says");
   evaluate->add_option(
       "--algorithm", evaluation.algorithms,
-      "Only these: popularity, item_knn, ease, als, repeat, transitions, next_basket, blend, "
-      "two_stage, auto");
+      "Only these: popularity, item_knn, ease, als, repeat, transitions, next_basket, sampled_mf, "
+      "blend, two_stage, auto");
   evaluate->add_flag("--json", evaluation.json, "Print JSON instead of a table");
   evaluate->add_option("--plot", evaluation.plot,
                        "Also write a page of charts and tables, FILE.html, which needs no network");

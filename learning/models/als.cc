@@ -167,12 +167,6 @@ void AlsModel::FoldIn(History history, int64_t now, std::span<float> user) const
   BestKernels().solve_exactly(system.problem, scratch.data(), user.data());
 }
 
-void AlsModel::Score(History history, int64_t now, std::span<float> scores) const {
-  std::vector<float> user(dimension());
-  FoldIn(history, now, user);
-  BestKernels().score_rows(factors_.data(), items(), dimension(), user.data(), scores.data());
-}
-
 std::vector<std::optional<uint32_t>> AlsModel::Explain(History history, int64_t now,
                                                        std::span<const uint32_t> items) const {
   const UserSystem system = SystemOf(history, now);

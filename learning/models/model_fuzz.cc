@@ -3,11 +3,21 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "learning/baskets.h"
 #include "learning/models/als.h"
+#include "learning/models/autoencoder.h"
+#include "learning/models/content.h"
 #include "learning/models/ease.h"
+#include "learning/models/item_knn.h"
+#include "learning/models/local_ease.h"
+#include "learning/models/low_pass.h"
 #include "learning/models/model.h"
+#include "learning/models/next_basket.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
+#include "learning/models/sampled_mf.h"
+#include "learning/models/slim.h"
+#include "learning/models/transitions.h"
 #include "learning/retrieval/top_k.h"
 
 namespace starling::learning {
@@ -20,11 +30,24 @@ std::vector<std::string> Originals() {
     events.push_back({.user = user, .item = user % 3});
   }
   const Interactions data = MakeInteractions(events, 12, 4).value();
+  const Baskets baskets = MakeBaskets(events, 12, 4).value();
   const IdTable ids = IdTable::Make({{"a", "b", "c", "d"}}).value();
+  ItemTerms terms(4);
+  for (size_t item = 0; item < 4; ++item) terms.AddText(item, item < 2 ? "red mug" : "red lamp");
   return {SerializeModel(FitPopularity(data, {}).value(), ids).value(),
           SerializeModel(FitRepeat(data, {}).value(), ids).value(),
           SerializeModel(FitEase(data, {}).value(), ids).value(),
-          SerializeModel(FitAls(data, {.factors = 3, .iterations = 1}).value(), ids).value()};
+          SerializeModel(FitAls(data, {.factors = 3, .iterations = 1}).value(), ids).value(),
+          SerializeModel(FitItemKnn(data, {}).value(), ids).value(),
+          SerializeModel(FitLocalEase(data, {}).value(), ids).value(),
+          SerializeModel(FitSlim(data, {.l1 = 0}).value(), ids).value(),
+          SerializeModel(FitLowPass(data, {.factors = 2}).value(), ids).value(),
+          SerializeModel(FitAutoencoder(data, {.factors = 3, .steps = 2}).value(), ids).value(),
+          SerializeModel(FitSampledMf(data, {.factors = 3, .steps = 2}).value(), ids).value(),
+          SerializeModel(FitTransitions(baskets, {}).value(), ids).value(),
+          SerializeModel(FitNextBasket(baskets, {}).value(), ids).value(),
+          SerializeModel(FitContent(terms, std::vector<uint32_t>(4, 1), {.least = 0}).value(), ids)
+              .value()};
 }
 
 void OpenAndServe(const std::string& bytes) {

@@ -89,7 +89,7 @@ void FoldIn(const Baskets& newer, size_t before, const FrequencyOptions& options
 
 uint64_t NextBasketMemory(const Baskets& baskets, const NextBasketOptions& /*options*/) {
   // A user has no more entries than its baskets; each is held twice, once more while it is turned.
-  return 28 * baskets.entries() + 8 * baskets.users() + 24 * baskets.items();
+  return 24 * baskets.entries() + 12 * baskets.users() + 52 * baskets.items();
 }
 
 StatusOr<NextBasketModel> FitNextBasket(const Baskets& baskets, const NextBasketOptions& options,
@@ -106,8 +106,17 @@ StatusOr<NextBasketModel> FitNextBasket(const Baskets& baskets, const NextBasket
   std::vector<uint64_t> offsets = {0};
   std::vector<uint32_t> items;
   std::vector<float> weights;
-  std::vector<float> lengths;
   std::vector<std::vector<FrequencyEntry>> by_item(baskets.items());
+  {
+    std::vector<uint32_t> counts(baskets.items(), 0);
+    for (size_t basket = 0; basket < baskets.size(); ++basket) {
+      for (const uint32_t item : baskets.items_of(basket)) ++counts[item];
+    }
+    for (size_t item = 0; item < counts.size(); ++item) by_item[item].reserve(counts[item]);
+  }
+  offsets.reserve(baskets.users() + 1);
+  items.reserve(baskets.entries());
+  weights.reserve(baskets.entries());
   for (size_t user = 0; user < baskets.users(); ++user) {
     std::vector<FrequencyEntry> own =
         Frequencies(baskets, baskets.begin(user), baskets.end(user), options.frequency);
@@ -134,6 +143,8 @@ StatusOr<NextBasketModel> FitNextBasket(const Baskets& baskets, const NextBasket
   std::vector<uint64_t> item_offsets = {0};
   std::vector<uint32_t> item_users;
   std::vector<float> item_weights;
+  item_users.reserve(items.size());
+  item_weights.reserve(items.size());
   for (std::vector<FrequencyEntry>& of_item : by_item) {
     const size_t kept = std::min(of_item.size(), NextBasketModel::kMostUsersOfItem);
     std::nth_element(of_item.begin(), of_item.begin() + static_cast<ptrdiff_t>(kept), of_item.end(),

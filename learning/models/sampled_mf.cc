@@ -155,12 +155,6 @@ void SampledMfModel::FoldIn(History history, int64_t now, std::span<float> user)
   if (cosine_) Normalise(user);
 }
 
-void SampledMfModel::Score(History history, int64_t now, std::span<float> scores) const {
-  std::vector<float> user(dimension());
-  FoldIn(history, now, user);
-  BestKernels().score_rows(factors_.data(), items(), dimension(), user.data(), scores.data());
-}
-
 std::vector<std::optional<uint32_t>> SampledMfModel::Explain(
     History history, int64_t now, std::span<const uint32_t> items) const {
   const std::vector<WeighedItem> entries = WeighHistory(history, weighting_, now, this->items());

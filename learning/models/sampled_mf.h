@@ -25,7 +25,7 @@
 
 #include "learning/interactions.h"
 #include "learning/math/parallel.h"
-#include "learning/models/model.h"
+#include "learning/models/factor_model.h"
 
 namespace starling::learning {
 
@@ -51,21 +51,19 @@ struct SampledMfOptions {
   size_t memory_limit = size_t{4} << 30;  // bytes beside the data
 };
 
-class SampledMfModel final : public Model {
+class SampledMfModel final : public FactorModel {
  public:
   static StatusOr<SampledMfModel> Open(const Artifact& artifact);
 
   std::string_view kind() const override { return kSampledMfKind; }
   size_t items() const override { return items_; }
-  size_t dimension() const { return dimension_; }
+  size_t dimension() const override { return dimension_; }
   // What an index searches by: B, its rows of length 1 but for BPR.
-  std::span<const float> factors() const { return factors_; }
+  std::span<const float> factors() const override { return factors_; }
 
   // u, of length 1 but for BPR; zeros for an empty history. user.size() == dimension(). History
   // times dimension.
-  void FoldIn(History history, int64_t now, std::span<float> user) const;
-  // FoldIn and one pass over the factors.
-  void Score(History history, int64_t now, std::span<float> scores) const override;
+  void FoldIn(History history, int64_t now, std::span<float> user) const override;
   // By x_i A_i.B_j.
   std::vector<std::optional<uint32_t>> Explain(History history, int64_t now,
                                                std::span<const uint32_t> items) const override;

@@ -49,7 +49,10 @@ void Recommender::AddContent(const RankQuery& query, size_t spoken, RankScratch&
                  [&](uint32_t target, float cosine) {
                    if (!alone && !from_cold && !IsCold(target)) return;
                    float& score = scratch.scores[target];
-                   if (!scratch.dense && score == 0) scratch.touched.push_back(target);
+                   if (!scratch.dense && score == 0) {
+                     scratch.touched.push_back(target);
+                     score = MainOf(target, scratch);
+                   }
                    score += known.x * cosine * scale;
                  });
   }
@@ -78,7 +81,7 @@ void Recommender::TakeCold(size_t spoken, RankScratch& scratch) const {
     const uint32_t item = touched[i];
     if ((scratch.flags[item] & (kHad | kOffered)) != 0) continue;
     Flag(item, kOffered, scratch);
-    scratch.pool.push_back({item, std::max(0.0F, scratch.scores[item])});
+    scratch.pool.push_back({item, std::max(0.0F, MainOf(item, scratch))});
     ++scratch.cold;
   }
   for (const uint32_t item : touched) side[item] = 0;

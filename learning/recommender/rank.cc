@@ -12,9 +12,6 @@
 namespace starling::learning {
 namespace {
 
-// Popular items that are looked at beside those that the history speaks for.
-constexpr size_t kPopularCandidates = 200;
-
 constexpr size_t kRowsAhead = 2;
 constexpr size_t kPerCacheLine = 16;
 
@@ -151,25 +148,20 @@ size_t Recommender::Spoken(RankScratch& scratch) const {
   return settings_.history_cap;
 }
 
-// Adds up scratch.scores. Where the rows have more entries than a part of the catalogue has items,
-// reading all scores is cheaper than listing those that were written.
+// Adds up scratch.scores; with an index it only makes the user's vector. Where the rows have more
+// entries than a part of the catalogue has items, reading all scores is cheaper than listing those
+// that were written.
 void Recommender::ScoreMain(size_t spoken, RankScratch& scratch) const {
   scratch.touched.clear();
   scratch.dense = false;
+  scratch.by_index = false;
+  scratch.unseen = 0;
   if (spoken == 0) return;
   float* scores = scratch.scores.data();
-  if (factors_.has_value()) {
-    scratch.folded.clear();
-    for (size_t h = 0; h < spoken; ++h) {
-      if (scratch.history[h].x > 0) {
-        scratch.folded.push_back({scratch.history[h].item, scratch.history[h].x, 0});
-      }
-    }
-    scratch.user.resize(factors_->dimension());
-    factors_->FoldIn(scratch.folded, 0, scratch.user);
-    BestKernels().score_rows(factors_->factors().data(), factors_->items(), factors_->dimension(),
-                             scratch.user.data(), scores);
-    scratch.dense = true;
+  if (factors_ != nullptr) {
+    if (!FoldInFactors(spoken, scratch)) return;
+    scratch.by_index = index_ != nullptr;
+    if (!scratch.by_index) ScoreAllByFactors(scratch);
     return;
   }
   if (row_offsets_.empty()) {
@@ -218,8 +210,9 @@ float Recommender::LargestMain(const RankScratch& scratch) const {
   return BestKernels().largest(scores, items());
 }
 
-// Takes the best by score and leaves scratch.scores all 0.
-void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
+// Takes the best by score and leaves scratch.scores all 0. False when an item that was not seen
+// (scratch.unseen) might be among them.
+bool Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
   float* scores = scratch.scores.data();
   const auto forget = [&](uint8_t flag) {
     for (const uint32_t item : scratch.flagged) {
@@ -313,6 +306,7 @@ void Recommender::TakeBest(const RankQuery& query, RankScratch& scratch) const {
   }
   std::sort_heap(scratch.best.begin(), scratch.best.end(), Better);
   for (const RankedItem& ranked : scratch.best) Flag(ranked.item, kTaken, scratch);
+  return !rest || scratch.unseen == 0 || scratch.unseen * main_scale + most_popular <= least;
 }
 
 // Popular items, and among candidates those that nothing is known of, behind the rest.
@@ -404,6 +398,8 @@ std::span<const RankedItem> Recommender::Rank(const RankQuery& query, RankScratc
     TakePool(query, spoken, scratch);
     DescribePool(query, spoken, scratch);
     TakeBestOfPool(query, scratch);
+  } else if (scratch.by_index) {
+    TakeBestByIndex(query, spoken, scratch);
   } else {
     if (!content_offsets_.empty()) AddContent(query, spoken, scratch);
     TakeBest(query, scratch);

@@ -83,13 +83,14 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
   if (artifact.Has("factors")) {
     STARLING_ASSIGN_OR_RETURN(const Matrix<uint8_t> nested, artifact.Get<uint8_t>("factors"));
     STARLING_ASSIGN_OR_RETURN(
-        const Artifact als,
+        const Artifact model,
         Artifact::Open(std::as_bytes(nested.values.span()), owner, Checksums::kTrustBytes));
-    STARLING_ASSIGN_OR_RETURN(opened.factors_, AlsModel::Open(als));
+    STARLING_ASSIGN_OR_RETURN(opened.factors_, OpenFactorModel(model));
     if (opened.factors_->items() > opened.ids_.size()) {
       return DataLoss("section 'factors' has {} items and there are {} names",
                       opened.factors_->items(), opened.ids_.size());
     }
+    if (artifact.Has("graph")) STARLING_RETURN_IF_ERROR(opened.OpenGraph(artifact, owner));
   }
   if (artifact.Has("propensity")) {
     STARLING_ASSIGN_OR_RETURN(opened.propensity_,
@@ -102,6 +103,15 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
   if (artifact.Has("content.offsets")) STARLING_RETURN_IF_ERROR(opened.OpenContent(artifact));
   if (artifact.Has("items.facts")) STARLING_RETURN_IF_ERROR(opened.OpenSecondStage(artifact));
   return opened;
+}
+
+Status Recommender::OpenGraph(const Artifact& artifact, const std::shared_ptr<const void>& owner) {
+  STARLING_ASSIGN_OR_RETURN(const Matrix<uint8_t> nested, artifact.Get<uint8_t>("graph"));
+  STARLING_ASSIGN_OR_RETURN(const Artifact made, Artifact::Open(std::as_bytes(nested.values.span()),
+                                                                owner, Checksums::kTrustBytes));
+  STARLING_ASSIGN_OR_RETURN(HnswGraph graph, HnswGraph::Open(made, factors_->items()));
+  graph_ = std::make_shared<const HnswGraph>(std::move(graph));
+  return OkStatus();
 }
 
 Status Recommender::OpenRows(const Artifact& artifact) {

@@ -12,8 +12,10 @@
 #include <string>
 #include <vector>
 
+#include "learning/models/als.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
+#include "learning/models/sampled_mf.h"
 #include "learning/random.h"
 #include "learning/recommender/recommender_writer.h"
 
@@ -90,10 +92,21 @@ double MicrosecondsOf(int calls, const Call& call) {
   return times[static_cast<size_t>(calls) / 2];
 }
 
+enum class By { kAll, kIndex };
+
 // The time of a ranking, and that of as many random additions: what cannot be avoided.
-void MeasureRanking(std::string_view name, std::string_view bytes, size_t additions) {
-  const Recommender recommender =
+void MeasureRanking(std::string_view name, std::string_view bytes, size_t additions,
+                    By by = By::kAll) {
+  Recommender recommender =
       *Recommender::Open(std::as_bytes(std::span(bytes)), nullptr, Checksums::kVerify);
+  if (by == By::kIndex) {
+    const auto now = [] {
+      return std::chrono::duration<double>(SteadyClock::now().time_since_epoch()).count();
+    };
+    const double begin = now();
+    if (!recommender.MakeIndex(now, {}, 1).ok()) return;
+    fmt::print("index made in {:.2f} s; {}\n", now() - begin, recommender.index()->choice().why);
+  }
   RankScratch scratch;
   const int64_t now = recommender.settings().until + 120;
   std::vector<RankSignal> signals;
@@ -124,7 +137,7 @@ void MeasureRanking(std::string_view name, std::string_view bytes, size_t additi
 }
 
 void Measure(const Shape& shape, const Made& made, std::string_view algorithm,
-             const ItemToItemModel* similar, const AlsModel* factors, size_t neighbours,
+             const ItemToItemModel* similar, const FactorModel* factors, size_t neighbours,
              size_t cap) {
   const Weighting linear{.scale = Weighting::Scale::kLinear};
   const PopularityModel popularity = *FitPopularity(made.interactions, {.weighting = linear});
@@ -142,6 +155,19 @@ void Measure(const Shape& shape, const Made& made, std::string_view algorithm,
                                                .neighbours = neighbours});
   MeasureRanking(fmt::format("{}, {} {}x{}", shape.name, algorithm, cap, neighbours), bytes,
                  neighbours * std::min<size_t>(cap, shape.distinct));
+  if (factors == nullptr) return;
+  MeasureRanking(fmt::format("{}, {} by index", shape.name, algorithm), bytes,
+                 neighbours * std::min<size_t>(cap, shape.distinct), By::kIndex);
+}
+
+void RunFactors(const Shape& shape, const Made& made) {
+  const Weighting linear{.scale = Weighting::Scale::kLinear};
+  const AlsModel als =
+      *FitAls(made.interactions, {.weighting = linear, .factors = 64, .iterations = 2});
+  Measure(shape, made, "als", nullptr, &als, 64, 100);
+  const SampledMfModel sampled = *FitSampledMf(
+      made.interactions, {.weighting = linear, .factors = 64, .steps = 200, .negatives = 200});
+  Measure(shape, made, "sampled_mf", nullptr, &sampled, 64, 100);
 }
 
 void Run(const Shape& shape) {
@@ -154,9 +180,7 @@ void Run(const Shape& shape) {
        std::initializer_list<std::pair<size_t, size_t>>{{50, 100}, {100, 100}, {100, 250}}) {
     Measure(shape, made, similar.kind(), &similar, nullptr, neighbours, cap);
   }
-  const AlsModel factors =
-      *FitAls(made.interactions, {.weighting = linear, .factors = 64, .iterations = 2});
-  Measure(shape, made, "als", nullptr, &factors, 64, 100);
+  RunFactors(shape, made);
 }
 
 }  // namespace
@@ -170,6 +194,11 @@ int main(int argc, char** argv) {
     const std::string bytes(std::istreambuf_iterator<char>(file), {});
     starling::learning::MeasureRanking("as given", bytes, 5'000);
     return 0;
+  }
+  using starling::learning::Shape;
+  for (const uint32_t items : {10'000U, 65'000U}) {
+    const Shape shape{fmt::format("{} items", items), 4'000, items, 100, 100};
+    starling::learning::RunFactors(shape, starling::learning::Make(shape));
   }
   starling::learning::Run({"online-retail", 3'913, 3'939, 100, 40});
   starling::learning::Run({"complete-journey", 2'469, 92'331, 250, 300});

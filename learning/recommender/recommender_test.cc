@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "learning/models/als.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/random.h"

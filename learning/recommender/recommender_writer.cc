@@ -175,6 +175,10 @@ Status CheckSizes(const RecommenderParts& parts) {
   if (parts.similar != nullptr && parts.factors != nullptr) {
     return InvalidField("factors", "is given beside similar; give one of them");
   }
+  if (parts.graph != nullptr &&
+      (parts.factors == nullptr || parts.graph->rows() != parts.factors->items())) {
+    return InvalidField("graph", "has {} rows and is not of the factors", parts.graph->rows());
+  }
   return OkStatus();
 }
 
@@ -213,6 +217,13 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
     factors = Bytes(*parts.factors);
     writer.Add<uint8_t>("factors",
                         {reinterpret_cast<const uint8_t*>(factors.data()), factors.size()});
+  }
+  std::string graph;
+  if (parts.graph != nullptr) {
+    ArtifactWriter nested("hnsw");
+    parts.graph->AddTo(nested);
+    graph = std::move(nested).Finish();
+    writer.Add<uint8_t>("graph", {reinterpret_cast<const uint8_t*>(graph.data()), graph.size()});
   }
   std::vector<float> propensity;
   if (parts.repeat != nullptr) {

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "learning/models/als.h"
+#include "learning/models/factor_model.h"
 #include "learning/models/item_to_item.h"
 #include "learning/models/popularity.h"
 #include "learning/models/repeat.h"
@@ -39,7 +39,9 @@ struct RecommenderParts {
   // At most one of these two; models that weigh nothing themselves (linear, no half-life), since
   // the history is weighed already.
   const ItemToItemModel* similar = nullptr;
-  const AlsModel* factors = nullptr;
+  const FactorModel* factors = nullptr;
+  // Of the factors: what serving need not build (retrieval/hnsw.h).
+  const HnswGraph* graph = nullptr;
   const RepeatModel* repeat = nullptr;
   // The main model when there is neither of those; else told to the trees.
   const NextBasketModel* next_basket = nullptr;

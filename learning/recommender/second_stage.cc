@@ -12,7 +12,6 @@ namespace starling::learning {
 namespace {
 
 // How many candidates each source brings.
-constexpr size_t kPoolMain = 160;
 constexpr size_t kPoolHad = 220;
 constexpr size_t kPoolPopular = 40;
 // The user's dearest narrowest categories, and of each what is most popular.
@@ -53,7 +52,7 @@ void Recommender::TakePool(const RankQuery& query, size_t spoken, RankScratch& s
   const auto take = [&](uint32_t item) {
     if ((scratch.flags[item] & (kHad | kOffered)) != 0) return;
     Flag(item, kOffered, scratch);
-    pool.push_back({item, std::max(0.0F, scores[item])});
+    pool.push_back({item, std::max(0.0F, MainOf(item, scratch))});
   };
   if (!query.candidates.empty()) {
     for (size_t i = 0; i < scratch.candidates; ++i) take(scratch.flagged[i]);
@@ -107,7 +106,10 @@ void Recommender::TakePool(const RankQuery& query, size_t spoken, RankScratch& s
       pool.push_back({item, scores[item]});
       if (pool.size() - first == 2 * wanted) halve();
     };
-    if (scratch.dense) {
+    if (scratch.by_index) {
+      for (const ScoredItem& found : AskIndex(wanted, kHad | kOffered, scratch))
+        pool.push_back({found.item, found.score});
+    } else if (scratch.dense) {
       const Kernels& kernels = BestKernels();
       for (size_t i = 0; (i = kernels.find_at_least(scores, i, items(), bar)) < items(); ++i) {
         offer(static_cast<uint32_t>(i));

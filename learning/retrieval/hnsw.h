@@ -68,6 +68,8 @@ class HnswGraph {
   // CANCELLED when `progress` says so.
   static StatusOr<HnswGraph> Build(const QuantisedItems& items, const HnswOptions& options,
                                    const Progress& progress = {});
+  // Bytes that Build takes, the graph included.
+  static uint64_t BuildMemory(size_t rows, const HnswOptions& options);
   // Looks at the artifact's bytes. Every index is checked: DATA_LOSS when one leads outside, or the
   // graph is of another number of rows. A graph of other items of that number is safe and finds
   // little, which RetrievalIndex measures.

@@ -168,6 +168,13 @@ class HnswBuilder {
   std::vector<uint32_t> chosen_rows_;
 };
 
+uint64_t HnswGraph::BuildMemory(size_t rows, const HnswOptions& options) {
+  const uint64_t m = std::max<size_t>(options.neighbours, 2);
+  // A row has 1 / (m - 1) levels above the lowest, on the average.
+  const uint64_t links = 2 * m + m / (m - 1) + 1;
+  return rows * (sizeof(uint32_t) * links + sizeof(uint32_t) + 2 * sizeof(float)) + rows / 8;
+}
+
 StatusOr<HnswGraph> HnswGraph::Build(const QuantisedItems& items, const HnswOptions& options,
                                      const Progress& progress) {
   STARLING_RETURN_IF_ERROR(CheckOptions(items, options));

@@ -41,6 +41,11 @@ float NormOf(const float* values, size_t dimension) {
 
 }  // namespace
 
+uint64_t QuantisedItems::MemoryOf(size_t items, size_t dimension) {
+  const size_t stride = (dimension + kCodeAlignment - 1) / kCodeAlignment * kCodeAlignment;
+  return items * (stride + 2 * sizeof(float) + sizeof(int32_t) + sizeof(uint32_t));
+}
+
 QuantisedItems QuantisedItems::Make(const ItemFactors& items) {
   QuantisedItems made;
   const size_t rows = items.items();

@@ -75,6 +75,15 @@ std::string_view Name(RetrievalMethod method) {
   return "unknown";
 }
 
+uint64_t RetrievalMemory(size_t items, size_t dimension) {
+  // With the norms by which it sorts.
+  return items * sizeof(float) + QuantisedItems::MemoryOf(items, dimension);
+}
+
+uint64_t RetrievalMemory(size_t items, size_t dimension, const HnswOptions& graph) {
+  return RetrievalMemory(items, dimension) + HnswGraph::BuildMemory(items, graph);
+}
+
 StatusOr<RetrievalIndex> RetrievalIndex::Make(const ItemFactors& items, const SecondsNow& now,
                                               const RetrievalOptions& options,
                                               const Progress& progress) {
@@ -92,20 +101,31 @@ StatusOr<RetrievalIndex> RetrievalIndex::Make(const ItemFactors& items, const Se
     index.choice_.why = exact_only ? "exact: as asked" : "exact: there are no items";
     return index;
   }
+  const uint64_t bytes = RetrievalMemory(items.items(), items.dimension);
+  const uint64_t with_graph = RetrievalMemory(items.items(), items.dimension, options.graph);
+  const bool must = options.method == RetrievalMethod::kHnsw;
+  const uint64_t needed = must ? with_graph : bytes;
+  if (needed > options.memory_limit) {
+    index.choice_.why = fmt::format("exact: an index would take {} kB and memory_limit is {} kB",
+                                    needed / 1'000, options.memory_limit / 1'000);
+    return index;
+  }
   index.codes_ = QuantisedItems::Make(items);
-  const bool wanted = options.method.has_value() ? options.method == RetrievalMethod::kHnsw
-                                                 : items.items() >= options.graph_from;
+  const bool wanted = must || (!options.method.has_value() && with_graph <= options.memory_limit &&
+                               items.items() >= options.graph_from);
   if (options.made_graph != nullptr && options.made_graph->rows() == items.items()) {
     index.graph_ = options.made_graph;
   } else if (wanted) {
     STARLING_ASSIGN_OR_RETURN(HnswGraph graph,
                               HnswGraph::Build(index.codes_, options.graph, progress));
     index.graph_ = std::make_shared<const HnswGraph>(std::move(graph));
+    index.memory_ = with_graph - bytes;
   }
   if (options.method.has_value()) {
     index.choice_.method = *options.method;
     index.choice_.width = options.width;
     index.choice_.why = fmt::format("{}: as asked", Name(*options.method));
+    index.memory_ += bytes;
     return index;
   }
   const std::vector<float> made = options.sample.empty()
@@ -113,8 +133,15 @@ StatusOr<RetrievalIndex> RetrievalIndex::Make(const ItemFactors& items, const Se
                                       : std::vector<float>();
   index.Measure(now, options.sample.empty() ? made : options.sample, options);
   // What lost is not kept.
-  if (index.choice_.method != RetrievalMethod::kHnsw) index.graph_ = nullptr;
-  if (index.choice_.method == RetrievalMethod::kExact) index.codes_ = {};
+  index.memory_ += bytes;
+  if (index.choice_.method != RetrievalMethod::kHnsw) {
+    index.graph_ = nullptr;
+    index.memory_ = bytes;
+  }
+  if (index.choice_.method == RetrievalMethod::kExact) {
+    index.codes_ = {};
+    index.memory_ = 0;
+  }
   return index;
 }
 

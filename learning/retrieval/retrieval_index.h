@@ -50,11 +50,18 @@ struct RetrievalOptions {
   // A graph that was made before, for these items (HnswGraph::Open).
   std::shared_ptr<const HnswGraph> made_graph;
   uint64_t seed = 1;
+  // Bytes beside the factors. What would take more (RetrievalMemory) is not made: without a graph
+  // the bytes are tried, without bytes all factors are read.
+  size_t memory_limit = size_t{4} << 30;
   // Takes this one and does not measure: for tests, and where the answer is known. The width is
   // then `width`.
   std::optional<RetrievalMethod> method;
   size_t width = 100;
 };
+
+// What an index takes at its peak, beside the factors: its bytes, and a graph when one is built.
+uint64_t RetrievalMemory(size_t items, size_t dimension);
+uint64_t RetrievalMemory(size_t items, size_t dimension, const HnswOptions& graph);
 
 struct RetrievalChoice {
   struct Measured {
@@ -91,6 +98,8 @@ class RetrievalIndex {
                                    RetrievalScratch& scratch) const;
 
   const RetrievalChoice& choice() const { return choice_; }
+  // Bytes that are kept beside the factors and a graph that was made before.
+  uint64_t memory() const { return memory_; }
   // What was made to be measured or used; nullptr when none was.
   const HnswGraph* graph() const { return graph_.get(); }
 
@@ -107,6 +116,7 @@ class RetrievalIndex {
   QuantisedItems codes_;
   std::shared_ptr<const HnswGraph> graph_;
   RetrievalChoice choice_;
+  uint64_t memory_ = 0;
 };
 
 }  // namespace starling::learning

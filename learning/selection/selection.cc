@@ -239,16 +239,23 @@ class Selector {
         const auto start = SteadyClock::now();
         auto fitted = FitFamily(*best.family, best.choice, everything, limits_,
                                 [&](double) { return !progress_ || progress_(done, what); });
-        if (!fitted.ok()) return Annotate(fitted.status(), model.name);
+        if (fitted.status().code() == StatusCode::kCancelled)
+          return Annotate(fitted.status(), model.name);
         model.fit_seconds = std::chrono::duration<double>(SteadyClock::now() - start).count();
         if (options_.after_fit) model.peak_bytes = options_.after_fit();
-        model.test = Measure({*fitted}, {}, everything, test, users, options_);
-        last[f] = *std::move(fitted);
-        blend.fit_seconds += model.fit_seconds;
-        blend.peak_bytes = std::max(blend.peak_bytes, model.peak_bytes);
+        if (fitted.ok()) {
+          model.test = Measure({*fitted}, {}, everything, test, users, options_);
+          last[f] = *std::move(fitted);
+          blend.fit_seconds += model.fit_seconds;
+          blend.peak_bytes = std::max(blend.peak_bytes, model.peak_bytes);
+        } else {
+          model.error = fmt::format("not fitted for the test, with {}: {}", model.settings,
+                                    std::string(fitted.status().message()));
+        }
       }
       if (Wanted(model.name)) selection.models.push_back(std::move(model));
     }
+    LeaveOutWhatLacks(last);
     if (!blended_.empty()) {
       Models models;
       std::vector<double> weights;
@@ -265,7 +272,9 @@ class Selector {
       }
       if (Wanted("blend")) selection.models.push_back(std::move(blend));
     }
-    const std::string too_few = "fewer than two models could be fitted";
+    const std::string too_few =
+        lacking_.empty() ? "fewer than two models could be fitted"
+                         : fmt::format("{}, of which it is, was not fitted for the test", lacking_);
     if (Wanted("two_stage") && !stacked_.has_value())
       selection.models.push_back(
           {.name = "two_stage", .error = not_stacked_.empty() ? too_few : not_stacked_});
@@ -278,6 +287,18 @@ class Selector {
       selection.chosen = model.name;
     }
     return selection;
+  }
+
+  // What is put together of models that were not fitted for the test is not measured.
+  void LeaveOutWhatLacks(const std::map<size_t, std::shared_ptr<const Model>>& last) {
+    bool in_blend = false;
+    for (size_t m = 0; m < blended_.size(); ++m) {
+      if (last.contains(blended_[m])) continue;
+      lacking_ = found_[blended_[m]].family->name;
+      in_blend = in_blend || blend_.weights[m] != 0;
+      stacked_.reset();
+    }
+    if (in_blend) blended_.clear();
   }
 
   SelectedModel MeasureStacked(const std::map<size_t, std::shared_ptr<const Model>>& last,
@@ -325,6 +346,7 @@ class Selector {
   std::vector<size_t> blended_;  // of found_, best first
   std::optional<Stacked> stacked_;
   std::string not_stacked_;  // why not
+  std::string lacking_;      // a model that is not there to be put together
   Blend blend_{.weights = {}, .ndcg = -1};
 };
 

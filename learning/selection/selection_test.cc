@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "learning/models/als.h"
 #include "learning/random.h"
 
 namespace starling::learning {
@@ -95,6 +96,24 @@ TEST(SelectModel, WhatDoesNotFitIntoMemoryIsToldAndLeftOut) {
   ASSERT_TRUE(selection.ok()) << selection.status();
   EXPECT_THAT(Of(*selection, "ease").error, HasSubstr("memory_limit"));
   EXPECT_EQ(selection->chosen, "popularity");
+}
+
+// Train and validation together take more than train alone.
+TEST(SelectModel, AModelThatCannotBeFittedForTheTestIsToldAndLeftOutOfAllThatNeedsIt) {
+  const Tasteful made;
+  const size_t memory = AlsMemory(made.train, {.factors = 64});
+  const auto selection = SelectModel(made.data(), {.memory_limit = memory});
+  ASSERT_TRUE(selection.ok()) << selection.status();
+  const SelectedModel& als = Of(*selection, "als");
+  EXPECT_THAT(als.error, HasSubstr("not fitted for the test"));
+  EXPECT_THAT(als.error, HasSubstr("memory_limit"));
+  EXPECT_GT(als.valid_ndcg, 0);
+  EXPECT_EQ(Of(*selection, "popularity").error, "");
+  EXPECT_GT(Of(*selection, "popularity").test.users(), 0);
+  for (const std::string name : {"blend", "two_stage"})
+    EXPECT_THAT(Of(*selection, name).error, HasSubstr("als, of which it is")) << name;
+  EXPECT_NE(selection->chosen, "als");
+  EXPECT_NE(selection->chosen, "");
 }
 
 TEST(SelectModel, SaysWhyModelsWereNotPutTogether) {

@@ -73,7 +73,9 @@ InferenceService::Model InferenceService::Loaded::Find(std::string_view version)
 StatusOr<std::shared_ptr<InferenceService>> InferenceService::Create(
     host::Environment& environment) {
   STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, environment.Folder("inference"));
-  STARLING_ASSIGN_OR_RETURN(ModelFiles files, ModelFiles::Open(folder));
+  STARLING_ASSIGN_OR_RETURN(
+      ModelFiles files,
+      ModelFiles::Open(folder, environment.Config<InferenceConfig>().Get()->index_memory.count()));
   auto service = std::make_shared<InferenceService>(std::move(files), environment);
   STARLING_RETURN_IF_ERROR(service->LoadOwnCopy());
   return service;
@@ -195,7 +197,9 @@ Task<Status> InferenceService::Sync() {
              fmt::format("version {}: {}", wanted, std::string(status.message()))});
     co_return status;
   }
-  log::Info("inference", "version {} of {} serves", wanted, kModel);
+  const learning::RetrievalIndex* index = model->recommender.index();
+  log::Info("inference", "version {} of {} serves{}", wanted, kModel,
+            index == nullptr ? "" : "; its products are found by " + index->choice().why);
   Publish({std::move(model), now->others, ""});
   co_return OkStatus();
 }
@@ -290,7 +294,10 @@ Task<StatusOr<v1::ListLoadedModelsResponse>> InferenceService::ListLoadedModels(
     out.set_version(model->version.version());
     out.set_algorithm(std::string(model->recommender.algorithm()));
     out.set_products(static_cast<int64_t>(model->recommender.items()));
-    out.set_bytes(static_cast<int64_t>(model->file->bytes().size()));
+    const learning::RetrievalIndex* index = model->recommender.index();
+    const uint64_t bytes = model->file->bytes().size() + (index == nullptr ? 0 : index->memory());
+    out.set_bytes(static_cast<int64_t>(bytes));
+    if (index != nullptr) out.set_retrieval(index->choice().why);
     out.mutable_load_time()->set_seconds(model->loaded_at.time_since_epoch() /
                                          std::chrono::seconds(1));
     return &out;

@@ -22,6 +22,7 @@
 #include "platform/base/snapshot.h"
 #include "platform/host/hosted_service.h"
 #include "platform/messaging/event_log.h"
+#include "services/inference/inference_config.h"
 #include "services/inference/model_files.h"
 
 namespace starling::inference {
@@ -31,6 +32,7 @@ class InferenceService final : public v1::Inference,
                                public std::enable_shared_from_this<InferenceService> {
  public:
   using Contract = v1::Inference;
+  using Config = InferenceConfig;
   static constexpr host::Keeps kKeeps = host::Keeps::kView | host::Keeps::kFolder;
   static StatusOr<std::shared_ptr<InferenceService>> Create(host::Environment& environment);
   InferenceService(ModelFiles files, host::Environment& environment);

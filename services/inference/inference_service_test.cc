@@ -5,7 +5,9 @@
 #include <fstream>
 #include <thread>
 
+#include "learning/models/als.h"
 #include "learning/models/item_knn.h"
+#include "learning/random.h"
 #include "learning/recommender/recommender_writer.h"
 #include "platform/base/id.h"
 #include "platform/host/service_test.h"
@@ -55,6 +57,70 @@ std::string Artifact(const std::string& partner) {
                                       .popularity = popularity,
                                       .similar = &similar});
 }
+
+// More products than all factors are read for: user u has some products of its own taste, and wants
+// the others.
+struct LargeShop {
+  static constexpr uint32_t kUsers = 3'000;
+  static constexpr uint32_t kProducts = 21'000;
+  static constexpr uint32_t kTastes = 70;
+
+  LargeShop() {
+    std::vector<std::string> items, users;
+    for (uint32_t i = 0; i < kProducts; ++i) items.push_back(fmt::format("p-{}", i));
+    std::vector<learning::Interaction> events;
+    learning::Random random(1);
+    for (uint32_t user = 0; user < kUsers; ++user) {
+      users.push_back(fmt::format("user-{}", user));
+      for (int i = 0; i < 40; ++i) {
+        const auto of_taste = static_cast<uint32_t>(random.Below(kProducts / kTastes));
+        events.push_back({user, user % kTastes + kTastes * of_taste, 1, 1'000});
+      }
+    }
+    data = *learning::MakeInteractions(events, kUsers, kProducts);
+    learning::UserHistory history;
+    history.offsets.push_back(0);
+    for (uint32_t user = 0; user < kUsers; ++user) {
+      const auto row = data.row(user);
+      history.items.insert(history.items.end(), row.items.begin(), row.items.end());
+      history.offsets.push_back(history.items.size());
+    }
+    history.weights.assign(history.items.size(), 1);
+    history.x.assign(history.items.size(), 1);
+    history.goals.assign(history.items.size(), 1);
+    const learning::Weighting linear{.scale = learning::Weighting::Scale::kLinear};
+    const auto popularity = *learning::FitPopularity(data, {.weighting = linear});
+    als.emplace(*learning::FitAls(
+        data, {.weighting = linear, .factors = 16, .iterations = 3, .regularisation = 0.0005}));
+    learning::RecommenderSettings settings{.until = 1'000};
+    settings.strength = {0, 0.2, 0.3, 0.6, 1, 0.6, 0};
+    const auto item_table = *learning::IdTable::Make(items);
+    const auto user_table = *learning::IdTable::Make(users);
+    artifact = *learning::WriteRecommender({.items = item_table,
+                                            .users = user_table,
+                                            .history = history,
+                                            .settings = settings,
+                                            .algorithm = "als",
+                                            .popularity = popularity,
+                                            .factors = &*als});
+  }
+
+  // The products of the best scores of all, without those that are in the history.
+  std::vector<std::string> Best(const std::vector<uint32_t>& items, size_t count) const {
+    std::vector<learning::HistoryItem> history;
+    for (const uint32_t item : items) history.push_back({item, 1, 0});
+    std::vector<float> scores(kProducts);
+    als->Score(history, 0, scores);
+    std::vector<std::string> best;
+    for (const auto& each : learning::TopK(scores, {.k = count, .excluded = items}))
+      best.push_back(fmt::format("p-{}", each.item));
+    return best;
+  }
+
+  learning::Interactions data;
+  std::optional<learning::AlsModel> als;
+  std::string artifact;
+};
 
 // The training service as inference sees it; may be away.
 class MadeTraining final : public training::v1::Training {
@@ -336,6 +402,63 @@ TEST_F(InferenceServiceTest, AUserAtRestIsRememberedUntilItDoesSomethingOrTheMod
   Promote("2");
   ASSERT_TRUE(Serves("2"));
   EXPECT_THAT(ask({}, "", false), ElementsAre("c", "z"));
+}
+
+TEST_F(InferenceServiceTest, FactorsOfALargeCatalogueAreServedAsIfAllWereScored) {
+  const LargeShop shop;
+  Promote("1");
+  ASSERT_TRUE(Serves("1"));
+  EXPECT_EQ(Loaded().models(0).retrieval(), "");
+  training_->Put("7", shop.artifact);
+  Promote("7");
+  ASSERT_TRUE(Serves("7"));
+  EXPECT_THAT(Loaded().models(0).retrieval(), HasSubstr("recall@50"));
+  constexpr size_t kLimit = 20;
+  size_t hits = 0, asked = 0;
+  const auto compare = [&](const v1::RecommendRequest& request,
+                           const std::vector<uint32_t>& history) {
+    const auto answer = Block(service_->Recommend(context_, request));
+    ASSERT_TRUE(answer.ok()) << answer.status();
+    ASSERT_EQ(answer->products_size(), static_cast<int>(kLimit));
+    const auto best = shop.Best(history, kLimit);
+    for (const auto& product : answer->products()) {
+      EXPECT_EQ(product.source(), v1::SOURCE_FACTORS);
+      for (const std::string& excluded : request.excluded_ids())
+        EXPECT_NE(product.product_id(), excluded);
+      hits += std::find(best.begin(), best.end(), product.product_id()) != best.end() ? 1 : 0;
+    }
+    asked += kLimit;
+  };
+  v1::RecommendRequest request;
+  request.set_limit(kLimit);
+  for (uint32_t user = 0; user < 40; ++user) {
+    const auto row = shop.data.row(user);
+    const std::vector<uint32_t> history(row.items.begin(), row.items.end());
+    request.set_user_id(fmt::format("user-{}", user));
+    compare(request, history);
+    // A stranger, told at once what it bought, is folded in.
+    v1::RecommendRequest stranger;
+    stranger.set_limit(kLimit);
+    for (const uint32_t item : history) {
+      auto& signal = *stranger.add_signals();
+      signal.set_product_id(fmt::format("p-{}", item));
+      signal.set_type("purchase");
+    }
+    compare(stranger, history);
+  }
+  EXPECT_GE(static_cast<double>(hits), 0.98 * static_cast<double>(asked));
+  // What is excluded makes room for what comes next.
+  const auto row = shop.data.row(0);
+  const std::vector<std::string> best = shop.Best({row.items.begin(), row.items.end()}, 2 * kLimit);
+  request.set_user_id("user-0");
+  for (size_t i = 0; i < kLimit; ++i) request.add_excluded_ids(best[i]);
+  const auto answer = Block(service_->Recommend(context_, request));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  ASSERT_EQ(answer->products_size(), static_cast<int>(kLimit));
+  const std::set<std::string> next(best.begin() + kLimit, best.end());
+  size_t of_next = 0;
+  for (const auto& product : answer->products()) of_next += next.contains(product.product_id());
+  EXPECT_GE(of_next, kLimit - 1);
 }
 
 TEST_F(InferenceServiceTest, UnknownUsersAndProductsAreAnsweredByWhatSells) {

@@ -37,13 +37,19 @@ struct LoadedModel {
         recommender(std::move(recommender)),
         loaded_at(loaded_at) {}
 
-  // Maps the file and checks every bit of it. DATA_LOSS says what is wrong. Blocks.
+  // Maps the file, checks every bit of it, and makes an index where it ranks by factors of a large
+  // catalogue, of at most `index_memory` bytes. DATA_LOSS says what is wrong. Blocks.
   static StatusOr<std::shared_ptr<const LoadedModel>> Open(const std::filesystem::path& path,
                                                            training::v1::ModelVersion version,
-                                                           TimePoint now) {
+                                                           TimePoint now, size_t index_memory) {
     STARLING_ASSIGN_OR_RETURN(std::shared_ptr<const MappedFile> file, MappedFile::Open(path));
     STARLING_ASSIGN_OR_RETURN(learning::Recommender recommender,
                               learning::Recommender::Open(file->bytes(), file));
+    const auto seconds = [] {
+      const auto time = std::chrono::steady_clock::now().time_since_epoch();
+      return std::chrono::duration<double>(time).count();
+    };
+    STARLING_RETURN_IF_ERROR(recommender.MakeIndex(seconds, {.memory_limit = index_memory}));
     return std::make_shared<const LoadedModel>(std::move(version), std::move(file),
                                                std::move(recommender), now);
   }

@@ -8,9 +8,9 @@ constexpr char kVersion[] = ".version";
 
 }  // namespace
 
-StatusOr<ModelFiles> ModelFiles::Open(std::filesystem::path folder) {
+StatusOr<ModelFiles> ModelFiles::Open(std::filesystem::path folder, size_t index_memory) {
   STARLING_RETURN_IF_ERROR(RemoveUnfinished(folder).status());
-  return ModelFiles(std::move(folder));
+  return ModelFiles(std::move(folder), index_memory);
 }
 
 std::filesystem::path ModelFiles::PathOf(const std::string& model, const std::string& version,
@@ -27,7 +27,7 @@ StatusOr<std::shared_ptr<const LoadedModel>> ModelFiles::Keep(
     DurableFile file, const training::v1::ModelVersion& version, TimePoint now) const {
   const std::filesystem::path path = PathOf(version.model(), version.version(), kArtifact);
   STARLING_RETURN_IF_ERROR(file.Commit());
-  auto loaded = LoadedModel::Open(path, version, now);
+  auto loaded = LoadedModel::Open(path, version, now, index_memory_);
   if (!loaded.ok()) {
     std::error_code ignored;
     std::filesystem::remove(path, ignored);
@@ -46,7 +46,8 @@ StatusOr<std::shared_ptr<const LoadedModel>> ModelFiles::Load(const std::string&
   if (!parsed.ParseFromString(about)) {
     return DataLoss("{} is damaged; remove it", PathOf(model, version, kVersion).string());
   }
-  return LoadedModel::Open(PathOf(model, version, kArtifact), std::move(parsed), now);
+  return LoadedModel::Open(PathOf(model, version, kArtifact), std::move(parsed), now,
+                           index_memory_);
 }
 
 Status ModelFiles::SetServing(const std::string& model, const std::string& version) const {

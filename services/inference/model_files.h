@@ -22,8 +22,8 @@ namespace starling::inference {
 
 class ModelFiles {
  public:
-  // Removes what a crash left unfinished.
-  static StatusOr<ModelFiles> Open(std::filesystem::path folder);
+  // Removes what a crash left unfinished. index_memory: of each model (LoadedModel::Open).
+  static StatusOr<ModelFiles> Open(std::filesystem::path folder, size_t index_memory);
 
   // Where the artefact of a version is written to, before Keep.
   StatusOr<DurableFile> Create(const std::string& model, const std::string& version) const;
@@ -43,10 +43,12 @@ class ModelFiles {
   Status RemoveOthers(const std::string& model, const std::set<std::string>& keep) const;
 
  private:
-  explicit ModelFiles(std::filesystem::path folder) : folder_(std::move(folder)) {}
+  ModelFiles(std::filesystem::path folder, size_t index_memory)
+      : folder_(std::move(folder)), index_memory_(index_memory) {}
   std::filesystem::path PathOf(const std::string& model, const std::string& version,
                                const char* suffix) const;
   std::filesystem::path folder_;
+  size_t index_memory_;
 };
 
 }  // namespace starling::inference

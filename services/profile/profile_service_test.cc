@@ -184,6 +184,25 @@ TEST_F(ProfileServiceTest, AnEventThatComesAgainCountsOnce) {
   EXPECT_THAT(History("ada"), ElementsAre("e2", "e1"));
 }
 
+// Else each reading of a history sorts all of it.
+TEST_F(ProfileServiceTest, TheHistoryIsIndexedInTheOrderInWhichItIsRead) {
+  Close();
+  const auto database = environment_.get().OpenDatabase("profile", kMigrations);
+  ASSERT_TRUE(database.ok()) << database.status();
+  const auto defined = [&](const char* query) {
+    return Block((*database)->Read([&](sql::Connection& connection) {
+      return connection.QueryOne(query,
+                                 [](const sql::Row& row) { return std::string(row.Text(0)); });
+    }));
+  };
+  auto index = defined("SELECT sql FROM sqlite_master WHERE name = 'history_by_user'");
+  if (!index.ok())  // PostgreSQL
+    index = defined("SELECT indexdef FROM pg_indexes WHERE indexname = 'history_by_user'");
+  ASSERT_TRUE(index.ok()) << index.status();
+  ASSERT_TRUE(index->has_value());
+  EXPECT_THAT(**index, HasSubstr("(user_id, occurred_at, event_id)"));
+}
+
 // A few more than are read stay for a while: that none of the last 1,000 events is drawn has a
 // probability of 2e-14.
 TEST_F(ProfileServiceTest, WhatIsTooOldGoesFromTheDiskToo) {

@@ -10,6 +10,7 @@ constexpr std::pair<Algorithm, const char*> kAll[] = {{Algorithm::kPopularity, "
                                                       {Algorithm::kRepeat, "repeat"},
                                                       {Algorithm::kTransitions, "transitions"},
                                                       {Algorithm::kNextBasket, "next_basket"},
+                                                      {Algorithm::kSampledMf, "sampled_mf"},
                                                       {Algorithm::kBlend, "blend"},
                                                       {Algorithm::kTwoStage, "two_stage"},
                                                       {Algorithm::kAuto, "auto"}};
@@ -72,8 +73,9 @@ StatusOr<Evaluation> Evaluate(const Dataset& data, const TrainingConfig& config,
   std::vector<std::pair<Algorithm, const char*>> wanted;
   for (const auto& entry : kAll) {
     // What blend and two_stage would come to, auto does where it is better.
-    const bool in_auto = entry.first == Algorithm::kBlend || entry.first == Algorithm::kTwoStage;
-    if (options.algorithms.empty() ? !in_auto
+    const bool if_named = entry.first == Algorithm::kBlend || entry.first == Algorithm::kTwoStage ||
+                          entry.first == Algorithm::kSampledMf;
+    if (options.algorithms.empty() ? !if_named
                                    : std::find(options.algorithms.begin(), options.algorithms.end(),
                                                entry.first) != options.algorithms.end()) {
       wanted.push_back(entry);

@@ -19,7 +19,7 @@ namespace starling::training {
 
 struct EvaluationOptions {
   int64_t cut = 0;                    // unix seconds; 0: as a training would cut
-  std::vector<Algorithm> algorithms;  // none: all of them but blend and two_stage
+  std::vector<Algorithm> algorithms;  // none: all but blend, two_stage, sampled_mf
   // Called before and after each training: for a peak of memory.
   std::function<void()> before_fit;
   std::function<uint64_t()> after_fit;

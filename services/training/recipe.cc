@@ -4,10 +4,12 @@
 
 #include <charconv>
 
+#include "learning/models/als.h"
 #include "learning/models/content.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
+#include "learning/models/sampled_mf.h"
 #include "learning/models/transitions.h"
 #include "learning/recommender/second_stage.h"
 #include "platform/base/nearest.h"
@@ -18,11 +20,12 @@ namespace {
 using learning::kDay;
 using learning::Weighting;
 
-constexpr std::string_view kMainNames[] = {"",    "item_knn",    "ease",
-                                           "als", "transitions", "next_basket"};
+constexpr std::string_view kMainNames[] = {
+    "", "item_knn", "ease", "als", "transitions", "next_basket", "sampled_mf"};
 
 // As many as are kept for serving, twice.
 constexpr int kLocalNeighbours = 100;
+constexpr size_t kLargeCatalogue = 20'000;
 constexpr learning::FrequencyOptions kFrequency;
 // The part is aged before a model sees it.
 constexpr Weighting kAsGiven{.scale = Weighting::Scale::kLinear, .half_life = 0};
@@ -42,8 +45,8 @@ bool Number(const std::map<std::string, std::string>& parameters, const std::str
 
 StatusOr<Algorithm> ParseAlgorithm(std::string_view name) {
   static const std::vector<std::string> kNames = {
-      "auto",   "popularity",  "item_knn",    "ease",  "als",
-      "repeat", "transitions", "next_basket", "blend", "two_stage"};
+      "auto",        "popularity",  "item_knn",   "ease",  "als",      "repeat",
+      "transitions", "next_basket", "sampled_mf", "blend", "two_stage"};
   if (name.empty()) return Algorithm::kAuto;
   for (size_t i = 0; i < kNames.size(); ++i) {
     if (kNames[i] == name) return static_cast<Algorithm>(i);
@@ -83,8 +86,8 @@ std::map<std::string, std::string> Recipe::ToParameters() const {
   if (main == Main::kEase) parameters["user_exponent"] = Text(user_exponent);
   if (main == Main::kAls) {
     parameters["unobserved_weight"] = Text(unobserved_weight);
-    parameters["factors"] = Text(factors);
   }
+  if (main == Main::kAls || main == Main::kSampledMf) parameters["factors"] = Text(factors);
   return parameters;
 }
 
@@ -108,10 +111,11 @@ std::optional<Recipe> Recipe::FromParameters(const std::map<std::string, std::st
   }
   if (recipe.main == Main::kEase)
     good = good && Number(parameters, "user_exponent", recipe.user_exponent);
-  if (recipe.main == Main::kAls) {
+  if (recipe.main == Main::kAls)
+    good = good && Number(parameters, "unobserved_weight", recipe.unobserved_weight);
+  if (recipe.main == Main::kAls || recipe.main == Main::kSampledMf) {
     double factors = 0;
-    good = good && Number(parameters, "unobserved_weight", recipe.unobserved_weight) &&
-           Number(parameters, "factors", factors);
+    good = good && Number(parameters, "factors", factors);
     recipe.factors = static_cast<int>(factors);
   }
   double ranked = 0;
@@ -151,9 +155,16 @@ std::vector<Recipe> Candidates(Algorithm algorithm, size_t products) {
         {.main = Main::kEase, .half_life_days = 60, .regularisation = 50, .user_exponent = 0.5});
   }
   if (any || algorithm == Algorithm::kNextBasket) recipes.push_back({.main = Main::kNextBasket});
-  if (algorithm == Algorithm::kAls || (mixed && products <= kMostProductsForFactors)) {
-    recipes.push_back({.main = Main::kAls, .regularisation = 0.003});
-    recipes.push_back({.main = Main::kAls, .half_life_days = 60, .regularisation = 0.003});
+  if (mixed || algorithm == Algorithm::kAls) {
+    // It is multiplied by the size of the catalogue (als.h).
+    const double regularisation = products > kLargeCatalogue ? 0.0005 : 0.003;
+    recipes.push_back({.main = Main::kAls, .regularisation = regularisation});
+    recipes.push_back({.main = Main::kAls, .half_life_days = 60, .regularisation = regularisation});
+  }
+  // Never better than als where it was tried (docs/models.md), so it is for who names it.
+  if (algorithm == Algorithm::kSampledMf) {
+    recipes.push_back({.main = Main::kSampledMf});
+    recipes.push_back({.main = Main::kSampledMf, .half_life_days = 60});
   }
   return recipes;
 }
@@ -219,7 +230,7 @@ StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const Traini
       break;
     }
     case Recipe::Main::kAls: {
-      STARLING_ASSIGN_OR_RETURN(main.factors,
+      STARLING_ASSIGN_OR_RETURN(learning::AlsModel als,
                                 learning::FitAls(aged,
                                                  {.weighting = kAsGiven,
                                                   .factors = recipe.factors,
@@ -228,6 +239,18 @@ StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const Traini
                                                   .threads = config.threads,
                                                   .memory_limit = memory},
                                                  progress));
+      main.factors = std::make_shared<const learning::AlsModel>(std::move(als));
+      break;
+    }
+    case Recipe::Main::kSampledMf: {
+      STARLING_ASSIGN_OR_RETURN(learning::SampledMfModel sampled,
+                                learning::FitSampledMf(aged,
+                                                       {.weighting = kAsGiven,
+                                                        .factors = recipe.factors,
+                                                        .threads = config.threads,
+                                                        .memory_limit = memory},
+                                                       progress));
+      main.factors = std::make_shared<const learning::SampledMfModel>(std::move(sampled));
       break;
     }
   }
@@ -268,7 +291,8 @@ StatusOr<std::optional<learning::ItemToItemModel>> FitContentOf(const Dataset& d
 
 StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
                                const Part& part, const TrainingConfig& config,
-                               const learning::BoostedTrees* trees, Content when) {
+                               const learning::BoostedTrees* trees, Content when,
+                               const learning::HnswGraph* graph) {
   const bool alike = recipe.told != Recipe::Told::kPlain;
   std::optional<learning::NextBasketModel> of_alike;
   if (alike && !main.next_basket.has_value()) {
@@ -313,7 +337,8 @@ StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, cons
        .algorithm = recipe.Name(),
        .popularity = popularity,
        .similar = main.similar ? &*main.similar : nullptr,
-       .factors = main.factors ? &*main.factors : nullptr,
+       .factors = main.factors.get(),
+       .graph = graph,
        .repeat = repeat ? &*repeat : nullptr,
        .next_basket = next_basket,
        .content = content ? &*content : nullptr,

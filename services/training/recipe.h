@@ -26,6 +26,7 @@ enum class Algorithm {
   kRepeat,
   kTransitions,
   kNextBasket,
+  kSampledMf,
   kBlend,
   kTwoStage
 };
@@ -33,7 +34,7 @@ enum class Algorithm {
 StatusOr<Algorithm> ParseAlgorithm(std::string_view name);
 
 struct Recipe {
-  enum class Main { kNone, kItemKnn, kEase, kAls, kTransitions, kNextBasket };
+  enum class Main { kNone, kItemKnn, kEase, kAls, kTransitions, kNextBasket, kSampledMf };
   Main main = Main::kNone;
   double half_life_days = 0;             // of the history; 0: never ages
   double popularity_half_life_days = 0;  // 0: never ages
@@ -41,7 +42,7 @@ struct Recipe {
   double regularisation = 200;           // ease, als
   double user_exponent = 0;              // ease
   double unobserved_weight = 0.1;        // als
-  int factors = 64;                      // als
+  int factors = 64;                      // als, sampled_mf
   double popularity_weight = 0;
   double repeat_weight = 0;  // > 0: with repeat purchases
   double own_share = 0.7;    // next_basket
@@ -57,15 +58,13 @@ struct Recipe {
   static std::optional<Recipe> FromParameters(const std::map<std::string, std::string>& parameters);
 };
 
-// What to try for the main model, cheapest to serve first. Factors are read whole for each answer,
-// which takes milliseconds from some ten thousand products on, so there only who names als gets it.
+// What to try for the main model, cheapest to serve first, for a catalogue of that size.
 std::vector<Recipe> Candidates(Algorithm algorithm, size_t products);
-inline constexpr size_t kMostProductsForFactors = 20'000;
 
 // What a recipe's main model is once fitted: one of them, or none.
 struct MainModel {
   std::optional<learning::ItemToItemModel> similar;
-  std::optional<learning::AlsModel> factors;
+  std::shared_ptr<const learning::FactorModel> factors;
   std::optional<learning::NextBasketModel> next_basket;
 };
 // How many of the features of the second stage its trees are told.
@@ -77,11 +76,13 @@ StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const Traini
                             const learning::Progress& progress);
 // What serves always has it, for what goes with a product, when the catalogue was read.
 enum class Content { kWhereTold, kAlways };
-// Fits what is blended with it, and writes the artefact. Without trees a ranked recipe's artefact
+// Fits what is blended with it, and writes the artefact, with a graph over its factors when there
+// is one. Without trees a ranked recipe's artefact
 // ranks by its first stage, and describes candidates for the second.
 StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
                                const Part& part, const TrainingConfig& config,
                                const learning::BoostedTrees* trees = nullptr,
-                               Content content = Content::kWhereTold);
+                               Content content = Content::kWhereTold,
+                               const learning::HnswGraph* graph = nullptr);
 
 }  // namespace starling::training

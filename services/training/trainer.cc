@@ -10,6 +10,7 @@ constexpr double kChosen = 0.45;
 constexpr double kBlended = 0.5;
 constexpr double kRanked = 0.7;
 constexpr double kCompared = 0.75;
+constexpr double kFitted = 0.95;
 
 // How much better one must be that serves more dearly, and how much a blend that says more.
 constexpr double kClearly = 1.01;
@@ -281,6 +282,25 @@ Status Trainer::Compare(const Serving& serving, Trained& trained) {
   return OkStatus();
 }
 
+StatusOr<std::optional<learning::RetrievalIndex>> Trainer::IndexOf(const MainModel& main) {
+  std::optional<learning::RetrievalIndex> none;
+  const learning::RetrievalOptions options{.memory_limit = config_.memory.count()};
+  if (main.factors == nullptr || main.factors->items() < options.graph_from) return none;
+  const auto seconds = [] {
+    const auto time = std::chrono::steady_clock::now().time_since_epoch();
+    return std::chrono::duration<double>(time).count();
+  };
+  bool late = false;
+  auto index = learning::RetrievalIndex::Make(
+      {main.factors->factors(), main.factors->dimension()}, seconds, options, [&](double done) {
+        late = !TimeLeft(1);
+        return !late && watch_(kFitted + done * (1 - kFitted), "linking products");
+      });
+  if (late) return none;
+  if (!index.ok()) return index.status();
+  return std::optional(*std::move(index));
+}
+
 StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Serving>& serving) {
   Trained trained;
   Recipe recipe;
@@ -314,10 +334,11 @@ StatusOr<Trained> Trainer::Train(Algorithm algorithm, const std::optional<Servin
   older_ = Part();
   STARLING_ASSIGN_OR_RETURN(const Part everything, MakePart(data_, data_.newest, holdout_.goal));
   STARLING_ASSIGN_OR_RETURN(const std::shared_ptr<const MainModel> main,
-                            Fit(everything, recipe, "fitting " + recipe.Name(), 0.8, 0.95));
-  STARLING_ASSIGN_OR_RETURN(trained.artifact,
-                            Assemble(recipe, *main, data_, everything, config_,
-                                     trees ? &*trees : nullptr, Content::kAlways));
+                            Fit(everything, recipe, "fitting " + recipe.Name(), 0.8, kFitted));
+  STARLING_ASSIGN_OR_RETURN(const auto index, IndexOf(*main));
+  STARLING_ASSIGN_OR_RETURN(trained.artifact, Assemble(recipe, *main, data_, everything, config_,
+                                                       trees ? &*trees : nullptr, Content::kAlways,
+                                                       index ? index->graph() : nullptr));
   trained.algorithm = recipe.Name();
   trained.parameters = recipe.ToParameters();
   trained.parameters["data"] = Fingerprint();

@@ -85,6 +85,9 @@ class Trainer {
   Status Compare(const Serving& serving, Trained& trained);
   StatusOr<std::shared_ptr<const MainModel>> Fit(const Part& part, const Recipe& recipe,
                                                  const std::string& stage, double from, double to);
+  // Over the factors of what is to serve, with a graph where that was the quickest to ask; nullopt
+  // where there are none, or no time.
+  StatusOr<std::optional<learning::RetrievalIndex>> IndexOf(const MainModel& main);
   bool TimeLeft(double share) const;
   std::string Fingerprint() const;
 

@@ -52,7 +52,8 @@ TEST(Trainer, EveryAlgorithmGivesAnArtifactThatSaysWhatItHolds) {
            {Algorithm::kAls, "als"},
            {Algorithm::kRepeat, "repeat"},
            {Algorithm::kTransitions, "transitions"},
-           {Algorithm::kNextBasket, "next_basket"}}) {
+           {Algorithm::kNextBasket, "next_basket"},
+           {Algorithm::kSampledMf, "sampled_mf"}}) {
     const auto trained = Train(data, algorithm);
     ASSERT_TRUE(trained.ok()) << name << ": " << trained.status();
     EXPECT_EQ(trained->algorithm, name);
@@ -69,6 +70,21 @@ TEST(Trainer, EveryAlgorithmGivesAnArtifactThatSaysWhatItHolds) {
   const auto blend = Train(data, Algorithm::kBlend);
   ASSERT_TRUE(blend.ok()) << blend.status();
   EXPECT_THAT(blend->algorithm, HasSubstr("+repeat+popularity"));
+}
+
+// So many that nothing may be made for all pairs, with factors.
+TEST(Trainer, ALargeCatalogueIsFactorisedToo) {
+  const Dataset data = Load(MakeInteractions(
+      {.users = 3'000, .tastes = 300, .products_per_taste = 100, .purchases = 30}));
+  ASSERT_GT(data.acted_on, 20'000U);
+  const auto trained = Train(data, Algorithm::kAls);
+  ASSERT_TRUE(trained.ok()) << trained.status();
+  EXPECT_EQ(trained->algorithm, "als");
+  EXPECT_GT(trained->metrics.at(kNdcg), 2 * trained->baseline.at(kNdcg));
+  auto opened = learning::Recommender::Open(std::as_bytes(std::span(trained->artifact)), nullptr);
+  ASSERT_TRUE(opened.ok()) << opened.status();
+  ASSERT_TRUE(opened->MakeIndex([] { return 0.0; }).ok());
+  EXPECT_NE(opened->index(), nullptr);
 }
 
 TEST(Trainer, AProductThatNobodyHadGoesWithThoseDescribedAlike) {
@@ -268,8 +284,8 @@ TEST(Dataset, NothingToTrainOnSaysWhatToDo) {
 }
 
 TEST(Recipe, ComesBackFromItsParameters) {
-  for (const Algorithm algorithm :
-       {Algorithm::kPopularity, Algorithm::kItemKnn, Algorithm::kEase, Algorithm::kAls}) {
+  for (const Algorithm algorithm : {Algorithm::kPopularity, Algorithm::kItemKnn, Algorithm::kEase,
+                                    Algorithm::kAls, Algorithm::kSampledMf}) {
     for (Recipe recipe : Candidates(algorithm, 1'000)) {
       recipe.popularity_weight = 0.15;
       recipe.repeat_weight = 2;
@@ -283,14 +299,17 @@ TEST(Recipe, ComesBackFromItsParameters) {
   EXPECT_FALSE(Recipe::FromParameters({{"main", "oracle"}}).has_value());
 }
 
-TEST(Recipe, FactorsOfALargeCatalogueAreForWhoNamesThem) {
-  const auto has_als = [](const std::vector<Recipe>& recipes) {
-    return std::any_of(recipes.begin(), recipes.end(),
-                       [](const Recipe& r) { return r.main == Recipe::Main::kAls; });
+TEST(Recipe, FactorsAreTriedOfACatalogueOfAnySize) {
+  const auto regularisation = [](const std::vector<Recipe>& recipes) {
+    for (const Recipe& recipe : recipes) {
+      if (recipe.main == Recipe::Main::kAls) return recipe.regularisation;
+    }
+    return 0.0;
   };
-  EXPECT_TRUE(has_als(Candidates(Algorithm::kAuto, kMostProductsForFactors)));
-  EXPECT_FALSE(has_als(Candidates(Algorithm::kAuto, kMostProductsForFactors + 1)));
-  EXPECT_TRUE(has_als(Candidates(Algorithm::kAls, 1'000'000)));
+  for (const Algorithm algorithm : {Algorithm::kAuto, Algorithm::kBlend, Algorithm::kAls}) {
+    EXPECT_EQ(regularisation(Candidates(algorithm, 1'000)), 0.003);
+    EXPECT_EQ(regularisation(Candidates(algorithm, 1'000'000)), 0.0005);
+  }
 }
 
 TEST(Schedule, IsDueByAgeOrByEventsAndNeverWithoutNews) {

@@ -143,6 +143,7 @@ int EvaluateFiles(const EvaluateFilesOptions& options) {
     if (model != "auto") wanted.models.push_back(model);
   }
   StatusOr<Selection> selection = Cancelled("not begun");
+  std::string at_work;
   {
     ProgressBar bar;
     selection = learning::SelectModel({.train = files->train,
@@ -150,8 +151,15 @@ int EvaluateFiles(const EvaluateFilesOptions& options) {
                                        .test = files->test ? &*files->test : nullptr},
                                       wanted, [&](double done, const std::string& what) {
                                         bar.Show(what, done, -1);
+                                        at_work = fmt::format("{} ({:.0f} %)", what, done * 100);
                                         return !Interrupted();
                                       });
+  }
+  if (selection.status().code() == StatusCode::kCancelled) {
+    return Fail(
+        Cancelled("ctrl-C or SIGTERM ended it at {}; nothing was measured. --minutes "
+                  "limits how long settings are tried",
+                  at_work));
   }
   if (!selection.ok()) return Fail(selection.status());
   const StatusOr<Report> report = ReportOf(*selection, *files, wanted.threads, options);

@@ -11,13 +11,17 @@
 #include "learning/math/dense.h"
 #include "learning/models/als.h"
 #include "learning/models/autoencoder.h"
+#include "learning/models/content.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
 #include "learning/models/local_ease.h"
 #include "learning/models/low_pass.h"
+#include "learning/models/next_basket.h"
 #include "learning/models/sampled_mf.h"
 #include "learning/models/slim.h"
+#include "learning/models/transitions.h"
 #include "learning/ranking/boosted_trees.h"
+#include "learning/retrieval/retrieval_index.h"
 
 namespace starling {
 namespace {
@@ -36,17 +40,21 @@ class FitMemory : public testing::TestWithParam<int> {
       ASSERT_TRUE(learning::InvertPositiveDefinite(matrix, kSize, threads).ok());
   }
 
-  // Within a tenth and the few MB that allocator and threads keep.
   template <typename Fit>
-  static void ExpectTrue(uint64_t estimate, const Fit& fit) {
+  static double PeakOf(const Fit& fit) {
     PeakMemory peak;
     peak.Begin();
     const auto model = fit();
     const auto bytes = static_cast<double>(peak.End());
-    ASSERT_TRUE(model.ok()) << model.status();
+    EXPECT_TRUE(model.ok()) << model.status();
+    return bytes;
+  }
+  // Within a tenth and the few MB that allocator and threads keep.
+  template <typename Fit>
+  static void ExpectTrue(uint64_t estimate, const Fit& fit) {
     const auto estimated = static_cast<double>(estimate);
     EXPECT_GT(estimated, 20 * kMB) << "too little to tell";
-    EXPECT_NEAR(bytes, estimated, 0.1 * estimated + 4 * kMB);
+    EXPECT_NEAR(PeakOf(fit), estimated, 0.1 * estimated + 4 * kMB);
   }
 };
 
@@ -105,6 +113,54 @@ TEST_P(FitMemory, OfLowPassIsWhatItSays) {
   const auto data = MadeInteractions({.users = 50'000, .items = 30'000, .entries = 400'000});
   const learning::LowPassOptions options{.factors = 100, .iterations = 1, .threads = GetParam()};
   ExpectTrue(learning::LowPassMemory(*data, options), [&] { return FitLowPass(*data, options); });
+}
+
+TEST_P(FitMemory, OfTransitionsIsWhatItSays) {
+  const auto baskets = MadeBaskets({.users = 150'000, .items = 40'000, .entries = 1'500'000});
+  const learning::TransitionsOptions options{.neighbours = 30, .threads = GetParam()};
+  ExpectTrue(learning::TransitionsMemory(*baskets, options),
+             [&] { return FitTransitions(*baskets, options); });
+}
+
+TEST_P(FitMemory, OfNextBasketsIsWhatItSays) {
+  const auto baskets = MadeBaskets({.users = 60'000, .items = 20'000, .entries = 1'500'000});
+  ExpectTrue(learning::NextBasketMemory(*baskets, {}), [&] { return FitNextBasket(*baskets, {}); });
+}
+
+// How much of it there is depends on the words.
+TEST_P(FitMemory, OfContentIsAtMostWhatItSays) {
+  const learning::ItemTerms terms = MadeTerms(40'000, 4'000);
+  const std::vector<uint32_t> buyers(terms.items(), 1);
+  const learning::ContentOptions options{
+      .neighbours = 10, .most_of_term = 300, .least = 0, .threads = GetParam()};
+  const auto estimated = static_cast<double>(learning::ContentMemory(terms, options));
+  const double bytes = PeakOf([&] { return FitContent(terms, buyers, options); });
+  EXPECT_LT(bytes, 1.1 * estimated + 4 * kMB);
+  EXPECT_GT(bytes, 0.5 * estimated);
+}
+
+// One thread makes it.
+TEST_P(FitMemory, OfAnIndexIsWhatItSays) {
+  learning::Random random(1);
+  std::vector<float> factors(size_t{500'000} * 32);
+  for (float& factor : factors) factor = static_cast<float>(random.Unit());
+  const learning::ItemFactors items{factors, 32};
+  ExpectTrue(learning::RetrievalMemory(items.items(), items.dimension), [&] {
+    return learning::RetrievalIndex::Make(items, nullptr,
+                                          {.method = learning::RetrievalMethod::kQuantised});
+  });
+}
+
+TEST_P(FitMemory, OfAGraphIsWhatItSays) {
+  learning::Random random(1);
+  std::vector<float> factors(size_t{150'000} * 8);
+  for (float& factor : factors) factor = static_cast<float>(random.Normal());
+  const learning::ItemFactors items{factors, 8};
+  const learning::HnswOptions graph{.neighbours = 16, .width = 4};
+  ExpectTrue(learning::RetrievalMemory(items.items(), items.dimension, graph), [&] {
+    return learning::RetrievalIndex::Make(
+        items, nullptr, {.graph = graph, .method = learning::RetrievalMethod::kHnsw});
+  });
 }
 
 TEST_P(FitMemory, OfBoostedTreesIsWhatTheySay) {

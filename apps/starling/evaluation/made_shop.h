@@ -1,5 +1,5 @@
-// Made interactions of a shop of any size, and examples for trees, for benchmarks and tests of
-// memory.
+// Made interactions, baskets and titles of a shop of any size, and examples for trees, for
+// benchmarks and tests of memory.
 //
 //   STARLING_ASSIGN_OR_RETURN(Interactions data, MadeInteractions({.users = 500'000, ...}));
 //
@@ -12,10 +12,13 @@
 #include <cmath>
 #include <cstdint>
 #include <numeric>
+#include <string>
 #include <utility>
 #include <vector>
 
+#include "learning/baskets.h"
 #include "learning/interactions.h"
+#include "learning/item_terms.h"
 #include "learning/random.h"
 #include "learning/ranking/boosted_trees.h"
 
@@ -62,6 +65,35 @@ inline StatusOr<learning::Interactions> MadeInteractions(const MadeShop& shop) {
     }
   }
   return learning::MakeInteractions(events, shop.users, shop.items);
+}
+
+// Baskets of some three products, each user's a week apart.
+inline StatusOr<learning::Baskets> MadeBaskets(const MadeShop& shop) {
+  STARLING_ASSIGN_OR_RETURN(const learning::Interactions data, MadeInteractions(shop));
+  std::vector<learning::Interaction> events;
+  events.reserve(data.entries());
+  for (uint32_t user = 0; user < data.users(); ++user) {
+    const std::span<const uint32_t> items = data.row(user).items;
+    for (size_t i = 0; i < items.size(); ++i) {
+      // Items ascend, so neighbours in the row would always be of one basket.
+      const auto week = static_cast<int64_t>(i * 2'654'435'761 % (items.size() / 3 + 1));
+      events.push_back({.user = user, .item = items[i], .time = 1 + week * 7 * 86'400});
+    }
+  }
+  return learning::MakeBaskets(events, shop.users, shop.items);
+}
+
+// Titles of some words each, a few of which many have.
+inline learning::ItemTerms MadeTerms(uint32_t items, uint32_t words) {
+  learning::Random random(1);
+  learning::ItemTerms terms(items);
+  for (uint32_t item = 0; item < items; ++item) {
+    std::string title;
+    for (int i = 0; i < 5; ++i)
+      title += "word" + std::to_string(static_cast<uint32_t>(std::pow(words, random.Unit()))) + " ";
+    terms.AddText(item, title);
+  }
+  return terms;
 }
 
 // Rows for trees: columns of even numbers, of which the first is how likely the target is.
