@@ -14,6 +14,7 @@
 #include "platform/host/data_folder.h"
 #include "platform/host/digest.h"
 #include "platform/http/client.h"
+#include "services/inference/inference_config.h"
 #include "services/inference/model_files.h"
 
 namespace starling {
@@ -226,7 +227,8 @@ void CheckModel(const std::filesystem::path& data, Findings& findings) {
   const std::filesystem::path folder = data / "inference";
   if (!std::filesystem::exists(folder, error))
     return findings.Good("model: none yet; `starling train` makes one");
-  const auto files = inference::ModelFiles::Open(folder);
+  const auto files =
+      inference::ModelFiles::Open(folder, inference::InferenceConfig().index_memory.count());
   const auto version = files.ok() ? files->Serving("recommender") : files.status();
   if (!version.ok() || !version->has_value()) {
     return findings.Good("model: none serves yet; `starling train` makes one");

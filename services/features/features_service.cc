@@ -87,8 +87,7 @@ Task<void> FeaturesService::LoadAndSubscribe() {
   loaded_ = status.ok();
   if (status.ok()) {
     Status caught_up;
-    if (environment_.events().FeedsViews())
-      caught_up = co_await catch_up_->Wait(pool(), stopping_);
+    if (environment_.events().FeedsViews()) caught_up = co_await catch_up_->Wait(pool(), stopping_);
     caught_up_ = caught_up.ok();
   }
   ended->set_value(status);

@@ -96,25 +96,25 @@ Task<Status> InteractionStore::Load(InteractionTable& table, const std::atomic<b
     if (stopping) co_return Cancelled("the process stops");
     CO_ASSIGN_OR_RETURN(kv::Page page,
                         co_await store_->Scan({.after = after, .limit = kv::kMaxPageEntries}));
-    const auto planned = co_await pool_.Run([&]() -> StatusOr<
-                                                      std::shared_ptr<InteractionTable::Change>> {
-      std::vector<InteractionTable::Incoming> incoming;
-      incoming.reserve(page.entries.size());
-      for (const kv::Entry& entry : page.entries) {
-        const auto one = Decode(entry);
-        if (!one) {
-          return DataLoss(
-              "the entry '{}' of the features' interactions is not one this program stores; "
-              "restore the folder features from a backup, or remove it (on Redis: the keys "
-              "features/interactions; on the embedded event log also the file "
-              "events/user-events/features.group) to read all events again",
-              ToHex(entry.key));
-        }
-        incoming.push_back(*one);
-      }
-      return std::make_shared<InteractionTable::Change>(
-          table.Plan(incoming, InteractionTable::kStored));
-    });
+    const auto planned =
+        co_await pool_.Run([&]() -> StatusOr<std::shared_ptr<InteractionTable::Change>> {
+          std::vector<InteractionTable::Incoming> incoming;
+          incoming.reserve(page.entries.size());
+          for (const kv::Entry& entry : page.entries) {
+            const auto one = Decode(entry);
+            if (!one) {
+              return DataLoss(
+                  "the entry '{}' of the features' interactions is not one this program stores; "
+                  "restore the folder features from a backup, or remove it (on Redis: the keys "
+                  "features/interactions; on the embedded event log also the file "
+                  "events/user-events/features.group) to read all events again",
+                  ToHex(entry.key));
+            }
+            incoming.push_back(*one);
+          }
+          return std::make_shared<InteractionTable::Change>(
+              table.Plan(incoming, InteractionTable::kStored));
+        });
     if (!planned.ok()) co_return planned.status();
     CO_RETURN_IF_ERROR(co_await Remove(table, **planned));
     CO_RETURN_IF_ERROR(co_await pool_.Run([&]() -> Status {

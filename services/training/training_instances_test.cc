@@ -19,7 +19,10 @@ struct Instance {
     features = std::make_shared<MadeFeatures>(MakeInteractions({}));
     environment.registry().AddLocal<features::v1::Features>(features, environment.telemetry(),
                                                             nullptr, {});
-    EXPECT_TRUE(environment.Configure<TrainingConfig>({{"training.every", "0s"}, {"training.low_priority", "false"}}).ok());
+    EXPECT_TRUE(environment
+                    .Configure<TrainingConfig>(
+                        {{"training.every", "0s"}, {"training.low_priority", "false"}})
+                    .ok());
     service = *TrainingService::Create(environment.get());
     EXPECT_TRUE(service->Start().ok());
   }
@@ -68,19 +71,19 @@ class Parts final : public rpc::Stream<v1::ArtifactChunk> {
 class TrainingInstancesTest : public testing::Test {
  protected:
   void SetUp() override {
-    make_ = host::TestEnvironment::make_sql_storage;
+    make_ = host::TestEnvironment::make_storage;
     storage_ = make_();
-    host::TestEnvironment::make_sql_storage = [] { return storage_; };
+    host::TestEnvironment::make_storage = [] { return storage_; };
     a_ = std::make_unique<Instance>();
     b_ = std::make_unique<Instance>();
   }
   void TearDown() override {
     b_.reset();
     a_.reset();
-    host::TestEnvironment::make_sql_storage = make_;
+    host::TestEnvironment::make_storage = make_;
   }
-  static inline host::SqlStorageConfig storage_;
-  host::SqlStorageConfig (*make_)() = nullptr;
+  static inline host::StorageConfig storage_;
+  host::StorageConfig (*make_)() = nullptr;
   std::unique_ptr<Instance> a_, b_;
 };
 

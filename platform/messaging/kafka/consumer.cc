@@ -25,7 +25,8 @@ using Message = std::unique_ptr<rd_kafka_message_t, DestroyMessage>;
 
 StatusOr<std::unique_ptr<Consumer>> Consumer::Start(const KafkaOptions& options, Executor executor,
                                                     std::unique_ptr<Delivery> delivery,
-                                                    const std::vector<int64_t>& from, Commits commits) {
+                                                    const std::vector<int64_t>& from,
+                                                    Commits commits) {
   static_assert(kStored == RD_KAFKA_OFFSET_STORED);
   const std::string topic = delivery->topic();
   const Settings settings = {{"group.id", GroupId(topic, delivery->group())},

@@ -143,8 +143,8 @@ StatusOr<std::unique_ptr<Subscription>> KafkaEventLog::Subscribe(std::string_vie
     const std::lock_guard lock(mutex_);
     if (!running_.emplace(topic, group).second) return AlreadySubscribed(topic, group);
   }
-  // A group of one instance has one member: it takes all partitions, and waits for no rebalance, also
-  // when it comes back after a crash.
+  // A group of one instance has one member: it takes all partitions, and waits for no rebalance,
+  // also when it comes back after a crash.
   std::vector<int64_t> from;
   const auto start = [&]() -> StatusOr<std::unique_ptr<kafka::Consumer>> {
     STARLING_ASSIGN_OR_RETURN(const int partitions, cluster_->Ensure(topic));

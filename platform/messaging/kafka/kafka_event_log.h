@@ -12,10 +12,10 @@
 // size, whether a group has read or not, and forgets a group that was away for
 // offsets.retention.minutes.
 //
-// A group of one instance takes all partitions of the topic, without a membership that a crash would
-// have to wait for. Follow reads all partitions that the topic has when it begins, outside of any group, from the end
-// that they have then. A group of one instance that is gone for good is forgotten by Kafka after
-// offsets.retention.minutes (a week, as it comes).
+// A group of one instance takes all partitions of the topic, without a membership that a crash
+// would have to wait for. Follow reads all partitions that the topic has when it begins, outside of
+// any group, from the end that they have then. A group of one instance that is gone for good is
+// forgotten by Kafka after offsets.retention.minutes (a week, as it comes).
 //
 // When the brokers are away, Append, Subscribe and Follow give UNAVAILABLE within append_timeout; a
 // consumer goes on by itself once they are back. An event that got no answer in time may be there

@@ -161,12 +161,8 @@ void InFlightRocksDb(benchmark::State& state, Operation operation) {
 }
 
 BENCHMARK_CAPTURE(RedisBenchmark, get, "get")->Iterations(1);
-BENCHMARK_CAPTURE(InFlightRedis, get, Operation::kGet)
-    ->Name("InFlightRedisGet")
-    ->UseRealTime();
-BENCHMARK_CAPTURE(InFlightRocksDb, get, Operation::kGet)
-    ->Name("InFlightRocksDbGet")
-    ->UseRealTime();
+BENCHMARK_CAPTURE(InFlightRedis, get, Operation::kGet)->Name("InFlightRedisGet")->UseRealTime();
+BENCHMARK_CAPTURE(InFlightRocksDb, get, Operation::kGet)->Name("InFlightRocksDbGet")->UseRealTime();
 BENCHMARK_CAPTURE(RedisBenchmark, set, "set")->Iterations(1);
 BENCHMARK_CAPTURE(InFlightRedis, put, Operation::kPutSynced)
     ->Name("InFlightRedisPut")
