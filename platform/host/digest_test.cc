@@ -73,9 +73,9 @@ TEST(Digest, AKeyThatDiffersIsNamedWithItsValuesAndWhoHasThem) {
                                  Process("c", well.Compared())});
   ASSERT_EQ(drifts.size(), 1u);
   EXPECT_EQ(drifts[0].key, "log.level");
-  EXPECT_THAT(drifts[0].holders.at("\"debug\""), ElementsAre("b"));
-  EXPECT_THAT(drifts[0].holders.at("\"info\""), ElementsAre("a", "c"));
-  EXPECT_EQ(Describe(drifts[0]), "config log.level: \"debug\" at b; \"info\" at 2 others");
+  EXPECT_THAT(drifts[0].holders.at("debug"), ElementsAre("b"));
+  EXPECT_THAT(drifts[0].holders.at("info"), ElementsAre("a", "c"));
+  EXPECT_EQ(Describe(drifts[0]), "config log.level: debug at b; info at 2 others");
   EXPECT_NE(GaugeOf(well.Compared()), GaugeOf(edited.Compared()));
 }
 

@@ -494,7 +494,11 @@ void Process::BlockSignals() {
   const sigset_t signals = Signals();
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   waiting_thread = pthread_self();
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) std::signal(signal, SendOn);
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
+    struct sigaction before {};
+    sigaction(signal, nullptr, &before);
+    if (before.sa_handler != SIG_IGN) std::signal(signal, SendOn);
+  }
   std::signal(SIGPIPE, SIG_IGN);
   // A file that may not grow (RLIMIT_FSIZE) is an error of that write, as a full disk is.
   std::signal(SIGXFSZ, SIG_IGN);

@@ -5,6 +5,7 @@
 #include "platform/rpc/call_metadata.h"
 #include "platform/rpc/contract_version.h"
 #include "platform/rpc/grpc_status.h"
+#include "platform/security/identity.h"
 #include "platform/telemetry/log.h"
 
 namespace starling::rpc {
@@ -85,8 +86,10 @@ void GrpcLink::Ask() {
       ContractFiles(*google::protobuf::DescriptorPool::generated_pool(), options_.contract);
   question->request = ToBuffer(options_.contract + " " + ContractDigest(ours));
   question->context.set_deadline(std::chrono::system_clock::now() + kPatience);
-  if (!options_.cluster_key.empty())
+  if (!options_.cluster_key.empty()) {
     question->context.AddMetadata(metadata::kClusterKey, options_.cluster_key);
+    question->context.AddMetadata(metadata::kIdentity, security::SerializeIdentity({}));
+  }
   question->stub.UnaryCall(
       &question->context, std::string(kContractCall), {}, &question->request, &question->response,
       [self = shared_from_this(), question](const grpc::Status& status) {
