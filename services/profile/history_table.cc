@@ -1,7 +1,6 @@
 #include "services/profile/history_table.h"
 
 #include <limits>
-#include <unordered_map>
 #include <unordered_set>
 
 #include "platform/base/id.h"
@@ -74,21 +73,21 @@ v1::Interaction InteractionOf(const ingestion::v1::UserEvent& event) {
 
 StatusOr<std::vector<const ingestion::v1::UserEvent*>> WriteHistory(
     sql::Transaction& transaction, const std::vector<ingestion::v1::UserEvent>& taken) {
-  // Per user of this batch: when it was forgotten; 0: never.
-  std::unordered_map<std::string_view, int64_t> forgotten;
-  std::vector<const ingestion::v1::UserEvent*> added;
-  for (const ingestion::v1::UserEvent& event : taken) {
-    const auto [user, is_new] = forgotten.try_emplace(event.user_id(), 0);
-    if (is_new) {
-      STARLING_ASSIGN_OR_RETURN(user->second, ForgottenAt(transaction, event.user_id()));
-    }
-    const int64_t at = Nanoseconds(event.occurred_at());
-    if (at <= user->second) continue;
-    STARLING_RETURN_IF_ERROR(transaction.Execute(
+  std::vector<int64_t> written(taken.size());
+  for (size_t i = 0; i < taken.size(); ++i) {
+    const ingestion::v1::UserEvent& event = taken[i];
+    STARLING_RETURN_IF_ERROR(transaction.PostCounted(
+        written[i],
         "INSERT INTO history (user_id, event_id, type, product_id, occurred_at, quantity) "
-        "VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (event_id) DO NOTHING",
-        event.user_id(), event.event_id(), event.type(), event.product_id(), at, event.quantity()));
-    if (transaction.changes() > 0) added.push_back(&event);
+        "SELECT ?1, ?2, ?3, ?4, ?5, ?6 WHERE NOT EXISTS (SELECT 1 FROM forgotten WHERE user_id = "
+        "?1 AND forgotten_at >= ?5) ON CONFLICT (event_id) DO NOTHING",
+        event.user_id(), event.event_id(), event.type(), event.product_id(),
+        Nanoseconds(event.occurred_at()), event.quantity()));
+  }
+  STARLING_RETURN_IF_ERROR(transaction.Settle());
+  std::vector<const ingestion::v1::UserEvent*> added;
+  for (size_t i = 0; i < taken.size(); ++i) {
+    if (written[i] > 0) added.push_back(&taken[i]);
   }
   // Finding what is too old walks over what is kept, so it is done after one event in kTrimEvery:
   // a few more than kHistory stay for a while. Drawn, since what a sender can foresee it can
@@ -96,7 +95,7 @@ StatusOr<std::vector<const ingestion::v1::UserEvent*>> WriteHistory(
   std::unordered_set<std::string_view> trimmed;
   for (const ingestion::v1::UserEvent* event : added) {
     if (FastRandom() % kTrimEvery != 0 || !trimmed.insert(event->user_id()).second) continue;
-    STARLING_RETURN_IF_ERROR(transaction.Execute(
+    STARLING_RETURN_IF_ERROR(transaction.Post(
         "DELETE FROM history WHERE sequence IN (SELECT sequence FROM history WHERE user_id = ?1 "
         "ORDER BY occurred_at DESC, event_id DESC LIMIT ?3 OFFSET ?2)",
         event->user_id(), kHistory, kMostTrimmed));
