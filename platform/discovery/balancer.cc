@@ -111,6 +111,7 @@ Pick::~Pick() {
 const Endpoint& Pick::endpoint() const { return node_->endpoint; }
 void* Pick::Connection() const { return node_->connection.get(); }
 void Pick::Succeeded() { (void)End(Outcome::kSucceeded); }
+void Pick::Overloaded() { (void)End(Outcome::kOverloaded); }
 bool Pick::Failed() { return End(Outcome::kFailed); }
 void Pick::Cancelled() { (void)End(Outcome::kCancelled); }
 
@@ -123,6 +124,19 @@ bool Pick::End(Outcome outcome) {
   const Instant now = state->clock.MonotonicNow();
   if (outcome == Outcome::kSucceeded) {
     node.Observe(now - start_, now, decay);
+    node.refusing.store(false, std::memory_order_relaxed);
+    node.failures_in_a_row.store(0, std::memory_order_relaxed);
+    node.succeeded.fetch_add(1, std::memory_order_relaxed);
+    return false;
+  }
+  if (outcome == Outcome::kOverloaded) {
+    // Decays as any latency does, so that it is soon tried again; refusals do not add up.
+    constexpr double kLeast = 10e6;  // ns
+    constexpr double kMost = 1e9;
+    const double known = std::max(node.Latency(now, decay), 0.0);
+    node.Observe(Duration(static_cast<Duration::rep>(
+                     std::clamp(node.refusing.exchange(true) ? known : 4 * known, kLeast, kMost))),
+                 now, decay);
     node.failures_in_a_row.store(0, std::memory_order_relaxed);
     node.succeeded.fetch_add(1, std::memory_order_relaxed);
     return false;

@@ -31,7 +31,8 @@ struct Node {
   std::atomic<Instant::rep> measured{0};
 
   std::atomic<int> failures_in_a_row{0};
-  std::atomic<int> succeeded{0};  // in this interval
+  std::atomic<bool> refusing{false};  // its last answer was that it is overloaded
+  std::atomic<int> succeeded{0};      // in this interval
   std::atomic<int> failed{0};
 
   // Under State::mutex.

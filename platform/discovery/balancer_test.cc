@@ -121,6 +121,39 @@ TEST(BalancerTest, ASmallWeightBesideALargeOneGetsFewCalls) {
   EXPECT_GT(simulation.servers["canary"].calls, 100);
 }
 
+TEST(BalancerTest, WhoRefusesSinceItHasTooMuchToDoGetsFewerCallsAndIsNotEjected) {
+  FakeClock clock{TimePoint()};
+  Balancer balancer({.consecutive_failures = 2}, clock, 1);
+  balancer.SetEndpoints(EndpointsIn({{"busy", ""}, {"idle", ""}}));
+  int busy = 0;
+  for (int i = 0; i < 1'000; ++i) {
+    auto pick = balancer.Choose();
+    clock.Advance(std::chrono::milliseconds(1));
+    if (pick->endpoint().address == "busy" && i >= 20) {
+      ++busy;
+      pick->Overloaded();
+    } else {
+      pick->Succeeded();
+    }
+  }
+  EXPECT_GE(busy, 1);
+  EXPECT_LT(busy, 20);
+  for (const EndpointHealth& health : balancer.Health()) {
+    EXPECT_FALSE(health.ejected) << health.endpoint.address;
+    EXPECT_LT(health.latency, seconds(1)) << "refusals do not add up";
+  }
+  // Soon it is tried again.
+  clock.Advance(seconds(60));
+  busy = 0;
+  for (int i = 0; i < 100; ++i) {
+    auto pick = balancer.Choose();
+    busy += pick->endpoint().address == "busy" ? 1 : 0;
+    clock.Advance(std::chrono::milliseconds(1));
+    pick->Succeeded();
+  }
+  EXPECT_GT(busy, 20);
+}
+
 TEST(BalancerTest, AvoidsWhatWasTriedUnlessNothingElseIsThere) {
   FakeClock clock{TimePoint()};
   Balancer balancer({}, clock, 1);

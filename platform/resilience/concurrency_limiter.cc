@@ -7,52 +7,69 @@ namespace starling::resilience {
 namespace {
 
 constexpr double kSmoothing = 0.2;
+constexpr int kLeastSample = 10;
 // Of a sample in the slow average: while calls have room, and while they wait for one another, when
 // slowness is no rest.
 constexpr double kRestWeight = 0.02;
 constexpr double kBusyWeight = 0.0005;
+constexpr double kShares[] = {0.7, 0.9, 1.0};  // by priority
 
-double Share(Priority priority) {
-  switch (priority) {
-    case Priority::kLow:
-      return 0.7;
-    case Priority::kNormal:
-      return 0.9;
-    case Priority::kHigh:
-      return 1.0;
-  }
-  return 1.0;
-}
+double Seconds(Duration duration) { return std::chrono::duration<double>(duration).count(); }
 
 }  // namespace
 
-ConcurrencyLimiter::Admission ConcurrencyLimiter::Admit(Priority priority) {
-  const int most = std::max(1, static_cast<int>(Share(priority) * limit()));
-  if (in_flight_.fetch_add(1, std::memory_order_relaxed) >= most) {
-    in_flight_.fetch_sub(1, std::memory_order_relaxed);
-    return Admission();
-  }
-  return Admission(*this);
+void ConcurrencyLimiter::Set(const Options& options) {
+  const std::lock_guard lock(mutex_);
+  options_ = options;
+  sum_ = expected_ = 0;
+  count_ = most_in_flight_ = 0;
+  few_.store(options.adaptive ? options.least : kNever, std::memory_order_relaxed);
+  SetLimit(options.adaptive ? options.initial : options.most);
 }
 
-void ConcurrencyLimiter::Observe(Duration took) {
+void ConcurrencyLimiter::SetLimit(double limit) {
+  smooth_ = limit;
+  for (size_t i = 0; i < bounds_.size(); ++i) {
+    const double share = options_.adaptive ? kShares[i] : 1.0;
+    bounds_[i].store(std::max(1, static_cast<int>(share * std::floor(limit))),
+                     std::memory_order_relaxed);
+  }
+}
+
+void ConcurrencyLimiter::Learn(Duration took, Kind& kind) {
   const std::lock_guard lock(mutex_);
-  sum_ += std::chrono::duration<double>(took).count();
+  if (!options_.adaptive) return;
+  const double seconds = std::max(1e-9, Seconds(took));
   most_in_flight_ = std::max(most_in_flight_, in_flight());
-  if (++count_ < options_.sample) return;
-  const double recent = std::max(1e-9, sum_ / count_);
   const bool used = most_in_flight_ * 2 >= limit();
-  // It follows a drop at once: what was quick once is what rest looks like.
-  const double weight = used ? kBusyWeight : kRestWeight;
-  rest_ = rest_ == 0 ? recent : std::min(recent, rest_ + weight * (recent - rest_));
-  sum_ = 0;
-  count_ = most_in_flight_ = 0;
-  if (!used) return;
-  const double gradient = std::clamp(options_.tolerance * rest_ / recent, 0.5, 1.0);
+  kind.sum_ += seconds;
+  if (++kind.count_ >= options_.sample) {
+    const double mean = kind.sum_ / kind.count_;
+    // It follows a drop at once: what was quick once is what rest looks like.
+    const bool busy = used || most_in_flight_ >= options_.least;
+    const double weight = busy ? kBusyWeight : kRestWeight;
+    kind.rest_ = kind.rest_ == 0 ? mean : std::min(mean, kind.rest_ + weight * (mean - kind.rest_));
+    kind.known_.store(true, std::memory_order_relaxed);
+    kind.sum_ = 0;
+    kind.count_ = 0;
+  }
+  if (kind.rest_ == 0) return;
+  sum_ += seconds;
+  expected_ += kind.rest_;
+  if (++count_ < std::clamp(limit(), kLeastSample, std::max(kLeastSample, options_.sample))) return;
+  const double well = std::max(options_.tolerance * expected_, Seconds(options_.harmless) * count_);
+  const double gradient = std::clamp(well / sum_, 0.5, 1.0);
+  const int most_in_flight = std::exchange(most_in_flight_, 0);
+  sum_ = expected_ = 0;
+  count_ = 0;
   const double wanted = smooth_ * gradient + std::sqrt(smooth_);
-  smooth_ = std::clamp(smooth_ * (1 - kSmoothing) + wanted * kSmoothing,
-                       static_cast<double>(options_.least), static_cast<double>(options_.most));
-  limit_.store(static_cast<int>(smooth_), std::memory_order_relaxed);
+  double next = smooth_ * (1 - kSmoothing) + wanted * kSmoothing;
+  if (!used) {
+    if (gradient == 1.0 || most_in_flight < options_.least) return;
+    next = std::max(std::min(next, smooth_), 2.0 * most_in_flight);
+  }
+  SetLimit(
+      std::clamp(next, static_cast<double>(options_.least), static_cast<double>(options_.most)));
 }
 
 }  // namespace starling::resilience

@@ -5,13 +5,20 @@
 //   ConcurrencyLimiter::Admission admission = limiter.Admit(Priority::kNormal);
 //   if (!admission) return Overloaded(...);
 //   ... work ...
-//   admission.Finish(took);          // destroyed without Finish: says nothing of the time
+//   admission.Finish(took, kind);    // destroyed without Finish: says nothing of the time
 //
-// Every `sample` calls the limit becomes limit * clamp(tolerance * rest / recent, 0.5, 1) +
-// sqrt(limit), smoothed, where `recent` is the mean of the sample and `rest` a slow average of such
-// means. It moves only while the limit is used. Lower priorities stop earlier: kLow at 70 % of the
-// limit, kNormal at 90 %, kHigh at all of it, so what matters most is shed last. Thread-safe; Admit
-// is an atomic add, Finish takes a mutex for some nanoseconds.
+// Every `sample` calls, or as many as the limit is when that is less, the limit becomes
+// limit * clamp(max(tolerance * rest, harmless) / recent, 0.5, 1) + sqrt(limit), smoothed, where
+// `recent` is the mean of the sample and `rest` what calls of the same kinds take at rest: a slow
+// average of means, of each kind its own, so that a limiter may be shared by quick and slow
+// methods. It moves while the limit is used; when calls are slow and `least` of them run it also
+// comes down to twice of what runs, so that a wide limit takes hold soon.
+//
+// Lower priorities stop earlier: kSheddable at 70 % of the limit, kNormal at 90 %, kCritical at all
+// of it, so what matters most is refused last. Not adaptive: all stop at `most`.
+//
+// Thread-safe. Admit is an atomic add. Finish takes a mutex for some nanoseconds, one time in 16
+// while fewer than `least` run.
 #pragma once
 
 #include <array>
@@ -20,19 +27,33 @@
 #include <utility>
 
 #include "platform/base/clock.h"
+#include "platform/resilience/priority.h"
 
 namespace starling::resilience {
-
-enum class Priority { kLow, kNormal, kHigh };
 
 class ConcurrencyLimiter {
  public:
   struct Options {
+    bool adaptive = true;
     int initial = 200;
     int least = 20;
     int most = 10'000;
     double tolerance = 2.0;  // how much slower than at rest is still well
+    Duration harmless{0};    // how slow is well whatever calls take at rest
     int sample = 100;
+  };
+  // What calls of one kind take at rest; lives as long as the calls do. Used with one limiter.
+  class Kind {
+   public:
+    Kind() = default;
+
+   private:
+    friend class ConcurrencyLimiter;
+    std::atomic<bool> known_{false};
+    // Under the limiter's mutex; seconds.
+    double rest_ = 0;
+    double sum_ = 0;
+    int count_ = 0;
   };
   class Admission {
    public:
@@ -46,8 +67,8 @@ class ConcurrencyLimiter {
       if (limiter_ != nullptr) limiter_->in_flight_.fetch_sub(1, std::memory_order_relaxed);
     }
     explicit operator bool() const { return limiter_ != nullptr; }
-    void Finish(Duration took) {
-      if (limiter_ != nullptr) limiter_->Observe(took);
+    void Finish(Duration took, Kind& kind) {
+      if (limiter_ != nullptr) limiter_->Observe(took, kind);
     }
 
    private:
@@ -56,25 +77,50 @@ class ConcurrencyLimiter {
     ConcurrencyLimiter* limiter_ = nullptr;
   };
 
-  explicit ConcurrencyLimiter(Options options)
-      : options_(options), smooth_(options.initial), limit_(options.initial) {}
+  explicit ConcurrencyLimiter(const Options& options) { Set(options); }
 
-  Admission Admit(Priority priority);
+  // While running: the limit begins anew at `initial`; what calls take at rest stays.
+  void Set(const Options& options);
 
-  int limit() const { return limit_.load(std::memory_order_relaxed); }
+  Admission Admit(Priority priority) {
+    const int bound = bounds_[static_cast<size_t>(priority)].load(std::memory_order_relaxed);
+    if (in_flight_.fetch_add(1, std::memory_order_relaxed) >= bound) {
+      in_flight_.fetch_sub(1, std::memory_order_relaxed);
+      return Admission();
+    }
+    return Admission(*this);
+  }
+  // Of a call that ends, while its Admission still counts, whoever has that.
+  void Observe(Duration took, Kind& kind) {
+    const int few = few_.load(std::memory_order_relaxed);
+    if (in_flight() < few &&
+        (few == kNever || (kind.known_.load(std::memory_order_relaxed) && !Turn())))
+      return;
+    Learn(took, kind);
+  }
+
+  int limit() const { return bounds_.back().load(std::memory_order_relaxed); }
   int in_flight() const { return in_flight_.load(std::memory_order_relaxed); }
 
  private:
-  void Observe(Duration took);
+  static constexpr int kNever = 1 << 30;
+  // Every 16th time.
+  static bool Turn() {
+    static thread_local unsigned calls = 0;
+    return (++calls & 15) == 0;
+  }
+  void Learn(Duration took, Kind& kind);
+  void SetLimit(double limit);  // under the mutex
 
-  const Options options_;
   std::mutex mutex_;
-  double smooth_;           // the limit before it is rounded
-  double sum_ = 0;          // of the sample, seconds
-  int count_ = 0;           // in the sample
-  int most_in_flight_ = 0;  // in the sample
-  double rest_ = 0;         // seconds; 0 before the first sample
-  std::atomic<int> limit_;
+  Options options_;
+  double smooth_ = 0;                         // the limit before it is rounded
+  double sum_ = 0;                            // of the sample, seconds
+  double expected_ = 0;                       // what the sample would have taken at rest
+  int count_ = 0;                             // in the sample
+  int most_in_flight_ = 0;                    // in the sample
+  std::array<std::atomic<int>, 3> bounds_{};  // by priority
+  std::atomic<int> few_{0};  // calls in flight below which a part of them is observed
   std::atomic<int> in_flight_{0};
 };
 

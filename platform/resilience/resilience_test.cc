@@ -153,12 +153,15 @@ TEST(CircuitBreakerTest, WhatBeganBeforeItOpenedIsNoProbe) {
 // call takes in_flight / width times as long as alone.
 int SettledLimit(int width) {
   ConcurrencyLimiter limiter({.initial = 200, .least = 5, .most = 2'000, .sample = 50});
-  for (int i = 0; i < 100; ++i) limiter.Admit(Priority::kHigh).Finish(milliseconds(1));  // at rest
+  ConcurrencyLimiter::Kind kind;
+  for (int i = 0; i < 100; ++i)
+    limiter.Admit(Priority::kCritical).Finish(milliseconds(1), kind);  // at rest
   std::vector<ConcurrencyLimiter::Admission> calls;
   for (int round = 0; round < 20'000; ++round) {
-    while (auto admission = limiter.Admit(Priority::kHigh)) calls.push_back(std::move(admission));
+    while (auto admission = limiter.Admit(Priority::kCritical))
+      calls.push_back(std::move(admission));
     const double load = static_cast<double>(calls.size());
-    calls.back().Finish(Duration(static_cast<int64_t>(1e6 * std::max(1.0, load / width))));
+    calls.back().Finish(Duration(static_cast<int64_t>(1e6 * std::max(1.0, load / width))), kind);
     calls.pop_back();
   }
   return limiter.limit();
@@ -175,22 +178,70 @@ TEST(ConcurrencyLimiterTest, FindsWhatTheCalleeCanDo) {
 TEST(ConcurrencyLimiterTest, TheLeastImportantIsShedFirst) {
   ConcurrencyLimiter limiter({.initial = 10, .least = 10, .most = 10});
   std::vector<ConcurrencyLimiter::Admission> calls;
-  for (int i = 0; i < 7; ++i) calls.push_back(limiter.Admit(Priority::kLow));
-  EXPECT_FALSE(limiter.Admit(Priority::kLow));
+  for (int i = 0; i < 7; ++i) calls.push_back(limiter.Admit(Priority::kSheddable));
+  EXPECT_FALSE(limiter.Admit(Priority::kSheddable));
   calls.push_back(limiter.Admit(Priority::kNormal));
   calls.push_back(limiter.Admit(Priority::kNormal));
   EXPECT_FALSE(limiter.Admit(Priority::kNormal));
-  calls.push_back(limiter.Admit(Priority::kHigh));
+  calls.push_back(limiter.Admit(Priority::kCritical));
   for (const auto& call : calls) EXPECT_TRUE(call);
-  EXPECT_FALSE(limiter.Admit(Priority::kHigh));
+  EXPECT_FALSE(limiter.Admit(Priority::kCritical));
   calls.pop_back();
-  EXPECT_TRUE(limiter.Admit(Priority::kHigh));
+  EXPECT_TRUE(limiter.Admit(Priority::kCritical));
 }
 
 TEST(ConcurrencyLimiterTest, AnIdleLimitDoesNotMove) {
   ConcurrencyLimiter limiter({.initial = 100, .sample = 10});
-  for (int i = 0; i < 1'000; ++i) limiter.Admit(Priority::kHigh).Finish(milliseconds(1 + i % 100));
+  ConcurrencyLimiter::Kind kind;
+  for (int i = 0; i < 1'000; ++i)
+    limiter.Admit(Priority::kCritical).Finish(milliseconds(1 + i % 100), kind);
   EXPECT_EQ(limiter.limit(), 100);
+}
+
+TEST(ConcurrencyLimiterTest, QuickAndSlowCallsAreEachHeldAgainstTheirOwnRest) {
+  ConcurrencyLimiter limiter({.initial = 10, .least = 2, .most = 10, .sample = 20});
+  ConcurrencyLimiter::Kind quick, slow;
+  std::vector<ConcurrencyLimiter::Admission> running;
+  for (int i = 0; i < 8; ++i) running.push_back(limiter.Admit(Priority::kCritical));  // it is used
+  for (int i = 0; i < 100; ++i) limiter.Observe(milliseconds(1), quick);
+  for (int i = 0; i < 200; ++i) limiter.Observe(milliseconds(500), slow);
+  EXPECT_EQ(limiter.limit(), 10);
+  for (int i = 0; i < 200; ++i) limiter.Observe(milliseconds(10), quick);
+  EXPECT_LT(limiter.limit(), 10);
+}
+
+TEST(ConcurrencyLimiterTest, AWideLimitComesDownWhereCallsAreSlow) {
+  ConcurrencyLimiter limiter({.initial = 1'000, .least = 20, .sample = 20});
+  ConcurrencyLimiter::Kind kind;
+  for (int i = 0; i < 20; ++i) limiter.Observe(milliseconds(1), kind);
+  std::vector<ConcurrencyLimiter::Admission> running;
+  for (int i = 0; i < 40; ++i) running.push_back(limiter.Admit(Priority::kCritical));
+  for (int i = 0; i < 1'000; ++i) limiter.Observe(milliseconds(50), kind);
+  EXPECT_LE(limiter.limit(), 80);
+  EXPECT_GE(limiter.limit(), 20);
+}
+
+TEST(ConcurrencyLimiterTest, WhatIsHarmlessIsNotSlow) {
+  for (const auto harmless : {milliseconds(0), milliseconds(100)}) {
+    ConcurrencyLimiter limiter({.initial = 50, .sample = 20, .harmless = harmless});
+    ConcurrencyLimiter::Kind kind;
+    for (int i = 0; i < 20; ++i) limiter.Observe(milliseconds(1), kind);
+    std::vector<ConcurrencyLimiter::Admission> running;
+    for (int i = 0; i < 40; ++i) running.push_back(limiter.Admit(Priority::kCritical));
+    for (int i = 0; i < 400; ++i) limiter.Observe(milliseconds(90), kind);
+    EXPECT_EQ(limiter.limit() < 50, harmless == milliseconds(0)) << limiter.limit();
+  }
+}
+
+TEST(ConcurrencyLimiterTest, WhereItIsNotAdaptiveAllStopAtTheMost) {
+  ConcurrencyLimiter limiter({.adaptive = false, .initial = 1, .most = 3});
+  std::vector<ConcurrencyLimiter::Admission> running;
+  for (int i = 0; i < 3; ++i) running.push_back(limiter.Admit(Priority::kSheddable));
+  for (const auto& call : running) EXPECT_TRUE(call);
+  EXPECT_FALSE(limiter.Admit(Priority::kCritical));
+  limiter.Set({.initial = 10, .least = 1});
+  EXPECT_TRUE(limiter.Admit(Priority::kSheddable));
+  EXPECT_EQ(limiter.in_flight(), 3);
 }
 
 }  // namespace
