@@ -35,6 +35,17 @@ std::vector<std::string> Variables(const std::string& path) {
   return names;
 }
 
+std::string Priority(options::v1::Priority priority) {
+  switch (priority) {
+    case options::v1::PRIORITY_SHEDDABLE:
+      return "kSheddable";
+    case options::v1::PRIORITY_CRITICAL:
+      return "kCritical";
+    default:
+      return "kNormal";
+  }
+}
+
 bool ReadHttp(const MethodDescriptor& method, const google::api::HttpRule& rule,
               HttpBinding* binding, std::string* error) {
   switch (rule.pattern_case()) {
@@ -140,6 +151,7 @@ bool ReadMethod(const MethodDescriptor& descriptor, Method* method, std::string*
   }
   method->max_in_flight = call.max_in_flight();
   method->tries_password = call.tries_password();
+  method->priority = Priority(call.priority());
   if (method->tries_password && !method->anyone) {
     return Fail(descriptor, "tries_password needs access `anyone`: who signs in is nobody yet",
                 error);

@@ -28,6 +28,7 @@ struct Method {
   int http_status = 200;
   int max_in_flight = 0;
   bool tries_password = false;
+  std::string priority;  // "kSheddable", an enumerator of resilience::Priority
   std::vector<HttpBinding> http;
   bool returns_empty = false;
 };

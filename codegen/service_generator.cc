@@ -97,12 +97,15 @@ void PrintLocal(Printer& printer, const ServiceDescriptor& service,
       "service", service.name());
   for (size_t i = 0; i < methods.size(); ++i) {
     Vars vars = MethodVars(methods[i], static_cast<int>(i));
+    const bool reads = !Mutates(methods[i]) && !methods[i].descriptor->server_streaming();
+    vars["refuse"] = reads ? "Refuse<" + vars["response"] + ">(request)" : "refusal()";
+    vars["finish"] = reads ? "Finish(response, request)" : "Finish(response)";
     printer.Print("  ");
     printer.Print(vars, Signature(methods[i]));
     printer.Print(vars,
                   " override {\n"
                   "    rpc::ServerCall call(runtime_.method($index$), context, $owner$);\n"
-                  "    if (!call.admitted()) co_return call.refusal();\n");
+                  "    if (!call.admitted()) co_return call.$refuse$;\n");
     if (methods[i].descriptor->server_streaming()) {
       printer.Print(
           vars,
@@ -123,7 +126,7 @@ void PrintLocal(Printer& printer, const ServiceDescriptor& service,
                   "    Task<StatusOr<$response$>> running = "
                   "implementation_->$method$(call.context(), request);\n"
                   "    StatusOr<$response$>& response = co_await running;\n"
-                  "    call.Finish(response);\n    co_return std::move(response);\n  }\n");
+                  "    call.$finish$;\n    co_return std::move(response);\n  }\n");
   }
   printer.Print(
       "\n private:\n  const std::shared_ptr<$service$> implementation_;\n  rpc::ServiceRuntime& "
@@ -253,6 +256,7 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service,
     vars["http_status"] = std::to_string(method.http_status);
     vars["max_in_flight"] = std::to_string(method.max_in_flight);
     vars["tries_password"] = method.tries_password ? "true" : "false";
+    vars["priority"] = method.priority;
     switch (method.descriptor->options().idempotency_level()) {
       case google::protobuf::MethodOptions::NO_SIDE_EFFECTS:
         vars["idempotency"] = "kNoSideEffects";
@@ -273,7 +277,8 @@ void PrintDescriptor(Printer& printer, const ServiceDescriptor& service,
                   "     .cache_for = Duration($cache_for$),\n"
                   "     .http_status = $http_status$,\n"
                   "     .max_in_flight = $max_in_flight$,\n"
-                  "     .tries_password = $tries_password$,\n");
+                  "     .tries_password = $tries_password$,\n"
+                  "     .priority = resilience::Priority::$priority$,\n");
     const bool streaming = method.descriptor->server_streaming();
     vars["streaming"] = streaming ? "true" : "false";
     vars["entry"] = streaming ? "StreamEntry" : "UnaryEntry";

@@ -7,6 +7,7 @@
 
 #include "platform/config/fields.h"
 #include "platform/config/registry.h"
+#include "platform/host/call_config.h"
 #include "platform/host/gateway_config.h"
 #include "platform/host/storage_config.h"
 #include "platform/host/topology.h"
@@ -173,89 +174,6 @@ struct JwtConfig {
   }
 };
 
-// What one method's calls are allowed, where it is not what all are.
-struct MethodPolicyConfig {
-  int attempts = 0;
-  Duration try_timeout{0};
-  Duration hedge_after{0};
-  static void Describe(config::Fields<MethodPolicyConfig>& fields) {
-    fields
-        .Add("attempts", &MethodPolicyConfig::attempts,
-             "tries of a call, the first among them; 0: resilience.attempts")
-        .Range(0, 10);
-    fields
-        .Add("try_timeout", &MethodPolicyConfig::try_timeout,
-             "how long one try may take; 0: as long as the call")
-        .AtLeast(Duration(0));
-    fields
-        .Add("hedge_after", &MethodPolicyConfig::hedge_after,
-             "when a second process is asked too, of a method that only reads; 0: never")
-        .AtLeast(Duration(0));
-  }
-};
-
-struct MethodsConfig {
-  std::map<std::string, Duration> deadlines;
-  std::map<std::string, MethodPolicyConfig> policies;
-  static void Describe(config::Fields<MethodsConfig>& fields) {
-    fields.Add(
-        "deadlines", &MethodsConfig::deadlines,
-        "deadlines instead of the contracts', by service.Method: {catalog.GetProduct: 500ms}");
-    fields.Add("policies", &MethodsConfig::policies,
-               "how calls to other processes are made, by service.Method: {catalog.GetProduct: "
-               "{hedge_after: 20ms}}");
-  }
-};
-
-struct ResilienceConfig {
-  int attempts = 3;
-  double retry_ratio = 0.1;
-  int max_in_flight = 1'000;
-  double breaker_failure_rate = 0.5;
-  Duration breaker_longest_open = std::chrono::seconds(2);
-  Duration ejection = std::chrono::seconds(2);
-  Duration connect_patience = std::chrono::seconds(1);
-  static void Describe(config::Fields<ResilienceConfig>& fields) {
-    fields
-        .Add("attempts", &ResilienceConfig::attempts,
-             "tries of a call to another process, the first among them; 1: no retries")
-        .Range(1, 10)
-        .NeedsRestart();
-    fields
-        .Add("retry_ratio", &ResilienceConfig::retry_ratio,
-             "retries and hedges to a service, as a part of the calls to it, at most")
-        .Range(0.0, 1.0)
-        .NeedsRestart();
-    fields
-        .Add("max_in_flight", &ResilienceConfig::max_in_flight,
-             "calls to one service in flight from this process; more are refused")
-        .Range(1, 1'000'000)
-        .NeedsRestart();
-    fields
-        .Add(
-            "breaker_failure_rate", &ResilienceConfig::breaker_failure_rate,
-            "the part of the calls of five seconds that fail, above which none is made for a while")
-        .Range(0.01, 1.0)
-        .NeedsRestart();
-    fields
-        .Add("breaker_longest_open", &ResilienceConfig::breaker_longest_open,
-             "how long that while may become")
-        .AtLeast(std::chrono::milliseconds(250))
-        .NeedsRestart();
-    fields
-        .Add("ejection", &ResilienceConfig::ejection,
-             "how long a process that keeps failing is left out at first, when others run the "
-             "service too; at most ten times that")
-        .AtLeast(std::chrono::milliseconds(100))
-        .NeedsRestart();
-    fields
-        .Add("connect_patience", &ResilienceConfig::connect_patience,
-             "how long a service may be away before calls to it no longer wait for it")
-        .AtLeast(Duration(0))
-        .NeedsRestart();
-  }
-};
-
 struct DiscoveryConfig {
   std::string engine = "topology";
   std::vector<std::string> urls;
@@ -368,7 +286,8 @@ struct ProcessConfig {
         runtime(registry.Section<RuntimeConfig>("runtime", "threads")),
         jwt(registry.Section<JwtConfig>("jwt", "users whom another issuer has signed in")),
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
-        resilience(registry.Section<ResilienceConfig>("resilience", "calls to other processes")),
+        resilience(registry.Section<ResilienceConfig>(
+            "resilience", "calls to other processes, and too many calls")),
         gateway(registry.Section<GatewayConfig>("gateway", "how often callers may call over HTTP")),
         messaging(registry.Section<MessagingConfig>("messaging", "the event log")),
         storage(registry.Section<StorageConfig>("storage", "where services keep what is theirs")) {}

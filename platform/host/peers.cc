@@ -26,12 +26,13 @@ std::unique_ptr<discovery::Resolver> MakeResolver(const ProcessConfig& config, R
 }
 
 Peers::Peers(const ProcessConfig& config, std::string zone, std::string version, Runtime& runtime,
-             telemetry::Telemetry& telemetry)
+             telemetry::Telemetry& telemetry, rpc::LastGoodAnswers& answers)
     : config_(config),
       zone_(std::move(zone)),
       version_(std::move(version)),
       runtime_(runtime),
       telemetry_(telemetry),
+      answers_(answers),
       resolver_(MakeResolver(config, runtime)) {}
 
 Status Peers::Join(const std::string& address, const std::string& admin,
@@ -83,6 +84,7 @@ rpc::ServiceChannelOptions Peers::OptionsFor(const rpc::ServiceDescriptor& servi
   options.breaker.longest_open = resilience->breaker_longest_open;
   options.max_in_flight = resilience->max_in_flight;
   options.connect_patience = resilience->connect_patience;
+  options.answers = &answers_;
   return options;
 }
 
@@ -107,7 +109,8 @@ void Peers::SetPolicies(const MethodsConfig& methods) {
       policies[name.substr(dot + 1)] = {
           .attempts = policy.attempts > 0 ? policy.attempts : config_.resilience.Get()->attempts,
           .try_timeout = policy.try_timeout,
-          .hedge_after = policy.hedge_after};
+          .hedge_after = policy.hedge_after,
+          .fallback = {.kind = policy.fallback, .age = policy.fallback_age}};
     }
     channel->SetPolicies(std::move(policies));
   }

@@ -28,7 +28,7 @@ std::unique_ptr<discovery::Resolver> MakeResolver(const ProcessConfig& config, R
 class Peers {
  public:
   Peers(const ProcessConfig& config, std::string zone, std::string version, Runtime& runtime,
-        telemetry::Telemetry& telemetry);
+        telemetry::Telemetry& telemetry, rpc::LastGoodAnswers& answers);
   ~Peers();
 
   // nullptr when nobody is said to run it.
@@ -52,6 +52,7 @@ class Peers {
   const std::string version_;  // of this program
   Runtime& runtime_;
   telemetry::Telemetry& telemetry_;
+  rpc::LastGoodAnswers& answers_;
   std::unique_ptr<discovery::Registrar> registrar_;
   const std::unique_ptr<discovery::Resolver> resolver_;
   std::map<std::string, std::shared_ptr<rpc::ServiceChannel>, std::less<>> channels_;

@@ -9,6 +9,7 @@
 #include "platform/base/nearest.h"
 #include "platform/config/watch.h"
 #include "platform/host/admin_routes.h"
+#include "platform/host/call_policies.h"
 #include "platform/host/config_metrics.h"
 #include "platform/host/event_logs.h"
 #include "platform/host/jwt_keys.h"
@@ -66,7 +67,8 @@ class Process::Core final : private Readiness {
 
   Status Start() {
     STARLING_RETURN_IF_ERROR(CheckNames());
-    peers_ = std::make_unique<Peers>(config_, Zone(), options_.version, runtime_, telemetry_);
+    peers_ =
+        std::make_unique<Peers>(config_, Zone(), options_.version, runtime_, telemetry_, answers_);
     STARLING_ASSIGN_OR_RETURN(events_, OpenEvents());
     environment_ =
         std::make_unique<Environment>(runtime_, telemetry_, *events_, services_, data_,
@@ -247,7 +249,8 @@ class Process::Core final : private Readiness {
       }
     }
     peers_->SetPolicies(*config_.methods.Get());
-    STARLING_RETURN_IF_ERROR(ApplyDeadlines(*config_.methods.Get()));
+    STARLING_RETURN_IF_ERROR(ApplyMethods(*config_.methods.Get(), services_, answers_));
+    ApplyConcurrency(config_.resilience.Get()->concurrency, services_);
     for (const auto& service : hosted_) STARLING_RETURN_IF_ERROR(service->Start());
     if (options_.sessions) sessions_ = options_.sessions(services_);
     STARLING_ASSIGN_OR_RETURN(jwt_, MakeJwtVerifier(*config_.jwt.Get(), environment_->clock()));
@@ -256,21 +259,6 @@ class Process::Core final : private Readiness {
     if (jwt_ != nullptr) authenticators.push_back(jwt_.get());
     if (sessions_ != nullptr) authenticators.push_back(sessions_.get());
     authenticator_ = std::make_unique<security::AuthenticatorChain>(authenticators);
-    return OkStatus();
-  }
-
-  Status ApplyDeadlines(const MethodsConfig& methods) {
-    for (const auto& [name, deadline] : methods.deadlines) {
-      const size_t dot = name.find('.');
-      Status status =
-          NotFound("there is no service of that name here; write it as catalog.GetProduct");
-      for (const rpc::Binding& binding : services_.bindings()) {
-        if (dot == std::string::npos || binding.descriptor->name != name.substr(0, dot)) continue;
-        status = binding.local() ? binding.runtime->SetDeadline(name.substr(dot + 1), deadline)
-                                 : OkStatus();
-      }
-      STARLING_RETURN_IF_ERROR(Annotate(status, "methods.deadlines." + name));
-    }
     return OkStatus();
   }
 
@@ -308,16 +296,33 @@ class Process::Core final : private Readiness {
     return OkStatus();
   }
 
+  void MakeGatewayLimiter() {
+    concurrency_ = std::make_unique<resilience::ConcurrencyLimiter>(
+        config_.resilience.Get()->concurrency.Options());
+    // Who asks for metrics, the admin port, goes before it.
+    telemetry_.metrics().AddCallback(
+        "starling_gateway_concurrency_limit", "Requests that may run at once", {},
+        [limiter = concurrency_.get()] { return static_cast<double>(limiter->limit()); });
+    telemetry_.metrics().AddCallback(
+        "starling_gateway_concurrency_in_flight", "Requests that run, streams apart", {},
+        [limiter = concurrency_.get()] { return static_cast<double>(limiter->in_flight()); });
+  }
+
   Status StartHttp() {
     const auto config = config_.http.Get();
     STARLING_RETURN_IF_ERROR(OpenSharedLimits());
     limits_ =
         std::make_unique<rpc::GatewayLimits>(LimitsOf(*config_.gateway.Get()), telemetry_.metrics(),
                                              environment_->clock(), shared_limits_.get());
-    edge_ = std::make_unique<rpc::HttpEdge>(rpc::HttpEdge::Options{
-        .authenticator = authenticator_.get(), .telemetry = &telemetry_, .limits = limits_.get()});
+    MakeGatewayLimiter();
+    edge_ = std::make_unique<rpc::HttpEdge>(
+        rpc::HttpEdge::Options{.authenticator = authenticator_.get(),
+                               .telemetry = &telemetry_,
+                               .limits = limits_.get(),
+                               .concurrency = concurrency_.get()});
     auto router = std::make_shared<http::Router>();
     STARLING_RETURN_IF_ERROR(edge_->AddRoutes(services_, *router));
+    edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
     STARLING_RETURN_IF_ERROR(AddPublicRoutes(*router, *this, services_, options_.version));
     if (options_.routes) STARLING_RETURN_IF_ERROR(options_.routes(*router, services_));
     http::ServerOptions options{.address = config->address,
@@ -403,8 +408,13 @@ class Process::Core final : private Readiness {
     }));
     changes_.push_back(config_.methods.OnChange([this](const MethodsConfig& now) {
       peers_->SetPolicies(now);
-      if (const Status status = ApplyDeadlines(now); !status.ok())
+      if (edge_ != nullptr) edge_->SetPriorities(PrioritiesOf(now));
+      if (const Status status = ApplyMethods(now, services_, answers_); !status.ok())
         log::Warning("config", "not applied").With(status);
+    }));
+    changes_.push_back(config_.resilience.OnChange([this](const ResilienceConfig& now) {
+      ApplyConcurrency(now.concurrency, services_);
+      if (concurrency_ != nullptr) concurrency_->Set(now.concurrency.Options());
     }));
     changes_.push_back(ReportReloads(config_registry_, telemetry_.metrics()));
     Spawn(runtime_.NextExecutor(),
@@ -417,7 +427,9 @@ class Process::Core final : private Readiness {
   const DataFolder data_;
   CancellationSource stopping_;
   telemetry::Telemetry telemetry_;
+  std::unique_ptr<resilience::ConcurrencyLimiter> concurrency_;  // of the gateway
   Runtime runtime_;
+  rpc::LastGoodAnswers answers_{0};  // `methods` says how much
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<messaging::EventLog> events_;
   std::unique_ptr<sql::Database> keys_database_;

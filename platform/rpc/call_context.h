@@ -11,11 +11,13 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "platform/async/cancellation.h"
 #include "platform/base/clock.h"
+#include "platform/resilience/priority.h"
 #include "platform/security/identity.h"
 #include "platform/telemetry/span.h"
 #include "platform/telemetry/trace_context.h"
@@ -52,6 +54,19 @@ class CallContext {
   std::string idempotency_key;
   // The service that makes this call, "" when it comes from outside. Services trust each other.
   std::string_view via_service;
+  // What is refused first in an overload; none: as the method's contract or configuration says.
+  std::optional<resilience::Priority> priority;
+  // Since when the call is here, when somebody before the binding has let it in already and holds
+  // its place (grpc_server.cc).
+  std::optional<Instant> let_in_at;
+  // Set by the call: the methods, it or ones that it called, whose answer is the last good one or
+  // the default (fallback.h), "catalog.GetProduct" and more by commas.
+  std::string degraded;
+  void AddDegraded(std::string_view methods) {
+    if (methods.empty()) return;
+    if (!degraded.empty()) degraded += ',';
+    degraded += methods;
+  }
 
  private:
   struct NotCopied {

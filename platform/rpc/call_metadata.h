@@ -13,6 +13,9 @@ inline constexpr char kCallerService[] =
 inline constexpr char kIdentity[] = "x-starling-identity-bin";  // security::Identity, serialised
 inline constexpr char kTraceparent[] = "traceparent";           // W3C Trace Context
 inline constexpr char kIdempotencyKey[] = "idempotency-key";
+inline constexpr char kPriority[] = "x-starling-priority";  // resilience::Priority's number
+// In the trailing metadata of an answer: CallContext::degraded.
+inline constexpr char kDegraded[] = "x-starling-degraded";
 inline constexpr char kAuthorization[] = "authorization";
 
 }  // namespace starling::rpc::metadata

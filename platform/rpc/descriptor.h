@@ -14,6 +14,7 @@
 #include "platform/async/task.h"
 #include "platform/base/clock.h"
 #include "platform/base/status.h"
+#include "platform/resilience/priority.h"
 
 namespace google::protobuf {
 class Message;
@@ -92,6 +93,7 @@ struct MethodDescriptor {
   int http_status = 200;
   int max_in_flight = 0;        // 0: the process' default
   bool tries_password = false;  // UNAUTHENTICATED means that a password was wrong
+  resilience::Priority priority = resilience::Priority::kNormal;
   bool server_streaming = false;
   std::span<const HttpRule> http;
   std::span<const std::string_view> openapi;  // one operation object a rule of `http`, as JSON

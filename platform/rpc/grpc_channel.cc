@@ -119,6 +119,9 @@ class GrpcChannel final : public Channel {
                       [state, shared](const grpc::Status& status) { (*shared)(FromGrpc(status)); });
     });
     if (!status.ok()) co_return Explain(status, context);
+    const auto& trailers = state->context.GetServerTrailingMetadata();
+    if (const auto at = trailers.find(metadata::kDegraded); at != trailers.end())
+      context.AddDegraded({at->second.data(), at->second.size()});
     co_return ToString(state->response);
   }
 
@@ -171,6 +174,8 @@ class GrpcChannel final : public Channel {
     to.AddMetadata(metadata::kTraceparent, from.trace.ToTraceparent());
     if (!options_.cluster_key.empty()) {
       to.AddMetadata(metadata::kClusterKey, options_.cluster_key);
+      if (from.priority)
+        to.AddMetadata(metadata::kPriority, std::to_string(static_cast<int>(*from.priority)));
       to.AddMetadata(metadata::kCallerService, std::string(from.via_service));
       to.AddMetadata(metadata::kIdentity, security::SerializeIdentity(*from.caller));
     }

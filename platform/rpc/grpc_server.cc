@@ -29,9 +29,17 @@ Instant DeadlineOf(const grpc::CallbackServerContext& context) {
   return std::chrono::steady_clock::now() + (deadline - std::chrono::system_clock::now());
 }
 
+// nullopt when the caller says none.
+std::optional<resilience::Priority> PriorityOf(const grpc::CallbackServerContext& context) {
+  const std::string said = Metadata(context, metadata::kPriority);
+  if (said.size() != 1 || said[0] < '0' || said[0] > '2') return std::nullopt;
+  return static_cast<resilience::Priority>(said[0] - '0');
+}
+
 struct Route {
   const MethodDescriptor* method;
   void* service;
+  MethodRuntime* runtime;  // nullptr: not limited
 };
 
 const MethodDescriptor kContractMethod{
@@ -53,11 +61,13 @@ class GrpcServer::Core final : public grpc::CallbackGenericService {
         book_(options_.version, options_.contracts != nullptr
                                     ? *options_.contracts
                                     : *google::protobuf::DescriptorPool::generated_pool()) {
-    routes_[std::string(kContractCall)] = {&kContractMethod, &book_};
+    routes_[std::string(kContractCall)] = {&kContractMethod, &book_, nullptr};
     for (const Binding& binding : registry.bindings()) {
       if (!binding.local()) continue;
-      for (const MethodDescriptor& method : binding.descriptor->methods) {
-        routes_[std::string(method.grpc_path)] = {&method, binding.service.get()};
+      for (size_t i = 0; i < binding.descriptor->methods.size(); ++i) {
+        const MethodDescriptor& method = binding.descriptor->methods[i];
+        routes_[std::string(method.grpc_path)] = {&method, binding.service.get(),
+                                                  &binding.runtime->method(static_cast<int>(i))};
       }
     }
   }
@@ -123,6 +133,12 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
       return;
     }
     counted_ = true;
+    if (route_.runtime != nullptr) {
+      if (const Status refused = LetIn(); !refused.ok()) {
+        Finish(ToGrpc(refused));
+        return;
+      }
+    }
     StartRead(&request_);
   }
 
@@ -153,11 +169,35 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
     delete this;
   }
 
+  // Whether it brought the cluster key.
+  bool Trusted() const {
+    const std::string key = Metadata(context_, metadata::kClusterKey);
+    return !key.empty() && security::ConstantTimeEqual(key, core_.options_.cluster_key);
+  }
+
+  // At once, before the call waits for an io thread: who is overloaded says so soon.
+  Status LetIn() {
+    if (Trusted()) priority_ = PriorityOf(context_);
+    const resilience::Priority priority = priority_.value_or(route_.runtime->priority.load());
+    place_ = route_.runtime->limiter->Admit(priority);
+    if (!place_) {
+      const auto trace = telemetry::TraceContext::Parse(Metadata(context_, metadata::kTraceparent));
+      telemetry::Span span =
+          route_.runtime->tracer->StartAt(route_.method->full_name, telemetry::Span::kServer,
+                                          trace.value_or(telemetry::TraceContext()), arrived_);
+      const Status refused = route_.runtime->Shed(span, priority);
+      const Instant end = std::chrono::steady_clock::now();
+      route_.runtime->metrics->Record(refused.code(), end - arrived_);
+      span.EndAt(refused, end);
+      return refused;
+    }
+    if (route_.method->server_streaming) place_ = {};
+    return OkStatus();
+  }
+
   Task<StatusOr<std::shared_ptr<const security::Identity>>> Caller(std::string_view& via_service) {
-    const std::string cluster_key = Metadata(context_, metadata::kClusterKey);
-    if (!cluster_key.empty()) {
-      if (core_.options_.cluster_key.empty() ||
-          !security::ConstantTimeEqual(cluster_key, core_.options_.cluster_key)) {
+    if (!Metadata(context_, metadata::kClusterKey).empty()) {
+      if (!Trusted()) {
         co_return Unauthenticated(
             "the cluster key is not this process'; give both the same grpc.cluster_key");
       }
@@ -181,6 +221,8 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
     }
     CallContext context(*std::move(caller), DeadlineOf(context_));
     context.via_service = via_service;
+    context.priority = priority_;
+    if (route_.runtime != nullptr) context.let_in_at = arrived_;
     context.cancellation = cancellation_.token();
     context.idempotency_key = Metadata(context_, metadata::kIdempotencyKey);
     if (const auto trace =
@@ -205,6 +247,8 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
       FinishWith(response.status(), context);
       co_return;
     }
+    if (!context.degraded.empty())
+      context_.AddTrailingMetadata(metadata::kDegraded, context.degraded);
     const grpc::Slice answer(*response);
     response_ = grpc::ByteBuffer(&answer, 1);
     StartWriteAndFinish(&response_, {}, grpc::Status::OK);
@@ -219,7 +263,10 @@ class GrpcServer::Core::Call final : public grpc::ServerGenericBidiReactor, publ
 
   Core& core_;
   grpc::GenericCallbackServerContext& context_;
+  const Instant arrived_ = std::chrono::steady_clock::now();
   Route route_{};
+  std::optional<resilience::Priority> priority_;  // that the caller says
+  resilience::ConcurrencyLimiter::Admission place_;
   bool counted_ = false;
   bool trusted_ = false;  // it brought the cluster key
   grpc::ByteBuffer request_, response_;

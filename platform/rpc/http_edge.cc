@@ -15,6 +15,7 @@ struct Route {
   const HttpRule* rule;
   void* service;
   const MethodRuntime* runtime;  // nullptr when another process serves it
+  std::shared_ptr<HttpEdge::Method> state;
 
   // As configured, or as the contract says.
   Duration Deadline() const {
@@ -134,6 +135,7 @@ void WriteAnswer(const Route& route, PendingCall& call, http::Exchange& exchange
   http::Response& response = exchange.response;
   response.status = route.method->http_status;
   const bool reads = route.method->idempotency == Idempotency::kNoSideEffects;
+  if (!call.context.degraded.empty()) response.headers.Add("x-degraded", call.context.degraded);
   if (call.output.empty) return;
   if (call.output.etag.empty() && reads)
     call.output.etag = fmt::format("{:016x}", Hash64(call.output.body));
@@ -148,7 +150,7 @@ void WriteAnswer(const Route& route, PendingCall& call, http::Exchange& exchange
     response.headers.Add("etag", quoted);
   }
   if (reads) {
-    if (route.method->cache_for > Duration(0)) {
+    if (route.method->cache_for > Duration(0) && call.context.degraded.empty()) {
       response.headers.Add(
           "cache-control",
           fmt::format("private, max-age={}", route.method->cache_for / std::chrono::seconds(1)));
@@ -263,6 +265,21 @@ Task<Status> CallWithPassword(const Route& route, http::Exchange& exchange,
   co_return status;
 }
 
+// The request's place, and its priority for all that it calls.
+Status LetIn(const Route& route, telemetry::Span& span, CallContext& context,
+             resilience::ConcurrencyLimiter::Admission& place) {
+  if (route.options.concurrency == nullptr) return OkStatus();
+  context.priority = route.state->priority.load(std::memory_order_relaxed);
+  place = route.options.concurrency->Admit(*context.priority);
+  if (!place) {
+    route.state->shed->Add();
+    span.AddEvent("shed");
+    return Overloaded("the gateway has too many requests in flight", std::chrono::seconds(1));
+  }
+  if (route.method->server_streaming) place = {};
+  return OkStatus();
+}
+
 Task<void> Handle(const Route& route, http::Exchange& exchange) {
   const http::Request& request = exchange.request;
   telemetry::TraceContext parent;
@@ -274,7 +291,10 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
   const auto call = std::make_shared<PendingCall>(security::Anonymous(), Instant::max());
   call->context.trace = span.context();
   GatewayLimits::Verdict verdict;
-  Status status = co_await Prepare(route, exchange, *call, verdict);
+  resilience::ConcurrencyLimiter::Admission place;
+  const Instant start = std::chrono::steady_clock::now();
+  Status status = LetIn(route, span, call->context, place);
+  if (status.ok()) status = co_await Prepare(route, exchange, *call, verdict);
   if (status.ok()) {
     verdict.Announce(exchange.response.headers);
     if (route.method->server_streaming) {
@@ -285,6 +305,7 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
       status = co_await CallUnary(route, exchange, call);
     }
   }
+  place.Finish(std::chrono::steady_clock::now() - start, route.state->usual);
   if (!status.ok() && !exchange.streaming()) {
     exchange.response = http::ProblemResponse(status, request.path, span.context().TraceIdHex(),
                                               verdict.allowed() ? "" : verdict.policy());
@@ -316,9 +337,19 @@ Status HttpEdge::AddRoutes(const Registry& registry, http::Router& router) {
       const MethodDescriptor& method = binding.descriptor->methods[i];
       const MethodRuntime* runtime =
           binding.local() ? &binding.runtime->method(static_cast<int>(i)) : nullptr;
+      if (method.http.empty()) continue;
+      const auto state = std::make_shared<Method>();
+      state->descriptor = &method;
+      state->name = fmt::format("{}.{}", binding.descriptor->name, method.name);
+      state->priority = method.priority;
+      state->shed = &options_.telemetry->metrics().AddCounter(
+          "starling_gateway_shed_total", "Requests refused since too many were in flight",
+          {{"service", std::string(binding.descriptor->name)},
+           {"method", std::string(method.name)}});
+      methods_.push_back(state);
       for (const HttpRule& rule : method.http) {
         STARLING_ASSIGN_OR_RETURN(const http::Verb verb, VerbOf(rule));
-        const Route route{options_, &method, &rule, binding.service.get(), runtime};
+        const Route route{options_, &method, &rule, binding.service.get(), runtime, state};
         STARLING_RETURN_IF_ERROR(Annotate(
             router.Add(verb, rule.path,
                        [route = std::make_shared<const Route>(route)](http::Exchange& exchange) {
@@ -329,6 +360,13 @@ Status HttpEdge::AddRoutes(const Registry& registry, http::Router& router) {
     }
   }
   return OkStatus();
+}
+
+void HttpEdge::SetPriorities(const std::map<std::string, resilience::Priority>& priorities) {
+  for (const auto& method : methods_) {
+    const auto own = priorities.find(method->name);
+    method->priority = own == priorities.end() ? method->descriptor->priority : own->second;
+  }
 }
 
 }  // namespace starling::rpc

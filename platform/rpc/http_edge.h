@@ -13,7 +13,10 @@
 // edge, the registry and what the options name must outlive the router. About 2 us a call.
 #pragma once
 
+#include <map>
+
 #include "platform/http/router.h"
+#include "platform/resilience/concurrency_limiter.h"
 #include "platform/rpc/gateway_limits.h"
 #include "platform/rpc/registry.h"
 #include "platform/security/authenticator.h"
@@ -27,13 +30,28 @@ class HttpEdge {
     security::Authenticator* authenticator = nullptr;  // nullptr: nobody has credentials
     telemetry::Telemetry* telemetry = nullptr;
     GatewayLimits* limits = nullptr;  // nullptr: whoever calls is served
+    // How many requests run at once, streams apart; nullptr: any number. Beyond, 503, the least
+    // important first, before it is asked who calls.
+    resilience::ConcurrencyLimiter* concurrency = nullptr;
   };
   explicit HttpEdge(Options options) : options_(options) {}
   // ALREADY_EXISTS names two methods with one route.
   Status AddRoutes(const Registry& registry, http::Router& router);
+  // By service.Method: in place of what the contract says. While it serves, too.
+  void SetPriorities(const std::map<std::string, resilience::Priority>& priorities);
+
+  // A method at the edge: what changes while it serves.
+  struct Method {
+    const MethodDescriptor* descriptor = nullptr;
+    std::string name;  // "catalog.GetProduct"
+    std::atomic<resilience::Priority> priority;
+    resilience::ConcurrencyLimiter::Kind usual;
+    telemetry::Counter* shed = nullptr;
+  };
 
  private:
   const Options options_;
+  std::vector<std::shared_ptr<Method>> methods_;
 };
 
 }  // namespace starling::rpc

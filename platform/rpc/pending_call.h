@@ -56,6 +56,8 @@ class PendingCall : public std::enable_shared_from_this<PendingCall<Response>> {
   }
   // The call's answer, once Wait has returned; may be moved out.
   StatusOr<Response>& answer() { return answer_; }
+  // What in it was not made now, as CallContext::degraded; "" before the call has ended.
+  std::string_view degraded() const { return done_ ? context_.degraded : std::string_view(); }
 
  protected:
   PendingCall(const CallContext& context, Duration limit)

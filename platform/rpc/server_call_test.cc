@@ -2,6 +2,8 @@
 
 #include <gtest/gtest.h>
 
+#include <google/protobuf/wrappers.pb.h>
+
 #include "platform/telemetry/telemetry.h"
 
 namespace starling::rpc {
@@ -11,7 +13,19 @@ constexpr MethodDescriptor kMethods[] = {{.name = "Get",
                                           .full_name = "test.Shop/Get",
                                           .access = {.anyone = true},
                                           .deadline = std::chrono::seconds(1),
-                                          .max_in_flight = 1}};
+                                          .max_in_flight = 1},
+                                         {.name = "List",
+                                          .full_name = "test.Shop/List",
+                                          .access = {.anyone = true},
+                                          .idempotency = Idempotency::kNoSideEffects,
+                                          .deadline = std::chrono::seconds(1)},
+                                         {.name = "Export",
+                                          .full_name = "test.Shop/Export",
+                                          .access = {.anyone = true},
+                                          .idempotency = Idempotency::kNoSideEffects,
+                                          .deadline = std::chrono::seconds(1),
+                                          .priority = resilience::Priority::kSheddable,
+                                          .server_streaming = true}};
 constexpr ServiceDescriptor kShop{.name = "shop", .full_name = "test.Shop", .methods = kMethods};
 
 class ServerCallTest : public ::testing::Test {
@@ -26,12 +40,39 @@ class ServerCallTest : public ::testing::Test {
     EXPECT_NE(spans.find("\"name\":\"" + event + "\""), std::string::npos) << spans;
   }
 
+  using Text = google::protobuf::StringValue;
+  static CallContext Context() { return CallContext::ForService("test", std::chrono::seconds(1)); }
+  bool Admitted(int method, std::optional<resilience::Priority> priority = std::nullopt) {
+    CallContext context = Context();
+    context.priority = priority;
+    return ServerCall(runtime_.method(method), context, "").admitted();
+  }
+  // A call of List with the request `of` that ends so; what the caller gets.
+  StatusOr<std::string> List(const std::string& of, StatusOr<std::string> says,
+                             std::string* degraded = nullptr) {
+    CallContext context = Context();
+    ServerCall call(runtime_.method(1), context, "");
+    Text request;
+    request.set_value(of);
+    StatusOr<Text> response = Text();
+    if (says.ok()) {
+      response->set_value(*says);
+    } else {
+      response = says.status();
+    }
+    call.Finish(response, request);
+    if (degraded != nullptr) *degraded = context.degraded;
+    if (!response.ok()) return response.status();
+    return response->value();
+  }
+
   telemetry::Telemetry telemetry_{{.sampling_ratio = 1}};
+  LastGoodAnswers answers_{1'000'000};
   ServiceRuntime runtime_{kShop, telemetry_, nullptr, {}};
 };
 
 TEST_F(ServerCallTest, WhatIsShedIsCountedAndShown) {
-  const CallContext context = CallContext::ForService("test", std::chrono::seconds(1));
+  CallContext context = CallContext::ForService("test", std::chrono::seconds(1));
   ServerCall first(runtime_.method(0), context, "");
   ASSERT_TRUE(first.admitted());
   ServerCall second(runtime_.method(0), context, "");
@@ -42,7 +83,7 @@ TEST_F(ServerCallTest, WhatIsShedIsCountedAndShown) {
 }
 
 TEST_F(ServerCallTest, WhatTheDeadlineCutsIsCountedAndShown) {
-  const CallContext context = CallContext::ForService("test", std::chrono::seconds(-1));
+  CallContext context = CallContext::ForService("test", std::chrono::seconds(-1));
   ServerCall late(runtime_.method(0), context, "");
   ASSERT_FALSE(late.admitted());
   EXPECT_EQ(late.refusal().code(), StatusCode::kDeadlineExceeded);
@@ -51,7 +92,7 @@ TEST_F(ServerCallTest, WhatTheDeadlineCutsIsCountedAndShown) {
 
 TEST_F(ServerCallTest, EventsAreOfTheCallAndNotOfACopyOfItsContext) {
   {
-    const CallContext context = CallContext::ForService("test", std::chrono::seconds(1));
+    CallContext context = CallContext::ForService("test", std::chrono::seconds(1));
     ServerCall call(runtime_.method(0), context, "");
     CallContext copy = call.context();
     copy.AddEvent("of the copy");
@@ -61,6 +102,87 @@ TEST_F(ServerCallTest, EventsAreOfTheCallAndNotOfACopyOfItsContext) {
   const std::string spans = telemetry::OtlpJson(telemetry_.tracer().Recent(), "test", "1");
   EXPECT_NE(spans.find("of the call"), std::string::npos);
   EXPECT_EQ(spans.find("of the copy"), std::string::npos);
+}
+
+TEST_F(ServerCallTest, TheLeastImportantIsRefusedFirst) {
+  using resilience::Priority;
+  runtime_.SetConcurrency({.initial = 10, .least = 10, .most = 10});
+  std::vector<std::unique_ptr<ServerCall>> running;
+  CallContext context = Context();
+  const auto run = [&](int calls) {
+    for (int i = 0; i < calls; ++i)
+      running.push_back(std::make_unique<ServerCall>(runtime_.method(1), context, ""));
+  };
+  run(7);
+  EXPECT_FALSE(Admitted(1, Priority::kSheddable));
+  EXPECT_FALSE(Admitted(2)) << "as its contract says";
+  EXPECT_TRUE(Admitted(1));
+  run(2);
+  EXPECT_FALSE(Admitted(1));
+  EXPECT_TRUE(Admitted(2, Priority::kCritical)) << "as the call says that it is part of";
+  ASSERT_TRUE(runtime_.SetPriority("List", Priority::kCritical).ok());
+  EXPECT_TRUE(Admitted(1)) << "as configured";
+  ASSERT_TRUE(runtime_.SetPriority("List", std::nullopt).ok());
+  EXPECT_FALSE(Admitted(1));
+  for (const auto& call : running) EXPECT_TRUE(call->admitted());
+  running.clear();
+  EXPECT_TRUE(Admitted(2));
+  EXPECT_EQ(runtime_.limiter().in_flight(), 0);
+}
+
+TEST_F(ServerCallTest, AStreamTakesNoPlace) {
+  CallContext context = Context();
+  const ServerCall stream(runtime_.method(2), context, "");
+  ASSERT_TRUE(stream.admitted());
+  EXPECT_EQ(runtime_.limiter().in_flight(), 0);
+}
+
+TEST_F(ServerCallTest, TheCallsOfACallHaveItsPriority) {
+  CallContext context = Context();
+  context.priority = resilience::Priority::kSheddable;
+  ServerCall call(runtime_.method(1), context, "");
+  EXPECT_EQ(call.context().priority, resilience::Priority::kSheddable);
+}
+
+TEST_F(ServerCallTest, TheLastGoodAnswerToTheSameRequestIsGivenWhileTheMethodFails) {
+  ASSERT_TRUE(runtime_.SetFallback("List", {.kind = Fallback::kLastGood}, answers_).ok());
+  EXPECT_EQ(*List("a", "apples"), "apples");
+  EXPECT_EQ(*List("b", "bread"), "bread");
+  std::string degraded;
+  EXPECT_EQ(*List("a", Unavailable("gone"), &degraded), "apples");
+  EXPECT_EQ(degraded, "shop.List");
+  EXPECT_EQ(List("a", NotFound("no such thing")).status().code(), StatusCode::kNotFound);
+  EXPECT_EQ(List("c", Unavailable("gone")).status().code(), StatusCode::kUnavailable);
+  EXPECT_EQ(*List("a", "avocados", &degraded), "avocados");
+  EXPECT_EQ(degraded, "");
+  const std::string metrics = telemetry_.metrics().Expose();
+  EXPECT_NE(metrics.find(
+                "starling_fallbacks_total{service=\"shop\",method=\"List\",kind=\"last_good\"} 1"),
+            std::string::npos)
+      << metrics;
+  const std::string spans = telemetry::OtlpJson(telemetry_.tracer().Recent(), "test", "1");
+  EXPECT_NE(spans.find("fallback: last good"), std::string::npos);
+}
+
+TEST_F(ServerCallTest, ARefusedCallFallsBackToo) {
+  runtime_.SetConcurrency({.adaptive = false, .most = 1});
+  ASSERT_TRUE(runtime_.SetFallback("List", {.kind = Fallback::kDefault}, answers_).ok());
+  CallContext context = Context();
+  const ServerCall running(runtime_.method(1), context, "");
+  CallContext other = Context();
+  ServerCall refused(runtime_.method(1), other, "");
+  ASSERT_FALSE(refused.admitted());
+  const StatusOr<Text> answer = refused.Refuse<Text>(Text());
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->value(), "");
+  EXPECT_EQ(other.degraded, "shop.List");
+}
+
+TEST_F(ServerCallTest, WhatChangesSomethingOrStreamsHasNoFallback) {
+  for (const char* method : {"Get", "Export"}) {
+    EXPECT_EQ(runtime_.SetFallback(method, {.kind = Fallback::kDefault}, answers_).code(),
+              StatusCode::kInvalidArgument);
+  }
 }
 
 }  // namespace

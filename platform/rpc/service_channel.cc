@@ -65,6 +65,7 @@ class ServiceChannel::Room {
 
 ServiceChannel::ServiceChannel(ServiceChannelOptions options, telemetry::Telemetry& telemetry)
     : options_(std::move(options)),
+      metrics_(telemetry.metrics()),
       tracer_(telemetry.tracer()),
       counters_(std::make_unique<Counters>(telemetry.metrics(), options_.service)),
       policies_(std::make_shared<const Policies>()),
@@ -201,8 +202,13 @@ void ServiceChannel::Record(const Outcome& outcome, const Status& status, Pick& 
     breaker_.Abandon(outcome.permit);
     return;
   }
-  const bool broken = late || Broken(status);
-  if (broken) {
+  const bool overloaded = !late && service_channel_internal::Overloaded(status);
+  const bool broken = late || (Broken(status) && !overloaded);
+  if (overloaded) {
+    pick.Overloaded();
+    counters_->overloaded.Add();
+    AddEvent(span, "overloaded");
+  } else if (broken) {
     if (pick.Failed()) AddEvent(span, "endpoint ejected");
   } else {
     pick.Succeeded();
@@ -274,14 +280,45 @@ Task<StatusOr<std::string>> ServiceChannel::CallOnce(const MethodDescriptor& met
 Task<StatusOr<std::string>> ServiceChannel::Call(const MethodDescriptor& method,
                                                  CallContext& context, std::string request) {
   telemetry::Span span = tracer_.Start(method.full_name, telemetry::Span::kClient, context.trace);
+  const CallPolicy policy = PolicyOf(method);
+  const bool reads = method.idempotency == Idempotency::kNoSideEffects;
+  const FallbackPolicy fallback = reads ? policy.fallback : FallbackPolicy();
+  const bool last_good = fallback.kind == Fallback::kLastGood && options_.answers != nullptr;
+  std::string key;
+  CallContext own = context;  // its deadline may be shorter
+  if (fallback.kind != Fallback::kNone) {
+    if (last_good) key = FallbackKey(method, context, request);
+    const Duration remaining = context.Remaining();
+    own.deadline = std::min(own.deadline, Now() + (remaining - remaining / 10));
+  }
+  StatusOr<std::string> answer = co_await CallTried(method, own, std::move(request), policy, span);
+  const Status status = answer.status();
+  context.AddDegraded(own.degraded);
+  if (status.ok()) {
+    if (last_good && own.degraded.empty()) options_.answers->Keep(std::move(key), *answer, Now());
+  } else if (fallback.kind != Fallback::kNone && FallsBack(status) && !context.Cancelled()) {
+    std::optional<std::string> instead;
+    if (fallback.kind == Fallback::kDefault) instead = "";
+    if (last_good) instead = options_.answers->Find(key, fallback.age, Now());
+    if (instead) {
+      TellFallback(metrics_, span, context, options_.service, method.name, fallback.kind);
+      answer = *std::move(instead);
+    }
+  }
+  span.End(status);
+  co_return answer;
+}
+
+Task<StatusOr<std::string>> ServiceChannel::CallTried(const MethodDescriptor& method,
+                                                      CallContext& context, std::string request,
+                                                      const CallPolicy& policy,
+                                                      telemetry::Span& span) {
   const Room room(*this);
   if (const Status status = room.status(); !status.ok()) {
     span.AddEvent("bulkhead refused");
-    span.End(status);
     co_return status;
   }
   budget_.OnCall();
-  const CallPolicy policy = PolicyOf(method);
   const bool harmless =
       method.idempotency != Idempotency::kUnknown || !context.idempotency_key.empty();
   Try attempt{.timeout = policy.try_timeout, .span = &span};
@@ -298,19 +335,24 @@ Task<StatusOr<std::string>> ServiceChannel::Call(const MethodDescriptor& method,
       answer = co_await CallOnce(method, own, request, attempt);
     }
     const Status& status = answer.status();
-    const bool may = !status.ok() && !attempt.refused_by_breaker && Broken(status) &&
-                     Reason(status) != kContractMismatch &&
-                     (!attempt.sent || harmless || Reason(status) == reason::kOverloaded);
-    Duration pause = resilience::BackoffPause(options_.backoff, tries - 1, FastRandom());
-    if (const auto asked = RetryAfter(status)) pause = std::max(pause, Duration(*asked));
-    if (!may || tries >= policy.attempts || context.Cancelled() || context.Remaining() <= pause) {
-      span.End(status);
+    if (status.ok()) {
+      context.AddDegraded(own.degraded);
       co_return answer;
     }
+    const bool overloaded = service_channel_internal::Overloaded(status);
+    const bool may = !attempt.refused_by_breaker && Broken(status) &&
+                     Reason(status) != kContractMismatch &&
+                     (!attempt.sent || harmless || overloaded) &&
+                     !(overloaded && context.priority == resilience::Priority::kSheddable);
+    Duration pause = resilience::BackoffPause(options_.backoff, tries - 1, FastRandom());
+    const bool elsewhere = overloaded && attempt.tried.size() < balancer_.Health().size();
+    if (const auto asked = RetryAfter(status); asked && !elsewhere)
+      pause = std::max(pause, Duration(*asked));
+    if (!may || tries >= policy.attempts || context.Cancelled() || context.Remaining() <= pause)
+      co_return answer;
     if (!budget_.TakeRetry()) {
       counters_->retries_refused.Add();
       span.AddEvent("retry refused by the budget");
-      span.End(status);
       co_return answer;
     }
     counters_->retries.Add();

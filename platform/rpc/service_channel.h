@@ -22,6 +22,11 @@
 //                never sent, or was refused as OVERLOADED, for any method; one that broke
 //                (UNAVAILABLE, or its try_timeout) only where a second one does no harm: a method
 //                that is idempotent, or a call that has an idempotency key
+//   fallback     fallback.h, when the method has one; a tenth of the time is left for it
+//
+// Who refuses a call as OVERLOADED is well: breaker and ejection do not count it, but the next
+// calls go elsewhere, and at once where somebody was not asked yet. A sheddable call is not tried
+// again.
 //
 // A try that its caller cut short says nothing of the endpoint: DEADLINE_EXCEEDED counts against
 // endpoint and breaker when the try had what the contract or try_timeout gives, or longer than
@@ -46,6 +51,7 @@
 #include "platform/resilience/retry_budget.h"
 #include "platform/resilience/usual_time.h"
 #include "platform/rpc/channel.h"
+#include "platform/rpc/fallback.h"
 #include "platform/telemetry/metrics.h"
 #include "platform/telemetry/span.h"
 
@@ -60,6 +66,7 @@ struct CallPolicy {
   int attempts = 3;         // 1: no retries
   Duration try_timeout{0};  // 0: the call's deadline alone
   Duration hedge_after{0};  // 0: never
+  FallbackPolicy fallback;  // of a method that only reads
 };
 
 struct ServiceChannelOptions {
@@ -73,6 +80,7 @@ struct ServiceChannelOptions {
   resilience::Backoff backoff;
   int max_in_flight = 1'000;
   Duration connect_patience = std::chrono::seconds(1);
+  LastGoodAnswers* answers = nullptr;  // of fallbacks; outlives the channel
 };
 
 class ServiceChannel final : public Channel, public std::enable_shared_from_this<ServiceChannel> {
@@ -108,6 +116,9 @@ class ServiceChannel final : public Channel, public std::enable_shared_from_this
   Task<StatusOr<discovery::Pick>> Choose(const CallContext& context,
                                          const std::vector<std::string>& tried,
                                          telemetry::Span* span);
+  Task<StatusOr<std::string>> CallTried(const MethodDescriptor& method, CallContext& context,
+                                        std::string request, const CallPolicy& policy,
+                                        telemetry::Span& span);
   Task<StatusOr<std::string>> CallOnce(const MethodDescriptor& method, CallContext& context,
                                        std::string request, Try& attempt);
   Task<Status> StreamOnce(const MethodDescriptor& method, CallContext& context, std::string request,
@@ -125,6 +136,7 @@ class ServiceChannel final : public Channel, public std::enable_shared_from_this
   bool HadTime(const MethodDescriptor& method, Duration try_timeout, Duration given);
 
   const ServiceChannelOptions options_;
+  telemetry::Metrics& metrics_;
   telemetry::Tracer& tracer_;
   const std::unique_ptr<Counters> counters_;
   Snapshot<Policies> policies_;

@@ -83,6 +83,7 @@ Task<StatusOr<std::string>> ServiceChannel::CallHedged(const MethodDescriptor& m
   }
   attempt = race->tries[std::max(0, race->winner)];
   attempt.span = &span;
+  context.degraded = race->contexts[std::max(0, race->winner)].degraded;
   attempt.sent = race->tries[0].sent || race->tries[1].sent;
   co_return answer;
 }

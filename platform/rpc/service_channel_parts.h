@@ -19,6 +19,11 @@ inline bool Broken(const Status& status) {
          status.code() == StatusCode::kDeadlineExceeded;
 }
 
+// It refused the call since it has too much to do: it is well.
+inline bool Overloaded(const Status& status) {
+  return status.code() == StatusCode::kUnavailable && Reason(status) == reason::kOverloaded;
+}
+
 inline void AddEvent(telemetry::Span* span, std::string_view name) {
   if (span != nullptr) span->AddEvent(name);
 }
@@ -64,6 +69,8 @@ struct ServiceChannel::Counters {
         unreachable(Add(metrics, service, "unreachable", "Calls that found nobody connected")),
         deadline_cut(
             Add(metrics, service, "deadline_cut", "Tries that did not end before their deadline")),
+        overloaded(Add(metrics, service, "overloaded",
+                       "Tries that were refused since the other side has too much to do")),
         ejections(Add(metrics, service, "ejections",
                       "Times that an endpoint was left out for a while")) {}
 
@@ -74,7 +81,7 @@ struct ServiceChannel::Counters {
   }
   telemetry::Counter &retries, &retries_refused, &hedges, &hedges_won, &breaker_opened,
       &breaker_refused, &breaker_closed, &breaker_probes, &bulkhead_refused, &unreachable,
-      &deadline_cut, &ejections;
+      &deadline_cut, &overloaded, &ejections;
 };
 
 }  // namespace starling::rpc

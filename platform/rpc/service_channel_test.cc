@@ -344,5 +344,76 @@ TEST_F(ServiceChannelTest, PoliciesChangeWhileItServes) {
   EXPECT_EQ(places_["a"].calls, 1);
 }
 
+TEST_F(ServiceChannelTest, WhoHasTooMuchToDoIsNotBroken) {
+  ServiceChannelOptions options{.policy = {.attempts = 1}};
+  options.balancer.consecutive_failures = 3;
+  const auto channel = Open({"a"}, options);
+  for (int i = 0; i < 200; ++i) places_["a"].says.push_back(Overloaded("busy", seconds(1)));
+  for (int i = 0; i < 200; ++i)
+    EXPECT_EQ(Reason(Call(*channel, kRead).status()), reason::kOverloaded);
+  EXPECT_EQ(places_["a"].calls, 200) << "the breaker is closed";
+  EXPECT_EQ(Count("breaker_opened"), 0);
+  EXPECT_EQ(Count("ejections"), 0);
+  ExpectTold("overloaded", 200, "overloaded");
+  EXPECT_TRUE(Call(*channel, kRead).ok());
+}
+
+TEST_F(ServiceChannelTest, TheOthersAreAskedAtOnceAndMore) {
+  const auto channel = Open({"a", "b"});
+  for (int i = 0; i < 20; ++i) EXPECT_TRUE(Call(*channel, kRead).ok());
+  places_["a"].calls = places_["b"].calls = 0;
+  for (int i = 0; i < 1'000; ++i) places_["a"].says.push_back(Overloaded("busy", seconds(30)));
+  // A pause of the thirty seconds that "a" asks for would end in an error.
+  for (int i = 0; i < 100; ++i) EXPECT_TRUE(Call(*channel, kRead).ok());
+  EXPECT_EQ(places_["b"].calls, 100);
+  EXPECT_LT(places_["a"].calls, 10);
+}
+
+TEST_F(ServiceChannelTest, ASheddableCallIsNotTriedAgain) {
+  const auto channel = Open({"a", "b"});
+  for (Place* place : {&places_["a"], &places_["b"]})
+    place->says = {Overloaded("busy", seconds(0))};
+  const Status status = RunSync([](ServiceChannel& to) -> Task<Status> {
+    CallContext context = CallContext::ForService("test", seconds(2));
+    context.priority = resilience::Priority::kSheddable;
+    StatusOr<std::string> answer = co_await to.Call(kRead, context, "hello");
+    co_return answer.status();
+  }(*channel));
+  EXPECT_EQ(Reason(status), reason::kOverloaded);
+  EXPECT_EQ(places_["a"].calls + places_["b"].calls, 1);
+}
+
+TEST_F(ServiceChannelTest, TheLastGoodAnswerIsGivenWhileTheServiceFails) {
+  LastGoodAnswers answers(100'000);
+  ServiceChannelOptions options{.policy = {.attempts = 1}, .answers = &answers};
+  const auto channel = Open({"a"}, options);
+  channel->SetPolicies({{"Read", {.attempts = 1, .fallback = {.kind = Fallback::kLastGood}}},
+                        {"Write", {.attempts = 1, .fallback = {.kind = Fallback::kDefault}}}});
+  EXPECT_EQ(*Call(*channel, kRead), "a got hello");
+  places_["a"].says = {Unavailable("gone"), Unavailable("gone")};
+  EXPECT_EQ(*Call(*channel, kRead), "a got hello");
+  EXPECT_EQ(Call(*channel, kWrite).status().code(), StatusCode::kUnavailable)
+      << "it does not only read";
+  EXPECT_TRUE(Shown("fallback: last good"));
+  places_["a"].takes = seconds(5);
+  EXPECT_EQ(*Call(*channel, kRead, milliseconds(200)), "a got hello") << "before its time is over";
+}
+
+TEST_F(ServiceChannelTest, TheDefaultAnswerIsEmptyAndNamedInTheContext) {
+  const auto channel = Open({"a"});
+  channel->SetPolicies({{"Read", {.attempts = 1, .fallback = {.kind = Fallback::kDefault}}}});
+  places_["a"].says = {Unavailable("gone")};
+  const Status status = RunSync([](ServiceChannel& to) -> Task<Status> {
+    CallContext context = CallContext::ForService("test", seconds(2));
+    StatusOr<std::string> answer = co_await to.Call(kRead, context, "hello");
+    EXPECT_EQ(answer.value_or("an error"), "");
+    EXPECT_EQ(context.degraded, "shop.Read");
+    answer = co_await to.Call(kRead, context, "hello");
+    EXPECT_EQ(answer.value_or("an error"), "a got hello");
+    co_return OkStatus();
+  }(*channel));
+  EXPECT_TRUE(status.ok());
+}
+
 }  // namespace
 }  // namespace starling::rpc
