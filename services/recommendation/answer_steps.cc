@@ -41,6 +41,14 @@ void Degrade(std::vector<std::string>& degraded, std::string_view part) {
   if (!Contains(degraded, part)) degraded.emplace_back(part);
 }
 
+// Whether the call gave something; also names the part when it is of another time, by a fallback of
+// the method's policy.
+template <typename Call>
+bool Gave(Call& call, std::vector<std::string>& degraded, std::string_view part) {
+  if (!call.answer().ok() || !call.degraded().empty()) Degrade(degraded, part);
+  return call.answer().ok();
+}
+
 }  // namespace
 
 bool RecommendationService::Ask::in_experiment() const {
@@ -67,11 +75,7 @@ Task<void> RecommendationService::ReadHistory(CallContext& context, const Ask& a
     const auto call = rpc::StartCall(here, profile_, &profile::v1::Profile::GetHistory, context,
                                      std::move(request), ask.config->profile_timeout);
     co_await call->Wait();
-    if (call->answer().ok()) {
-      answer.history = *std::move(call->answer());
-    } else {
-      Degrade(answer.degraded, "profile");
-    }
+    if (Gave(*call, answer.degraded, "profile")) answer.history = *std::move(call->answer());
   }
   if (!ask.repeats()) {
     for (const auto& interaction : answer.history.interactions()) {
@@ -119,7 +123,8 @@ Task<void> RecommendationService::Rank(CallContext& context, const Ask& ask, Ans
   }
   // Only the home page has a last good answer: what goes with a product is asked anew.
   const bool keeps = ask.placement == Placement::kHome && !ask.user_id.empty();
-  answer.model_ranked = call->answer().ok();
+  // What the policy's fallback gives is no answer of now, and not kept.
+  answer.model_ranked = Gave(*call, answer.degraded, "inference") && call->degraded().empty();
   if (answer.model_ranked) {
     answer.ranked = *std::move(call->answer());
     const Instant now = std::chrono::steady_clock::now();
@@ -136,9 +141,9 @@ Task<void> RecommendationService::Rank(CallContext& context, const Ask& ask, Ans
                                                .ranked = answer.ranked.SerializeAsString()}));
     }
   } else {
-    Degrade(answer.degraded, "inference");
     answer.ranked.Clear();
     const std::shared_ptr<const LastGood> last = keeps ? last_good_.Get(ask.user_id) : nullptr;
+    if (call->answer().ok()) answer.ranked = *std::move(call->answer());
     if (last != nullptr) answer.ranked.ParseFromString(last->ranked);
   }
   answer.candidates.clear();
@@ -185,10 +190,7 @@ Task<void> RecommendationService::ReadPopular(CallContext& context, const Ask& a
   const auto call = rpc::StartCall(here, features_, &features::v1::Features::ListPopular, context,
                                    request, ask.config->inference_timeout);
   co_await call->Wait();
-  if (!call->answer().ok()) {
-    Degrade(answer.degraded, "features");
-    co_return;
-  }
+  if (!Gave(*call, answer.degraded, "features")) co_return;
   for (const auto& product : call->answer()->products())
     popular.product_ids.push_back(product.product_id());
   if (!popular.product_ids.empty() || !answer.candidates.empty()) co_return;
@@ -197,10 +199,7 @@ Task<void> RecommendationService::ReadPopular(CallContext& context, const Ask& a
   const auto list = rpc::StartCall(here, catalog_, &catalog::v1::Catalog::ListProducts, context,
                                    first, ask.config->catalog_timeout);
   co_await list->Wait();
-  if (!list->answer().ok()) {
-    Degrade(answer.degraded, "catalog");
-    co_return;
-  }
+  if (!Gave(*list, answer.degraded, "catalog")) co_return;
   popular.source = inference::v1::SOURCE_UNSPECIFIED;
   for (const Product& product : list->answer()->products()) {
     if (CanBeBought(product)) popular.product_ids.push_back(product.product_id());
@@ -226,8 +225,7 @@ Task<void> RecommendationService::ReadCards(CallContext& context, const Ask& ask
   const auto call = rpc::StartCall(here, catalog_, &catalog::v1::Catalog::BatchGetProducts, context,
                                    std::move(request), ask.config->catalog_timeout);
   co_await call->Wait();
-  if (!call->answer().ok()) {
-    Degrade(answer.degraded, "catalog");
+  if (!Gave(*call, answer.degraded, "catalog")) {
     for (const size_t i : missing)
       cards[i] = products_.Find(ids[i], ProductMemory::kHoweverOld, now);
     co_return;
