@@ -150,7 +150,8 @@ def row(load: Load, what: str, before: float, begin: float, back: float, end: fl
     expect(len(parts[1]) > 10, f"with {what} it goes on")
 
 
-def add_inference(shop: cluster.Cluster) -> None:
+def add_inference(shop: cluster.Cluster) -> float:
+    """Starts it; the seconds until it took its first call."""
     def served() -> bool:
         try:
             return any(line.startswith("starling_rpc_requests_total") and "Recommend" in line and float(line.split()[-1]) > 0
@@ -162,8 +163,9 @@ def add_inference(shop: cluster.Cluster) -> None:
     shop.start(ADDED)
     started = time.monotonic()
     wait_for("a call to the instance that was added", served)
-    print(f"{ADDED} took its first call {time.monotonic() - begun:.1f} s after its start, of which it was starting "
-          f"{started - begun:.1f} s", flush=True)
+    taken = time.monotonic() - begun
+    print(f"{ADDED} took its first call {taken:.1f} s after its start, of which it was starting {started - begun:.1f} s", flush=True)
+    return taken
 
 
 def main() -> None:
