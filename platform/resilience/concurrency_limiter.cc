@@ -6,7 +6,11 @@
 namespace starling::resilience {
 namespace {
 
+// Of a sample in the limit; the second where calls take far too long.
 constexpr double kSmoothing = 0.2;
+constexpr double kSmoothingDown = 0.5;
+constexpr double kFarTooSlow = 0.5;
+constexpr double kLeastGradient = 0.1;
 constexpr int kLeastSample = 10;
 // Of a sample in the slow average: while calls have room, and while they wait for one another, when
 // slowness is no rest.
@@ -58,16 +62,17 @@ void ConcurrencyLimiter::Learn(Duration took, Kind& kind) {
   expected_ += kind.rest_;
   if (++count_ < std::clamp(limit(), kLeastSample, std::max(kLeastSample, options_.sample))) return;
   const double well = std::max(options_.tolerance * expected_, Seconds(options_.harmless) * count_);
-  const double gradient = std::clamp(well / sum_, 0.5, 1.0);
+  const double gradient = std::clamp(well / sum_, kLeastGradient, 1.0);
   const int most_in_flight = std::exchange(most_in_flight_, 0);
   sum_ = expected_ = 0;
   count_ = 0;
-  const double wanted = smooth_ * gradient + std::sqrt(smooth_);
-  double next = smooth_ * (1 - kSmoothing) + wanted * kSmoothing;
-  if (!used) {
-    if (gradient == 1.0 || most_in_flight < options_.least) return;
-    next = std::max(std::min(next, smooth_), 2.0 * most_in_flight);
-  }
+  const bool slow = gradient < 1.0;
+  if (!used && !(slow && most_in_flight >= options_.least)) return;
+  // By Little's law as many as these are on the way when each takes what is well.
+  const double base = slow ? std::min<double>(smooth_, most_in_flight) : smooth_;
+  const double weight = gradient < kFarTooSlow ? kSmoothingDown : kSmoothing;
+  double next = smooth_ * (1 - weight) + (base * gradient + std::sqrt(smooth_)) * weight;
+  if (!used) next = std::max(std::min(next, smooth_), 2.0 * most_in_flight);
   SetLimit(
       std::clamp(next, static_cast<double>(options_.least), static_cast<double>(options_.most)));
 }

@@ -7,12 +7,12 @@
 //   ... work ...
 //   admission.Finish(took, kind);    // destroyed without Finish: says nothing of the time
 //
-// Every `sample` calls, or as many as the limit is when that is less, the limit becomes
-// limit * clamp(max(tolerance * rest, harmless) / recent, 0.5, 1) + sqrt(limit), smoothed, where
-// `recent` is the mean of the sample and `rest` what calls of the same kinds take at rest: a slow
-// average of means, of each kind its own, so that a limiter may be shared by quick and slow
-// methods. It moves while the limit is used; when calls are slow and `least` of them run it also
-// comes down to twice of what runs, so that a wide limit takes hold soon.
+// Every `sample` calls, or as many as the limit is when that is less, it moves towards
+// running * well / recent + sqrt(limit) when calls are slow, else towards limit + sqrt(limit).
+// `recent` is the mean of the sample; `well` = max(tolerance * rest, harmless), where `rest` is a
+// slow average of what calls take at rest, of each kind its own: quick and slow methods may share
+// a limiter. It moves only while half of it is used, or calls are slow and `least` of them run;
+// then what runs counts and not the limit, so that one far too wide comes down soon.
 //
 // Lower priorities stop earlier: kSheddable at 70 % of the limit, kNormal at 90 %, kCritical at all
 // of it, so what matters most is refused last. Not adaptive: all stop at `most`.

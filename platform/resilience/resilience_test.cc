@@ -223,7 +223,7 @@ TEST(ConcurrencyLimiterTest, AWideLimitComesDownWhereCallsAreSlow) {
 
 TEST(ConcurrencyLimiterTest, WhatIsHarmlessIsNotSlow) {
   for (const auto harmless : {milliseconds(0), milliseconds(100)}) {
-    ConcurrencyLimiter limiter({.initial = 50, .sample = 20, .harmless = harmless});
+    ConcurrencyLimiter limiter({.initial = 50, .harmless = harmless, .sample = 20});
     ConcurrencyLimiter::Kind kind;
     for (int i = 0; i < 20; ++i) limiter.Observe(milliseconds(1), kind);
     std::vector<ConcurrencyLimiter::Admission> running;

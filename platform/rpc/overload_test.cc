@@ -18,8 +18,9 @@ using std::chrono::milliseconds;
 constexpr Duration kWork = milliseconds(5);
 constexpr int kThreads = 4;
 constexpr double kCapacity = 800;  // calls a second: kThreads / kWork
-constexpr Duration kPhase = milliseconds(2'500);
-constexpr Duration kWarmUp = milliseconds(1'000);  // of it, not counted
+constexpr Duration kAtRest = milliseconds(1'000);
+constexpr Duration kPhase = milliseconds(4'000);
+constexpr Duration kWarmUp = milliseconds(2'000);  // of it, not counted
 
 constexpr MethodDescriptor kMethods[] = {{.name = "Get",
                                           .full_name = "test.Shop/Get",
@@ -82,14 +83,14 @@ class OverloadTest : public ::testing::Test {
   }
 
   // Calls come as they come, whether those before have been answered or not.
-  Task<Status> Offer(double normal, double sheddable, Result& result) {
+  Task<Status> Offer(Duration phase, double normal, double sheddable, Result& result) {
     const Executor here = co_await CurrentExecutor();
     std::atomic<int> running{0};
     const Instant start = std::chrono::steady_clock::now();
     double sent[2] = {0, 0};
     while (true) {
       const Duration since = std::chrono::steady_clock::now() - start;
-      if (since >= kPhase) break;
+      if (since >= phase) break;
       const double seconds = std::chrono::duration<double>(since).count();
       for (const bool low : {false, true}) {
         Seen& seen = low ? result.sheddable : result.normal;
@@ -116,8 +117,9 @@ class OverloadTest : public ::testing::Test {
         BlockingPool::Options{.name = "work", .threads = kThreads, .queue_limit = 100'000});
     Result result, rest;
     // At rest first, so that it is known what calls take.
-    EXPECT_TRUE(runtime_.Block(Offer(0.25 * kCapacity, 0, rest)).ok());
-    EXPECT_TRUE(runtime_.Block(Offer(normal * kCapacity, sheddable * kCapacity, result)).ok());
+    EXPECT_TRUE(runtime_.Block(Offer(kAtRest, 0.25 * kCapacity, 0, rest)).ok());
+    EXPECT_TRUE(
+        runtime_.Block(Offer(kPhase, normal * kCapacity, sheddable * kCapacity, result)).ok());
     fmt::print("{:<34} {:>9.0f} {:>7} of {:>5} {:>8.1f} {:>7} of {:>5} {:>8.1f} {:>6}\n", what,
                result.goodput(), result.normal.good, result.normal.offered, result.normal.p99(),
                result.sheddable.good, result.sheddable.offered, result.sheddable.p99(),
