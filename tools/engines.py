@@ -448,7 +448,37 @@ class RabbitMq(Engine):
         return {**super().about(), "url": f"amqp://guest:guest@{HOST}:{self.port}/"}
 
 
-ENGINES = {engine.name: engine for engine in (Redis, RedisCluster, Etcd, Postgres, Kafka, RabbitMq)}
+class S3(Engine):
+    """MinIO, one node; its access key is `starling`, its secret key `only-for-tests`."""
+
+    name, binary, package, scheme = "s3", "minio", "the Go module github.com/minio/minio", "http"
+    BINARY = ROOT / "build/engines/minio/minio"
+
+    def __init__(self, folder: pathlib.Path, port: int | None):
+        super().__init__(folder, port)
+        self.console_port = free_port()
+
+    @classmethod
+    def find(cls) -> str | None:
+        return str(cls.BINARY) if cls.BINARY.exists() else None
+
+    def environment(self) -> dict[str, str]:
+        return {"HOME": str(self.folder), "MINIO_ROOT_USER": "starling", "MINIO_ROOT_PASSWORD": "only-for-tests",
+                "MINIO_BROWSER": "off", "MINIO_UPDATE": "off", "MINIO_CI_CD": "on"}
+
+    def command(self) -> list[str]:
+        return [self.find(), "server", str(self.folder / "data"), "--address", f"{HOST}:{self.port}", "--console-address",
+                f"{HOST}:{self.console_port}", "--quiet"]
+
+    def ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{HOST}:{self.port}/minio/health/ready", timeout=1) as answer:
+                return answer.status == 200
+        except OSError:
+            return False
+
+
+ENGINES = {engine.name: engine for engine in (Redis, RedisCluster, Etcd, Postgres, Kafka, RabbitMq, S3)}
 
 
 def run(engine: Engine) -> int:
