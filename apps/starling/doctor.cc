@@ -170,6 +170,8 @@ void CheckEngines(const host::ProcessConfig& config, Findings& findings) {
         "5432");
   if (storage->kv.engine == host::KvStorageConfig::Engine::kRedis)
     add("Redis", "storage.kv.url", storage->kv.url.Reveal(), "6379");
+  if (storage->blob.engine == host::BlobStorageConfig::Engine::kS3)
+    add("S3", "storage.blob.url", storage->blob.url, "80");
   if (const auto gateway = config.gateway.Get();
       gateway->limit_store == host::GatewayConfig::LimitStore::kRedis)
     add("Redis", "gateway.limit_url", gateway->limit_url.Reveal(), "6379");

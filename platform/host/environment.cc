@@ -1,6 +1,8 @@
 #include "platform/host/environment.h"
 
 #include "platform/base/id.h"
+#include "platform/storage/blob/folder.h"
+#include "platform/storage/blob/s3/s3_store.h"
 #include "platform/storage/file/durable_file.h"
 
 namespace starling::host {
@@ -16,6 +18,25 @@ StatusOr<std::string> Environment::OwnGroup(std::string_view service) {
   }
   if (!id.ok()) return id.status();
   return std::string(service) + "." + *id;
+}
+
+StatusOr<std::unique_ptr<blob::Store>> Environment::OpenBlobs(std::string_view service,
+                                                              std::string_view name) {
+  const BlobStorageConfig& blob = storage_.blob;
+  if (blob.engine == BlobStorageConfig::Engine::kS3) {
+    auto opened = blob::OpenS3({.url = blob.url,
+                                .bucket = blob.bucket,
+                                .prefix = fmt::format("{}/{}/{}/", blob.prefix, service, name),
+                                .region = blob.region,
+                                .access_key = blob.access_key.Reveal(),
+                                .secret_key = blob.secret_key.Reveal(),
+                                .addressing = blob.addressing},
+                               runtime_);
+    if (!opened.ok()) return Annotate(opened.status(), "storage.blob");
+    return opened;
+  }
+  STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, data_.Path(service));
+  return blob::OpenFolder(folder / name);
 }
 
 }  // namespace starling::host

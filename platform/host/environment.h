@@ -17,6 +17,7 @@
 #include "platform/messaging/outbox.h"
 #include "platform/rpc/registry.h"
 #include "platform/saga/engine.h"
+#include "platform/storage/blob/store.h"
 #include "platform/storage/sql/sql.h"
 #include "platform/telemetry/telemetry.h"
 
@@ -84,6 +85,9 @@ class Environment {
     sizes.path = folder / name;
     return kv::Store::Open(std::move(sizes), runtime_.blocking());
   }
+  // Whole files of the service's own: the folder DATA/<service>/<name>, or keys of these names in
+  // the bucket that storage.blob names. Blocks.
+  StatusOr<std::unique_ptr<blob::Store>> OpenBlobs(std::string_view service, std::string_view name);
   // The outbox in that database. Blocks.
   StatusOr<std::unique_ptr<messaging::Outbox>> OpenOutbox(sql::Database& database) {
     return messaging::Outbox::Open(database, events_, runtime_, {});

@@ -7,6 +7,12 @@
 //     kv:
 //       engine: redis
 //       url_file: /run/secrets/redis         # redis://user:password@host:6379/0
+//     blob:
+//       engine: s3
+//       url: http://minio:9000
+//       bucket: shop
+//       access_key_file: /run/secrets/s3-access
+//       secret_key_file: /run/secrets/s3-secret
 #pragma once
 
 #include <map>
@@ -14,6 +20,8 @@
 #include <string_view>
 
 #include "platform/config/fields.h"
+#include "platform/storage/blob/s3/options.h"
+#include "platform/storage/blob/store.h"
 #include "platform/storage/kv/redis/redis_store.h"
 
 namespace starling::host {
@@ -91,12 +99,66 @@ struct KvStorageConfig {
   }
 };
 
+struct BlobStorageConfig {
+  enum class Engine { kFolder, kS3 };
+  Engine engine = Engine::kFolder;
+  std::string url;
+  std::string bucket;
+  std::string prefix = "starling";
+  std::string region = "us-east-1";
+  blob::s3::Addressing addressing = blob::s3::Addressing::kPath;
+  config::Secret access_key;
+  config::Secret secret_key;
+
+  static void Describe(config::Fields<BlobStorageConfig>& fields) {
+    fields
+        .AddEnum("engine", &BlobStorageConfig::engine,
+                 {{"folder", Engine::kFolder}, {"s3", Engine::kS3}},
+                 "where whole files such as models are: folder (in the data folder) or s3")
+        .NeedsRestart();
+    fields
+        .Add("url", &BlobStorageConfig::url,
+             "the S3 service, without the bucket: http://host:9000; no TLS")
+        .NeedsRestart();
+    fields.Add("bucket", &BlobStorageConfig::bucket, "the bucket, which must be there")
+        .NeedsRestart();
+    fields
+        .Add("prefix", &BlobStorageConfig::prefix,
+             "what the keys of this installation begin with, so that several may share a bucket")
+        .Check([](const std::string& prefix) -> std::string {
+          return blob::CheckKey(prefix).ok() ? "" : "a name of letters, digits and . _ - /";
+        })
+        .NeedsRestart();
+    fields.Add("region", &BlobStorageConfig::region, "the region that requests are signed for")
+        .NeedsRestart();
+    fields
+        .AddEnum("addressing", &BlobStorageConfig::addressing,
+                 {{"path", blob::s3::Addressing::kPath},
+                  {"virtual_host", blob::s3::Addressing::kVirtualHost}},
+                 "where the bucket's name goes: path (http://host/bucket/key) or virtual_host "
+                 "(http://bucket.host/key)")
+        .NeedsRestart();
+    fields.Add("access_key", &BlobStorageConfig::access_key, "whose requests they are")
+        .NeedsRestart();
+    fields.Add("secret_key", &BlobStorageConfig::secret_key, "what they are signed with")
+        .NeedsRestart();
+    fields.Check([](const BlobStorageConfig& blob) -> std::string {
+      return blob.engine == Engine::kS3 && (blob.url.empty() || blob.bucket.empty() ||
+                                            blob.access_key.empty() || blob.secret_key.empty())
+                 ? "engine is s3: give url, bucket, access_key and secret_key"
+                 : "";
+    });
+  }
+};
+
 struct StorageConfig {
   SqlStorageConfig sql;
   KvStorageConfig kv;
+  BlobStorageConfig blob;
   static void Describe(config::Fields<StorageConfig>& fields) {
     fields.Add("sql", &StorageConfig::sql, "tables");
     fields.Add("kv", &StorageConfig::kv, "what is looked up by key");
+    fields.Add("blob", &StorageConfig::blob, "whole files");
   }
 };
 

@@ -26,14 +26,16 @@ class TestEnvironment {
       : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
         data_(*DataFolder::Open(folder_, "test")),
         events_(OpenLog(log)),
-        environment_(runtime_, telemetry_, *events_, registry_, data_, config_, clock_,
-                     make_storage != nullptr ? make_storage() : StorageConfig{}) {}
+        environment_(runtime_, telemetry_, *events_, registry_, data_, config_, clock_, Storage()) {
+  }
   ~TestEnvironment() { std::filesystem::remove_all(folder_); }
   TestEnvironment(const TestEnvironment&) = delete;
 
   // Where each environment's databases and stores are, when not in its folder: a test binary sets
   // it that runs the same tests on a server (see postgres_tests.cc, redis_tests.cc).
   inline static StorageConfig (*make_storage)() = nullptr;
+  // The same for its blobs (see s3_tests.cc).
+  inline static BlobStorageConfig (*make_blobs)() = nullptr;
 
   Environment& get() { return environment_; }
   FakeClock& clock() { return clock_; }
@@ -62,6 +64,11 @@ class TestEnvironment {
   }
 
  private:
+  static StorageConfig Storage() {
+    StorageConfig storage = make_storage != nullptr ? make_storage() : StorageConfig{};
+    if (make_blobs != nullptr) storage.blob = make_blobs();
+    return storage;
+  }
   std::unique_ptr<messaging::EventLog> OpenLog(Log log) {
     auto embedded = *messaging::OpenEmbeddedEventLog(folder_ / "events", {}, runtime_, telemetry_);
     if (log == Log::kEmbedded) return embedded;

@@ -72,8 +72,11 @@ class TrainingInstancesTest : public testing::Test {
  protected:
   void SetUp() override {
     make_ = host::TestEnvironment::make_storage;
+    make_blobs_ = host::TestEnvironment::make_blobs;
     storage_ = make_();
+    if (make_blobs_ != nullptr) storage_.blob = make_blobs_();
     host::TestEnvironment::make_storage = [] { return storage_; };
+    host::TestEnvironment::make_blobs = nullptr;
     a_ = std::make_unique<Instance>();
     b_ = std::make_unique<Instance>();
   }
@@ -81,9 +84,11 @@ class TrainingInstancesTest : public testing::Test {
     b_.reset();
     a_.reset();
     host::TestEnvironment::make_storage = make_;
+    host::TestEnvironment::make_blobs = make_blobs_;
   }
   static inline host::StorageConfig storage_;
   host::StorageConfig (*make_)() = nullptr;
+  host::BlobStorageConfig (*make_blobs_)() = nullptr;
   std::unique_ptr<Instance> a_, b_;
 };
 

@@ -41,8 +41,10 @@ StatusOr<std::shared_ptr<TrainingService>> TrainingService::Create(host::Environ
   STARLING_ASSIGN_OR_RETURN(auto database, environment.OpenDatabase("training", kMigrations));
   STARLING_ASSIGN_OR_RETURN(auto outbox, environment.OpenOutbox(*database));
   STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, environment.Folder("training"));
+  STARLING_ASSIGN_OR_RETURN(auto artifacts, environment.OpenBlobs("training", "artifacts"));
+  STARLING_RETURN_IF_ERROR(TakeOverFiles(folder / "models", *artifacts));
   STARLING_ASSIGN_OR_RETURN(auto registry,
-                            VersionRegistry::Open(*database, *outbox, folder / "models"));
+                            VersionRegistry::Open(*database, *outbox, std::move(artifacts)));
   return std::make_shared<TrainingService>(std::move(database), std::move(outbox),
                                            std::move(registry), environment);
 }

@@ -1,7 +1,7 @@
 // Trains models and keeps their versions: reads every interaction from features, measures what it
 // made on the newest of them, registers it and promotes it when it is not worse.
 //
-// Owns the tables `models` and `versions` and the artefacts in DATA/training/models. One training
+// Owns the tables `models` and `versions` and the blobs `artifacts`, of models. One training
 // at a time, among all instances that share a database (by a lock of the database, which goes with
 // its holder's connection; the instance that got the call or was first to find that one is due
 // trains), on a thread of its own that yields to everything else (nice 19, SCHED_IDLE), with

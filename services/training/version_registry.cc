@@ -6,7 +6,6 @@
 
 #include "platform/base/id.h"
 #include "platform/security/token.h"
-#include "platform/storage/file/durable_file.h"
 #include "platform/telemetry/log.h"
 #include "services/training/artifact_table.h"
 
@@ -14,6 +13,10 @@ namespace starling::training {
 namespace {
 
 constexpr std::string_view kSuffix = ".model";
+
+std::string KeyOf(std::string_view model, std::string_view version) {
+  return fmt::format("{}/{}{}", model, version, kSuffix);
+}
 
 std::optional<int64_t> Number(std::string_view version) {
   int64_t number = 0;
@@ -54,57 +57,61 @@ StatusOr<std::vector<v1::ModelVersion>> VersionsOf(sql::Connection& connection,
 
 }  // namespace
 
-StatusOr<std::unique_ptr<VersionRegistry>> VersionRegistry::Open(sql::Database& database,
-                                                                 messaging::Outbox& outbox,
-                                                                 std::filesystem::path folder) {
+StatusOr<std::unique_ptr<VersionRegistry>> VersionRegistry::Open(
+    sql::Database& database, messaging::Outbox& outbox, std::unique_ptr<blob::Store> artifacts) {
   std::unique_ptr<VersionRegistry> registry(
-      new VersionRegistry(database, outbox, std::move(folder)));
+      new VersionRegistry(database, outbox, std::move(artifacts)));
   STARLING_RETURN_IF_ERROR(registry->Mend());
   return registry;
 }
 
-std::filesystem::path VersionRegistry::PathOf(std::string_view model,
-                                              std::string_view version) const {
-  return folder_ / std::string(model) / (std::string(version) + std::string(kSuffix));
-}
-
 Status VersionRegistry::Mend() {
   STARLING_ASSIGN_OR_RETURN(const std::vector<v1::Model> models, Models());
-  std::error_code error;
-  std::filesystem::create_directories(folder_, error);
-  if (error) {
-    return StorageFailed(
-        FailedPrecondition("{} cannot be made: {}", folder_.string(), error.message()));
-  }
-  std::set<std::filesystem::path> known;
   for (const v1::Model& model : models) {
     STARLING_ASSIGN_OR_RETURN(const auto versions, Versions(model.model()));
     for (const v1::ModelVersion& version : versions) {
-      known.insert(PathOf(version.model(), version.version()));
-      const Status read = ReadArtifact(version).status();
-      if (!read.ok()) {
+      const Status found = Check(version);
+      if (!found.ok()) {
         log::Error("training", "version {} of {} cannot serve", version.version(), version.model())
-            .With(read);
-      } else if (database_.IsShared()) {
+            .With(found);
+      } else if (SharesByDatabase()) {
         STARLING_RETURN_IF_ERROR(Share(version));
       }
     }
   }
-  for (const auto& folder : std::filesystem::directory_iterator(folder_, error)) {
-    if (!folder.is_directory()) continue;
-    STARLING_RETURN_IF_ERROR(RemoveUnfinished(folder.path()).status());
-    std::vector<std::filesystem::path> orphans;
-    for (const auto& entry : std::filesystem::directory_iterator(folder.path(), error)) {
-      if (!known.contains(entry.path()) && entry.path().native().ends_with(kSuffix)) {
-        orphans.push_back(entry.path());
-      }
-    }
-    for (const auto& orphan : orphans) {
-      log::Warning("training", "{} has no version and is removed", orphan.string());
-      std::filesystem::remove(orphan, error);
-    }
+  // Where others put, a blob without a row may be of one that registers now.
+  return artifacts_->IsShared() ? OkStatus() : RemoveOrphans();
+}
+
+Status VersionRegistry::RemoveOrphans() {
+  std::vector<std::string> keys;
+  std::string after;
+  do {
+    STARLING_ASSIGN_OR_RETURN(const blob::Page page, artifacts_->List({.after = after}));
+    for (const blob::Entry& entry : page.entries) keys.push_back(entry.key);
+    after = page.next;
+  } while (!after.empty());
+  // The rows after the blobs, so that what is registered meanwhile is no orphan.
+  std::set<std::string> known;
+  STARLING_ASSIGN_OR_RETURN(const std::vector<v1::Model> models, Models());
+  for (const v1::Model& model : models) {
+    STARLING_ASSIGN_OR_RETURN(const auto versions, Versions(model.model()));
+    for (const auto& version : versions) known.insert(KeyOf(version.model(), version.version()));
+  }
+  for (const std::string& key : keys) {
+    if (known.contains(key) || !key.ends_with(kSuffix)) continue;
+    log::Info("training", "{} has no version and is removed", key);
+    STARLING_RETURN_IF_ERROR(artifacts_->Delete(key));
   }
   return OkStatus();
+}
+
+Status VersionRegistry::Check(const v1::ModelVersion& version) const {
+  if (artifacts_->IsShared()) {
+    const auto about = artifacts_->Head(KeyOf(version.model(), version.version()));
+    if (about.ok() && about->sha256 == version.artifact_sha256()) return OkStatus();
+  }
+  return ReadArtifact(version).status();
 }
 
 // Lets the other instances have an artefact from before they shared the database.
@@ -140,12 +147,10 @@ StatusOr<v1::ModelVersion> VersionRegistry::Register(v1::ModelVersion draft,
   draft.set_artifact_sha256(Sha256Hex(artifact));
   draft.set_artifact_bytes(static_cast<int64_t>(artifact.size()));
   draft.mutable_create_time()->set_seconds(now.time_since_epoch() / std::chrono::seconds(1));
-  const std::filesystem::path path = PathOf(draft.model(), draft.version());
-  std::error_code error;
-  std::filesystem::create_directories(path.parent_path(), error);
-  STARLING_RETURN_IF_ERROR(WriteDurably(path, artifact));
+  blob::Bytes bytes(artifact);
+  STARLING_RETURN_IF_ERROR(artifacts_->Put(KeyOf(draft.model(), draft.version()), bytes).status());
   const Status inserted = database_.WriteSync([&](sql::Transaction& transaction) -> Status {
-    if (database_.IsShared())
+    if (SharesByDatabase())
       STARLING_RETURN_IF_ERROR(StoreArtifact(transaction, draft.model(), number, artifact));
     return transaction.Execute("INSERT INTO versions (model, version, data) VALUES (?1, ?2, ?3)",
                                draft.model(), number, sql::Blob{draft.SerializeAsString()});
@@ -184,26 +189,19 @@ StatusOr<v1::ModelVersion> VersionRegistry::Promote(std::string_view model,
 }
 
 Status VersionRegistry::Prune(std::string_view model, int keep) {
-  using Names = std::vector<std::string>;
-  const auto remove_rows = [&](sql::Transaction& transaction) -> StatusOr<Names> {
-    Names removed;
+  const auto remove_rows = [&](sql::Transaction& transaction) -> Status {
     STARLING_ASSIGN_OR_RETURN(const auto versions, VersionsOf(transaction, model));
     for (size_t i = static_cast<size_t>(keep); i < versions.size(); ++i) {
       if (versions[i].serving()) continue;
-      STARLING_RETURN_IF_ERROR(
-          transaction.Execute("DELETE FROM versions WHERE model = ?1 AND version = ?2", model,
-                              *Number(versions[i].version())));
-      STARLING_RETURN_IF_ERROR(RemoveArtifact(transaction, model, *Number(versions[i].version())));
-      removed.push_back(versions[i].version());
+      const int64_t number = *Number(versions[i].version());
+      STARLING_RETURN_IF_ERROR(transaction.Execute(
+          "DELETE FROM versions WHERE model = ?1 AND version = ?2", model, number));
+      STARLING_RETURN_IF_ERROR(RemoveArtifact(transaction, model, number));
     }
-    return removed;
+    return OkStatus();
   };
-  STARLING_ASSIGN_OR_RETURN(const Names removed, database_.WriteSync(remove_rows));
-  for (const std::string& version : removed) {
-    std::error_code ignored;  // a file that stays is removed at the next start
-    std::filesystem::remove(PathOf(model, version), ignored);
-  }
-  return OkStatus();
+  STARLING_RETURN_IF_ERROR(database_.WriteSync(remove_rows));
+  return RemoveOrphans();
 }
 
 StatusOr<std::vector<v1::Model>> VersionRegistry::Models() const {
@@ -273,27 +271,43 @@ StatusOr<std::string> VersionRegistry::Take(const v1::ModelVersion& version) con
       }));
   if (!bytes || Sha256Hex(*bytes) != version.artifact_sha256())
     return NotFound("version {} is not in the database", version.version());
-  const std::filesystem::path path = PathOf(version.model(), version.version());
-  std::error_code error;
-  std::filesystem::create_directories(path.parent_path(), error);
-  STARLING_RETURN_IF_ERROR(WriteDurably(path, *bytes));
+  blob::Bytes source(*bytes);
+  STARLING_RETURN_IF_ERROR(
+      artifacts_->Put(KeyOf(version.model(), version.version()), source).status());
   return *std::move(bytes);
 }
 
 StatusOr<std::string> VersionRegistry::ReadArtifact(const v1::ModelVersion& version) const {
-  StatusOr<std::string> bytes = ReadWhole(PathOf(version.model(), version.version()));
-  if (database_.IsShared() && (!bytes.ok() || Sha256Hex(*bytes) != version.artifact_sha256())) {
+  StatusOr<std::string> bytes = artifacts_->GetAll(KeyOf(version.model(), version.version()));
+  if (bytes.ok() && Sha256Hex(*bytes) != version.artifact_sha256()) bytes = DataLoss("another");
+  const bool absent = bytes.status().code() == StatusCode::kNotFound;
+  const bool altered = bytes.status().code() == StatusCode::kDataLoss;
+  if (database_.IsShared() && (absent || altered)) {
     if (StatusOr<std::string> taken = Take(version); taken.ok()) bytes = std::move(taken);
   }
-  if (bytes.status().code() == StatusCode::kNotFound) {
-    bytes = DataLoss("the artefact of version {} of {} is missing; restore it, or train a new one",
-                     version.version(), version.model());
-  } else if (bytes.ok() && Sha256Hex(*bytes) != version.artifact_sha256()) {
-    bytes = DataLoss("the artefact of version {} of {} was altered; restore it, or train a new one",
-                     version.version(), version.model());
+  if (!bytes.ok() && (absent || altered)) {
+    bytes = DataLoss("the artefact of version {} of {} {}; restore it, or train a new one",
+                     version.version(), version.model(), absent ? "is missing" : "was altered");
   }
   Note(version, bytes.status());
   return bytes;
+}
+
+Status TakeOverFiles(const std::filesystem::path& folder, blob::Store& artifacts) {
+  std::vector<std::filesystem::path> files;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder, error)) {
+    if (entry.path().native().ends_with(kSuffix)) files.push_back(entry.path());
+  }
+  for (const auto& path : files) {
+    const std::string key = path.lexically_relative(folder).generic_string();
+    STARLING_ASSIGN_OR_RETURN(auto source, blob::FileSource::Open(path));
+    const Status put = artifacts.Put(key, source, {.only_if_absent = true}).status();
+    if (!put.ok() && put.code() != StatusCode::kAlreadyExists) return Annotate(put, path.string());
+    log::Info("training", "{} is kept as a blob from now on", path.string());
+    std::filesystem::remove(path, error);
+  }
+  return OkStatus();
 }
 
 }  // namespace starling::training

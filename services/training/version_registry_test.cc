@@ -23,7 +23,7 @@ class VersionRegistryTest : public testing::Test {
     database_ = *environment_.get().OpenDatabase("training", kMigrations);
     outbox_ = *environment_.get().OpenOutbox(*database_);
     outbox_->Start();
-    auto opened = VersionRegistry::Open(*database_, *outbox_, Folder());
+    auto opened = VersionRegistry::Open(*database_, *outbox_, OpenBlobs());
     ASSERT_TRUE(opened.ok()) << opened.status();
     registry_ = *std::move(opened);
   }
@@ -37,10 +37,15 @@ class VersionRegistryTest : public testing::Test {
     Close();
     Open();
   }
-  std::filesystem::path Folder() { return *environment_.get().Folder("training") / "models"; }
-  std::filesystem::path File(const std::string& version) {
-    return Folder() / "recommender" / (version + ".model");
+  std::unique_ptr<blob::Store> OpenBlobs() {
+    return environment_.get().OpenBlobs("training", "artifacts").value();
   }
+  static std::string Key(const std::string& version) { return "recommender/" + version + ".model"; }
+  void PutBlob(const std::string& version, std::string_view bytes) {
+    blob::Bytes source(bytes);
+    EXPECT_TRUE(OpenBlobs()->Put(Key(version), source).ok());
+  }
+  bool HasBlob(const std::string& version) { return OpenBlobs()->Head(Key(version)).ok(); }
   std::string Register(const std::string& bytes) {
     v1::ModelVersion draft;
     draft.set_model("recommender");
@@ -90,22 +95,22 @@ TEST_F(VersionRegistryTest, KeepsWhatWasRegisteredAndWhichServesThroughARestart)
   EXPECT_EQ(*registry_->ReadArtifact(*registry_->Find("recommender", "")), "one");
 }
 
-TEST_F(VersionRegistryTest, AFileWithoutARowIsRemovedAndItsNumberNotUsedAgain) {
+TEST_F(VersionRegistryTest, ABlobWithoutARowIsRemovedAndItsNumberNotUsedAgain) {
   Register("one");
-  std::ofstream(File("2")) << "the process ended before its row";
-  std::ofstream(Folder() / "recommender" / "3.model.unfinished") << "or in the middle of writing";
+  PutBlob("2", "the process ended before its row");
   Crash();
-  EXPECT_FALSE(std::filesystem::exists(File("2")));
-  EXPECT_FALSE(std::filesystem::exists(Folder() / "recommender" / "3.model.unfinished"));
+  EXPECT_EQ(HasBlob("2"), OpenBlobs()->IsShared()) << "another may register it now";
+  ASSERT_TRUE(registry_->Prune("recommender", 5).ok());
+  EXPECT_FALSE(HasBlob("2"));
   EXPECT_THAT(Versions(), ElementsAre("1"));
   EXPECT_EQ(Register("two"), "2");
 }
 
-TEST_F(VersionRegistryTest, ARowWithoutAFileIsToldAndNeverServed) {
+TEST_F(VersionRegistryTest, ARowWithoutABlobIsToldAndNeverServed) {
   Register("one");
   Register("two");
   ASSERT_TRUE(Promote("1").ok());
-  std::filesystem::remove(File("2"));
+  ASSERT_TRUE(OpenBlobs()->Delete(Key("2")).ok());
   RemoveShared();
   Crash();
   EXPECT_THAT(Versions(), ElementsAre("2!", "1*"));
@@ -115,17 +120,17 @@ TEST_F(VersionRegistryTest, ARowWithoutAFileIsToldAndNeverServed) {
   EXPECT_THAT(Versions(), ElementsAre("2!", "1*"));
 }
 
-TEST_F(VersionRegistryTest, ATornOrAlteredFileIsToldAndNeverServed) {
+TEST_F(VersionRegistryTest, ATornOrAlteredBlobIsToldAndNeverServed) {
   Register("a whole artefact");
   Register("another one");
-  std::filesystem::resize_file(File("1"), 5);
-  std::ofstream(File("2")) << "bnother one";
+  PutBlob("1", "a who");
+  PutBlob("2", "bnother one");
   RemoveShared();
   Crash();
   EXPECT_THAT(Versions(), ElementsAre("2!", "1!"));
   EXPECT_EQ(Promote("1").code(), StatusCode::kDataLoss);
   EXPECT_EQ(Promote("2").code(), StatusCode::kDataLoss);
-  std::ofstream(File("2")) << "another one";  // restored from a backup
+  PutBlob("2", "another one");  // restored from a backup
   EXPECT_TRUE(Promote("2").ok());
   EXPECT_THAT(Versions(), ElementsAre("2*", "1!"));
 }
@@ -135,8 +140,26 @@ TEST_F(VersionRegistryTest, PruningKeepsTheNewestAndTheOneThatServes) {
   ASSERT_TRUE(Promote("1").ok());
   ASSERT_TRUE(registry_->Prune("recommender", 2).ok());
   EXPECT_THAT(Versions(), ElementsAre("5", "4", "1*"));
-  EXPECT_FALSE(std::filesystem::exists(File("3")));
-  EXPECT_TRUE(std::filesystem::exists(File("1")));
+  EXPECT_FALSE(HasBlob("3"));
+  EXPECT_TRUE(HasBlob("1"));
+}
+
+TEST_F(VersionRegistryTest, FilesOfAnEarlierStarlingBecomeBlobs) {
+  Register("one");
+  ASSERT_TRUE(OpenBlobs()->Delete(Key("1")).ok());
+  RemoveShared();
+  const auto folder = *environment_.get().Folder("training") / "models";
+  std::filesystem::create_directories(folder / "recommender");
+  std::ofstream(folder / "recommender" / "1.model") << "one";
+  std::ofstream(folder / "recommender" / "2.model.unfinished") << "tw";
+  for (int start = 0; start < 2; ++start) {
+    ASSERT_TRUE(TakeOverFiles(folder, *OpenBlobs()).ok());
+    Crash();
+    EXPECT_THAT(Versions(), ElementsAre("1"));
+    EXPECT_EQ(*registry_->ReadArtifact(*registry_->Find("recommender", "1")), "one");
+    EXPECT_FALSE(std::filesystem::exists(folder / "recommender" / "1.model"));
+  }
+  EXPECT_TRUE(TakeOverFiles(folder / "absent", *OpenBlobs()).ok());
 }
 
 TEST_F(VersionRegistryTest, APromotionIsToldOnceAndWithItsVersion) {

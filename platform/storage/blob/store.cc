@@ -39,13 +39,13 @@ Status CheckSize(uint64_t size) {
 }
 
 Status CheckList(const ListOptions& options) {
-  if (options.limit >= 1 && options.limit <= kMaxPageEntries &&
-      std::all_of(options.prefix.begin(), options.prefix.end(), IsPlain) &&
-      std::all_of(options.after.begin(), options.after.end(), IsPlain)) {
-    return OkStatus();
+  if (options.limit < 1 || options.limit > kMaxPageEntries) {
+    return InvalidArgument("a page has 1 to {} entries, not {}", kMaxPageEntries, options.limit);
   }
-  return InvalidArgument("a page has 1 to {} entries, not {}, and prefixes are as keys are",
-                         kMaxPageEntries, options.limit);
+  if (!options.prefix.empty()) {
+    STARLING_RETURN_IF_ERROR(CheckKey(std::string(options.prefix) + "x"));  // some key has it
+  }
+  return options.after.empty() ? OkStatus() : CheckKey(options.after);
 }
 
 StatusOr<About> Store::Get(std::string_view key,

@@ -20,8 +20,9 @@
 // replaces what has the key, unless only_if_absent, by which of several writers one wins.
 //
 // Keys: 1 to 240 of A-Z a-z 0-9 . _ - and '/', which divides it into parts; a part is not empty and
-// does not begin with a dot. A blob has at most 64 GiB, a page at most 1000 entries. Beyond is
-// INVALID_ARGUMENT.
+// does not begin with a dot. No key is the folder of another ("m" beside "m/1"): a folder and
+// Amazon keep both, MinIO hides one. A blob has at most 64 GiB, a page at most 1000 entries. Beyond
+// is INVALID_ARGUMENT.
 //
 // Errors: NOT_FOUND no such key; ALREADY_EXISTS by only_if_absent; ABORTED it was replaced while it
 // was read; DATA_LOSS its bytes are not those that were put; RESOURCE_EXHAUSTED the disk is full;
@@ -60,8 +61,8 @@ struct PutOptions {
 
 struct Range {
   uint64_t offset = 0;
-  size_t size = 0;         // fewer bytes come at the end, none behind it
-  std::string etag = {};   // when given: ABORTED if the blob has another one by now
+  size_t size = 0;        // fewer bytes come at the end, none behind it
+  std::string etag = {};  // when given: ABORTED if the blob has another one by now
 };
 
 struct ListOptions {

@@ -1,7 +1,8 @@
 // What every adapter of the blob port must do, as tests. An adapter's test binary compiles
 // conformance/*.cc and says which adapter runs:
 //
-//   INSTANTIATE_TEST_SUITE_P(Folder, BlobConformance, testing::Values(Adapter{"folder", MakeFolder}));
+//   INSTANTIATE_TEST_SUITE_P(Folder, BlobConformance, testing::Values(Adapter{"folder",
+//   MakeFolder}));
 #pragma once
 
 #include <gtest/gtest.h>

@@ -91,10 +91,9 @@ StatusOr<http::ClientRequest> Client::Signed(const Call& call) const {
                            .body = std::string(call.body),
                            .timeout = options_.request_timeout};
   for (const auto& [name, value] : request.headers) sent.headers.Add(name, value);
-  sent.headers.Add("authorization",
-                   Authorization(request, {.access_key = options_.access_key,
-                                           .secret_key = options_.secret_key,
-                                           .region = options_.region}));
+  sent.headers.Add("authorization", Authorization(request, {.access_key = options_.access_key,
+                                                            .secret_key = options_.secret_key,
+                                                            .region = options_.region}));
   return sent;
 }
 
@@ -107,7 +106,8 @@ StatusOr<http::ClientResponse> Client::Send(const Call& call, int* tries) {
     Status failed;
     bool again = true;
     if (!response.ok()) {
-      failed = StorageFailed(Unavailable("S3 does not answer: {}", std::string(response.status().message())));
+      failed = StorageFailed(
+          Unavailable("S3 does not answer: {}", std::string(response.status().message())));
       again = response.status().code() == StatusCode::kUnavailable ||
               response.status().code() == StatusCode::kDeadlineExceeded;
     } else {

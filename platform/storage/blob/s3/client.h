@@ -1,12 +1,14 @@
 // Signed requests to one bucket, tried again while the server is busy. Within blob/s3 only.
 //
 //   StatusOr<http::ClientResponse> response = client.Send(
-//       {.verb = http::Verb::kPut, .key = "7.model", .headers = {{"x-amz-meta-a", "b"}}, .body = bytes});
+//       {.verb = http::Verb::kPut, .key = "7.model", .headers = {{"x-amz-meta-a", "b"}}, .body =
+//       bytes});
 //
-// Tried again, at most `attempts` times within `patience`, with full jitter between: no answer, 500,
-// 502, 503 (SlowDown), 504, 429, RequestTimeout and conflicts that say so. The result is an answer
-// of 2xx, or an error: NOT_FOUND, ALREADY_EXISTS (412 to If-None-Match), ABORTED (412 to If-Match),
-// OUT_OF_RANGE (416), FAILED_PRECONDITION (credentials, rights, no such bucket), UNAVAILABLE.
+// Tried again, at most `attempts` times within `patience`, with full jitter between: no answer,
+// 500, 502, 503 (SlowDown), 504, 429, RequestTimeout and conflicts that say so. The result is an
+// answer of 2xx, or an error: NOT_FOUND, ALREADY_EXISTS (412 to If-None-Match), ABORTED (412 to
+// If-Match), OUT_OF_RANGE (416), FAILED_PRECONDITION (credentials, rights, no such bucket),
+// UNAVAILABLE.
 //
 // Thread-safe; blocks. Memory: the body and the answer.
 #pragma once

@@ -19,7 +19,7 @@ class NewBucket final : public Location {
 INSTANTIATE_TEST_SUITE_P(
     S3, BlobConformance,
     ::testing::Values(Adapter{"s3", [] { return std::make_unique<NewBucket>(); }},
-                    Adapter{"s3_prefix", [] { return std::make_unique<NewBucket>("shop/t/"); }}),
+                      Adapter{"s3_prefix", [] { return std::make_unique<NewBucket>("shop/t/"); }}),
     [](const ::testing::TestParamInfo<Adapter>& info) { return info.param.name; });
 
 }  // namespace

@@ -19,8 +19,9 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 std::string ErrorBody(std::string_view code) {
-  return fmt::format("<?xml version=\"1.0\"?><Error><Code>{}</Code><Message>it is {}</Message></Error>",
-                     code, code);
+  return fmt::format(
+      "<?xml version=\"1.0\"?><Error><Code>{}</Code><Message>it is {}</Message></Error>", code,
+      code);
 }
 
 // Answers each request by `script`, which is given its number from 1 on; keeps "VERB target".
@@ -38,15 +39,18 @@ class ScriptedS3 {
         EXPECT_TRUE(router.Add(verb, path, handler, {.max_body_bytes = 16 << 20}).ok());
       }
     }
-    server_ = std::make_unique<http::Server>(runtime_, http::ServerOptions{},
-                                             std::make_shared<const http::Router>(std::move(router)));
+    server_ = std::make_unique<http::Server>(
+        runtime_, http::ServerOptions{}, std::make_shared<const http::Router>(std::move(router)));
     options_.url = fmt::format("http://127.0.0.1:{}", server_->Start().value());
     store_ = OpenS3(options_, runtime_).value();
     seen_.clear();
   }
   s3::Options& options() { return options_; }
   Store& store() { return *store_; }
-  void Reopen() { store_ = OpenS3(options_, runtime_).value(); seen_.clear(); }
+  void Reopen() {
+    store_ = OpenS3(options_, runtime_).value();
+    seen_.clear();
+  }
   std::vector<std::string> Seen() {
     const std::lock_guard lock(mutex_);
     return seen_;
@@ -79,9 +83,11 @@ Status Put(Store& store, std::string_view bytes, PutOptions options = {}) {
 }
 
 TEST(S3Fault, ABusyServerIsAskedAgain) {
-  const std::vector<std::pair<int, std::string>> busy = {
-      {503, "SlowDown"}, {500, "InternalError"}, {429, ""}, {400, "RequestTimeout"},
-      {409, "ConditionalRequestConflict"}};
+  const std::vector<std::pair<int, std::string>> busy = {{503, "SlowDown"},
+                                                         {500, "InternalError"},
+                                                         {429, ""},
+                                                         {400, "RequestTimeout"},
+                                                         {409, "ConditionalRequestConflict"}};
   ScriptedS3 s3([&](int number, const http::Request&, http::Response& response) {
     if (number > static_cast<int>(busy.size())) return;
     response.status = busy[static_cast<size_t>(number) - 1].first;
@@ -149,10 +155,10 @@ TEST(S3Fault, AnUploadThatFailsIsAborted) {
     }
   });
   EXPECT_EQ(Put(s3.store(), std::string(9 << 20, 'x')).code(), StatusCode::kFailedPrecondition);
-  EXPECT_THAT(s3.Seen(),
-              ElementsAre("POST /bucket/key?uploads=", "PUT /bucket/key?partNumber=1&uploadId=u1",
-                          "PUT /bucket/key?partNumber=2&uploadId=u1",
-                          "DELETE /bucket/key?uploadId=u1"));
+  EXPECT_THAT(
+      s3.Seen(),
+      ElementsAre("POST /bucket/key?uploads=", "PUT /bucket/key?partNumber=1&uploadId=u1",
+                  "PUT /bucket/key?partNumber=2&uploadId=u1", "DELETE /bucket/key?uploadId=u1"));
 }
 
 TEST(S3Fault, AnErrorInsideAnAnswerOf200IsAnError) {

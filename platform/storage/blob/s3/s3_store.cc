@@ -57,12 +57,12 @@ class S3 final : public Store {
     Headers condition;
     if (options.only_if_absent) condition.emplace_back("if-none-match", "*");
     Putting put{.key = NameOf(key), .about = about, .condition = condition};
-    const Status status = source.size() <= client_.options().part_bytes
-                              ? PutWhole(put, source)
-                              : PutInParts(put, source);
-    // After a lost answer the object that is in the way, or whose upload is unknown now, may be ours.
-    if (put.tries > 1 && (status.code() == StatusCode::kAlreadyExists ||
-                          status.code() == StatusCode::kNotFound)) {
+    const Status status = source.size() <= client_.options().part_bytes ? PutWhole(put, source)
+                                                                        : PutInParts(put, source);
+    // After a lost answer the object that is in the way, or whose upload is unknown now, may be
+    // ours.
+    if (put.tries > 1 &&
+        (status.code() == StatusCode::kAlreadyExists || status.code() == StatusCode::kNotFound)) {
       const auto there = client_.Send({.verb = Verb::kHead, .key = put.key});
       if (there.ok() && Field(*there, kPutHeader) == about[0].second) return AboutOf(key, *there);
     }
@@ -109,8 +109,7 @@ class S3 final : public Store {
 
   Status Delete(std::string_view key) override {
     STARLING_RETURN_IF_ERROR(CheckKey(key));
-    const Status deleted =
-        client_.Send({.verb = Verb::kDelete, .key = NameOf(key)}).status();
+    const Status deleted = client_.Send({.verb = Verb::kDelete, .key = NameOf(key)}).status();
     return deleted.code() == StatusCode::kNotFound ? OkStatus() : deleted;
   }
 
@@ -185,8 +184,8 @@ class S3 final : public Store {
     if (upload.empty()) return FailedPrecondition("S3 began an upload without an UploadId");
     const Status status = Upload(put, source, upload);
     if (!status.ok()) {
-      const auto ignored = client_.Send(
-          {.verb = Verb::kDelete, .key = put.key, .query = {{"uploadId", upload}}});
+      const auto ignored =
+          client_.Send({.verb = Verb::kDelete, .key = put.key, .query = {{"uploadId", upload}}});
     }
     return status;
   }
@@ -227,8 +226,7 @@ class S3 final : public Store {
 
 }  // namespace
 
-StatusOr<std::unique_ptr<Store>> OpenS3(s3::Options options, Runtime& runtime,
-                                        const Clock& clock) {
+StatusOr<std::unique_ptr<Store>> OpenS3(s3::Options options, Runtime& runtime, const Clock& clock) {
   STARLING_RETURN_IF_ERROR(s3::TargetOf(options, "").status());
   auto opened = std::make_unique<S3>(std::move(options), runtime, clock);
   STARLING_RETURN_IF_ERROR(opened->Open());

@@ -1,10 +1,12 @@
-// The signature of a request to S3: AWS Signature Version 4 in the Authorization header, the payload
-// hashed ("Authenticating Requests: Using the Authorization Header (AWS Signature Version 4)",
-// Amazon S3 API Reference, API version 2006-03-01).
+// The signature of a request to S3: AWS Signature Version 4 in the Authorization header, the
+// payload hashed ("Authenticating Requests: Using the Authorization Header (AWS Signature Version
+// 4)", Amazon S3 API Reference, API version 2006-03-01).
 //
 //   const std::string authorization = s3::Authorization(
-//       {.verb = "GET", .path = "/test.txt", .query = "", .headers = {{"host", "b.s3.amazonaws.com"},
-//        {"x-amz-content-sha256", hash}, {"x-amz-date", "20130524T000000Z"}}, .payload_sha256 = hash},
+//       {.verb = "GET", .path = "/test.txt", .query = "", .headers = {{"host",
+//       "b.s3.amazonaws.com"},
+//        {"x-amz-content-sha256", hash}, {"x-amz-date", "20130524T000000Z"}}, .payload_sha256 =
+//        hash},
 //       {.access_key = "...", .secret_key = "...", .region = "us-east-1"});
 //
 // Pure; about 10 us.

@@ -1,5 +1,5 @@
-// The examples of the Amazon S3 API Reference, "Signature Calculations for the Authorization Header:
-// Transferring Payload in a Single Chunk", with its published credentials and signatures.
+// The examples of the Amazon S3 API Reference, "Signature Calculations for the Authorization
+// Header: Transferring Payload in a Single Chunk", with its published credentials and signatures.
 #include "platform/storage/blob/s3/signature.h"
 
 #include <gmock/gmock.h>
@@ -44,17 +44,18 @@ TEST(Signature, IsAmazonsForAGetOfARange) {
 TEST(Signature, IsAmazonsForAPut) {
   const std::string payload = Hash("Welcome to Amazon S3.");
   EXPECT_EQ(payload, "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072");
-  EXPECT_THAT(Authorization({.verb = "PUT",
-                             .path = "/test%24file.text",
-                             .query = "",
-                             .headers = {{"date", "Fri, 24 May 2013 00:00:00 GMT"},
-                                         {"host", kHost},
-                                         {"x-amz-content-sha256", payload},
-                                         {"x-amz-date", kTime},
-                                         {"x-amz-storage-class", "REDUCED_REDUNDANCY"}},
-                             .payload_sha256 = payload},
-                            kExample),
-              EndsWith("Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"));
+  EXPECT_THAT(
+      Authorization({.verb = "PUT",
+                     .path = "/test%24file.text",
+                     .query = "",
+                     .headers = {{"date", "Fri, 24 May 2013 00:00:00 GMT"},
+                                 {"host", kHost},
+                                 {"x-amz-content-sha256", payload},
+                                 {"x-amz-date", kTime},
+                                 {"x-amz-storage-class", "REDUCED_REDUNDANCY"}},
+                     .payload_sha256 = payload},
+                    kExample),
+      EndsWith("Signature=98ad721746da40c64f1a55b78f14c238d841ea1380cd77a1b5971af0ece108bd"));
 }
 
 std::string OfBucket(const Query& query) {

@@ -8,8 +8,12 @@
 namespace starling::blob::s3 {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, char>, 6> kEntities = {
-    {{"&amp;", '&'}, {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&apos;", '\''}, {"&#34;", '"'}}};
+constexpr std::array<std::pair<std::string_view, char>, 6> kEntities = {{{"&amp;", '&'},
+                                                                         {"&lt;", '<'},
+                                                                         {"&gt;", '>'},
+                                                                         {"&quot;", '"'},
+                                                                         {"&apos;", '\''},
+                                                                         {"&#34;", '"'}}};
 
 }  // namespace
 
