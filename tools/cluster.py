@@ -103,6 +103,10 @@ class Cluster:
         if "redis" in self.engines:
             document.setdefault("storage", {})["kv"] = {"engine": "redis", "url": self.engines["redis"].url}
             document["gateway"] = {"limit_store": "redis", **document.get("gateway", {})}
+        if "s3" in self.engines:
+            document.setdefault("storage", {})["blob"] = {
+                "engine": "s3", "url": self.engines["s3"].url, "bucket": "starling", "access_key": "starling",
+                "secret_key": "only-for-tests"}
         if "etcd" in self.engines:
             document["discovery"] = {"engine": "etcd", "urls": [self.engines["etcd"].url]}
             if self.etcd_config:
@@ -279,7 +283,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="start all of it and keep it")
     runner.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data/distributed"))
-    runner.add_argument("--engines", default="", help="postgres,kafka,rabbitmq,redis,etcd, one broker of both; none: embedded stores")
+    runner.add_argument("--engines", default="", help="postgres,kafka,rabbitmq,redis,etcd,s3, one broker of both; none: embedded stores")
     runner.add_argument("--port", type=int, default=8080)
     runner.add_argument("--import", dest="imports", nargs=2, action="append", default=[], metavar=("KIND", "FILE"),
                         help="filled with this at the first start, and trained on it; as starling import has it")

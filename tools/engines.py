@@ -449,7 +449,7 @@ class RabbitMq(Engine):
 
 
 class S3(Engine):
-    """MinIO, one node; its access key is `starling`, its secret key `only-for-tests`."""
+    """MinIO, one node, with a bucket `starling`; its access key is `starling`, its secret key `only-for-tests`."""
 
     name, binary, package, scheme = "s3", "minio", "the Go module github.com/minio/minio", "http"
     BINARY = ROOT / "build/engines/minio/minio"
@@ -457,6 +457,9 @@ class S3(Engine):
     def __init__(self, folder: pathlib.Path, port: int | None):
         super().__init__(folder, port)
         self.console_port = free_port()
+
+    def prepare(self) -> None:
+        (self.folder / "data" / "starling").mkdir(parents=True, exist_ok=True)  # a folder there is a bucket
 
     @classmethod
     def find(cls) -> str | None:
