@@ -156,7 +156,10 @@ TEST_F(TrainingServiceTest, BadRequestsNameWhatIsWrong) {
 
 TEST_F(TrainingServiceTest, TrainsByItselfWhenEnoughHasHappened) {
   Close();
-  ASSERT_TRUE(environment_.Configure<TrainingConfig>({{"training.after_events", "500"}}).ok());
+  ASSERT_TRUE(environment_
+                  .Configure<TrainingConfig>(
+                      {{"training.after_events", "500"}, {"training.low_priority", "false"}})
+                  .ok());
   Open();
   for (int i = 0; i < 6'000 && Serving().empty(); ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
