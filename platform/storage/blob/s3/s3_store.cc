@@ -182,7 +182,7 @@ class S3 final : public Store {
                                             .headers = put.about}));
     const std::string upload = s3::TextOf(begun.body, "UploadId");
     if (upload.empty()) return FailedPrecondition("S3 began an upload without an UploadId");
-    const Status status = Upload(put, source, upload);
+    Status status = Upload(put, source, upload);
     if (!status.ok()) {
       const auto ignored =
           client_.Send({.verb = Verb::kDelete, .key = put.key, .query = {{"uploadId", upload}}});
