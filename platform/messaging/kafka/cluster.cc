@@ -118,7 +118,7 @@ Status Cluster::Create(const std::string& topic) {
 StatusOr<int> Cluster::Ensure(const std::string& topic) {
   if (const auto known = KnownPartitions(topic)) return *known;
   const Instant until = std::chrono::steady_clock::now() + options_.append_timeout;
-  STARLING_RETURN_IF_ERROR(Create(topic));
+  bool created = false;
   while (true) {
     StatusOr<int> partitions = Find(topic);
     if (partitions.ok()) {
@@ -126,8 +126,15 @@ StatusOr<int> Cluster::Ensure(const std::string& topic) {
       partitions_[topic] = *partitions;
       return partitions;
     }
-    if (std::chrono::steady_clock::now() > until)
-      return Unavailable("Kafka has no leader yet for topic '{}'", topic);
+    if (absl::IsNotFound(partitions.status()) && !created) {
+      STARLING_RETURN_IF_ERROR(Create(topic));
+      created = true;
+    }
+    if (std::chrono::steady_clock::now() > until) {
+      return absl::IsNotFound(partitions.status())
+                 ? Unavailable("Kafka has no leader yet for topic '{}'", topic)
+                 : partitions.status();
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
