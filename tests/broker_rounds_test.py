@@ -25,6 +25,7 @@ import cluster  # noqa: E402
 ROUNDS = int(os.environ.get("BROKER_ROUNDS", "3"))
 ENGINES = os.environ.get("ENGINES", "kafka").split(",")
 WRITERS, BATCH = 4, 5
+AT_LEAST = 50  # events that each round acknowledges before the broker is killed
 EVENTS_OF_A_USER = 400  # less than a history shows
 CATCH_UP = 120  # seconds
 
@@ -100,23 +101,27 @@ def main() -> None:
                 shop.ask("/v1/users/ada/recommendations?limit=5")[1]))
             writers = [Writer(shop, number, answer) for number in range(WRITERS)]
             begun = time.monotonic()
+
+            def acknowledged() -> int:
+                return sum(len(names) for writer in writers for names in list(writer.acknowledged.values()))
+
             for number in range(ROUNDS):
-                time.sleep(draw.uniform(0.3, 1.5))
+                goes_on = acknowledged() + AT_LEAST
+                wait_for(f"acknowledged events in round {number + 1}", lambda goes_on=goes_on: acknowledged() >= goes_on)
+                time.sleep(draw.uniform(0, 1))
                 shop.engines["kafka"].tell("kill")
                 time.sleep(draw.uniform(0, 1))
                 shop.engines["kafka"].tell("start")
                 ended = [name for name, process in shop.processes.items() if process.popen.poll() is not None]
                 expect(not ended, f"no process ends, but in round {number + 1}: {ended}")
                 if number % 10 == 9:
-                    acknowledged = sum(len(names) for writer in writers for names in writer.acknowledged.values())
-                    print(f"{number + 1} rounds, {time.monotonic() - begun:.0f} s: {acknowledged} acknowledged, {clicks(shop)} counted", flush=True)
-            time.sleep(1)
+                    print(f"{number + 1} rounds, {time.monotonic() - begun:.0f} s: {acknowledged()} acknowledged, {clicks(shop)} counted", flush=True)
             for writer in writers:
                 writer.ending = True
             for writer in writers:
                 writer.join()
             ended = time.monotonic()
-            sent = sum(len(names) for writer in writers for names in writer.acknowledged.values())
+            sent = acknowledged()
             again = sum(writer.again for writer in writers)
             wrong = [what for writer in writers for what in writer.wrong]
             expect(not wrong, f"refused with 503 or 504 only, but {len(wrong)} times not: {wrong[:3]}")
