@@ -40,10 +40,15 @@ EIGHT = {
 class Engine:
     """A real server, kept by tools/engines.py."""
 
-    def __init__(self, name: str, folder: pathlib.Path | None, log):
+    def __init__(self, name: str, folder: pathlib.Path | None, log, proxied: bool = False):
         command = [sys.executable, str(ROOT / "tools/engines.py"), "run", name]
         if folder:
             command += ["--dir", str(folder)]
+        self.proxy = None
+        if proxied:
+            port = engines.free_port()
+            self.proxy = Proxy(f"127.0.0.1:{port}", log)
+            command += ["--port", str(port), "--told", str(self.proxy.port)]
         self.name = name
         self.keeper = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
         line = self.keeper.stdout.readline()
@@ -65,6 +70,31 @@ class Engine:
         self.keeper.wait()
 
 
+class Proxy:
+    """Stands before an address and fails on command: tools/fault_proxy.py says how."""
+
+    def __init__(self, to: str, log):
+        self.port = engines.free_port()
+        self.address = f"127.0.0.1:{self.port}"
+        command = [sys.executable, str(ROOT / "tools/fault_proxy.py"), str(self.port), to]
+        self.popen = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, text=True)
+        if self.popen.stdout.readline() != "ready\n":
+            raise RuntimeError(f"the proxy before {to} did not start; its log says why: {log.name}")
+
+    def tell(self, command: str) -> None:
+        """delay MS, lose PERCENT, partition or heal."""
+        self.popen.stdin.write(command + "\n")
+        self.popen.stdin.flush()
+        answer = self.popen.stdout.readline().strip()
+        if answer != "ok":
+            raise RuntimeError(f"{command}: {answer}")
+
+    def close(self) -> None:
+        self.popen.stdin.close()
+        self.popen.wait()
+        self.popen.stdout.close()
+
+
 @dataclasses.dataclass
 class Process:
     name: str
@@ -73,16 +103,18 @@ class Process:
 
 class Cluster:
     """Processes of one topology. `copies` starts a process more than once: {"recommendation": 2}. With `own_files` each has a
-    configuration file of its own, FOLDER/NAME.yaml, and with `etcd_config` a part of it is in etcd.
+    configuration file of its own, FOLDER/NAME.yaml, and with `etcd_config` a part of it is in etcd. Before each service and
+    engine that `proxied` names stands a proxy.
     """
 
     def __init__(self, folder: pathlib.Path, engine_names=(), layout=None, copies=None, port: int = 0, settings=None,
-                 gateway: str = "gateway", keep_engines: bool = False, own_files: bool = False, etcd_config: bool = False):
+                 gateway: str = "gateway", keep_engines: bool = False, own_files: bool = False, etcd_config: bool = False,
+                 proxied=()):
         self.folder = folder
         self.logs = folder / "logs"
         self.logs.mkdir(parents=True, exist_ok=True)
         self.engines = {name: Engine(name, folder / "engines" / name if keep_engines else None,
-                                     open(self.logs / f"engine-{name}.log", "a"))
+                                     open(self.logs / f"engine-{name}.log", "a"), name in proxied)
                         for name in engine_names}
         self.layout = dict(layout or EIGHT)
         self.gateway = gateway  # the process that serves HTTP
@@ -90,7 +122,9 @@ class Cluster:
         self.processes: dict[str, Process] = {}
         self.admin_key = ""
         self.own_files, self.etcd_config = own_files, etcd_config
+        self.proxies = {name: engine.proxy for name, engine in self.engines.items() if engine.proxy}
         self.describe(copies or {}, port, settings or {})
+        self.put_proxies(proxied)
 
     def describe(self, copies: dict, port: int, settings: dict) -> None:
         """Writes the topology. JSON is YAML."""
@@ -127,6 +161,20 @@ class Cluster:
         document["topology"] = {"processes": processes}
         self.document = document
         self.topology.write_text(json.dumps(document, indent=1))
+
+    def put_proxies(self, services) -> None:
+        """Before services; who calls one is told the proxy's address, but for a command that runs them itself."""
+        self.offline = self.topology
+        if not any(service in services for names in self.layout.values() for service in names):
+            return
+        self.offline = self.folder / "offline.yaml"
+        self.offline.write_text(self.topology.read_text())
+        for entry in list(self.document["topology"]["processes"].values()):
+            for service in set(services) & set(entry.get("services", [])):
+                self.proxies[service] = Proxy(entry["grpc"], open(self.logs / f"proxy-{service}.log", "a"))
+                peers = self.document.setdefault("peers", {}).setdefault("services", {})
+                peers.setdefault(service, {"addresses": []})["addresses"].append(self.proxies[service].address)
+        self.topology.write_text(json.dumps(self.document, indent=1))
 
     @staticmethod
     def address() -> str:
@@ -169,7 +217,7 @@ class Cluster:
 
     def tool(self, *arguments, **options) -> None:
         """A command of starling that works on the data itself, while no process runs."""
-        subprocess.run([STARLING, *arguments, "--topology", self.topology, "--data", self.folder / "data"], check=True, **options)
+        subprocess.run([STARLING, *arguments, "--topology", self.offline, "--data", self.folder / "data"], check=True, **options)
 
     def fill(self, imports: list[tuple[str, str]]) -> None:
         """Imports and trains, once."""
@@ -187,7 +235,7 @@ class Cluster:
         """An administrator's key, made while nothing runs and kept for the next start."""
         kept = self.folder / "admin.key"
         if not kept.exists():
-            made = subprocess.run([STARLING, "keys", "create", "--scope", "admin", "--topology", self.topology, "--data",
+            made = subprocess.run([STARLING, "keys", "create", "--scope", "admin", "--topology", self.offline, "--data",
                                    self.folder / "data"], capture_output=True, text=True, check=False)
             if made.returncode != 0:
                 raise RuntimeError(f"starling keys create: {made.stdout}{made.stderr}")
@@ -225,6 +273,8 @@ class Cluster:
                     process.popen.wait()
             for engine in self.engines.values():
                 engine.close()
+            for proxy in self.proxies.values():
+                proxy.close()
 
     def entry(self, name: str) -> dict:
         return self.document["topology"]["processes"][name]

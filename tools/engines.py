@@ -81,6 +81,7 @@ class Engine:
     def __init__(self, folder: pathlib.Path, port: int | None):
         self.folder = folder
         self.port = port or free_port()
+        self.told = self.port  # what clients are told
         self.process = None
         self.log = folder / f"{self.name}.log"
 
@@ -184,7 +185,7 @@ class Engine:
         self.stop()
 
     def about(self) -> dict:
-        return {"engine": self.name, "host": HOST, "port": self.port, "url": f"{self.scheme}://{HOST}:{self.port}"}
+        return {"engine": self.name, "host": HOST, "port": self.told, "url": f"{self.scheme}://{HOST}:{self.told}"}
 
 
 class Redis(Engine):
@@ -334,7 +335,7 @@ class Postgres(Engine):
                 time.sleep(0.01)
 
     def about(self) -> dict:
-        return {**super().about(), "url": f"postgresql://starling@{HOST}:{self.port}/postgres"}
+        return {**super().about(), "url": f"postgresql://starling@{HOST}:{self.told}/postgres"}
 
 
 class Kafka(Engine):
@@ -360,7 +361,7 @@ class Kafka(Engine):
 node.id=1
 controller.quorum.voters=1@{HOST}:{self.controller_port}
 listeners=PLAINTEXT://{HOST}:{self.port},CONTROLLER://{HOST}:{self.controller_port}
-advertised.listeners=PLAINTEXT://{HOST}:{self.port}
+advertised.listeners=PLAINTEXT://{HOST}:{self.told}
 controller.listener.names=CONTROLLER
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
 log.dirs={self.folder}/data
@@ -370,6 +371,7 @@ offsets.topic.num.partitions=4
 transaction.state.log.replication.factor=1
 transaction.state.log.num.partitions=4
 transaction.state.log.min.isr=1
+broker.session.timeout.ms=3000
 group.initial.rebalance.delay.ms=0
 auto.create.topics.enable=false
 log.flush.interval.messages=1
@@ -385,7 +387,7 @@ log.flush.interval.messages=1
         return [*self.java("384m"), "kafka.Kafka", str(self.folder / "server.properties")]
 
     def about(self) -> dict:
-        return {**super().about(), "url": f"{HOST}:{self.port}"}
+        return {**super().about(), "url": f"{HOST}:{self.told}"}
 
 
 class RabbitMq(Engine):
@@ -445,7 +447,7 @@ class RabbitMq(Engine):
             return False
 
     def about(self) -> dict:
-        return {**super().about(), "url": f"amqp://guest:guest@{HOST}:{self.port}/"}
+        return {**super().about(), "url": f"amqp://guest:guest@{HOST}:{self.told}/"}
 
 
 class S3(Engine):
@@ -521,6 +523,7 @@ def main() -> int:
     runner.add_argument("engine", choices=ENGINES)
     runner.add_argument("--dir", type=pathlib.Path, help="where its data is; made when absent, kept")
     runner.add_argument("--port", type=int)
+    runner.add_argument("--told", type=int, help="the port that clients are told: of a proxy before it")
     commands.add_parser("list", help="the engines, and whether each is installed")
     args = parser.parse_args()
     if args.command == "list":
@@ -533,12 +536,15 @@ def main() -> int:
         return 1
     if args.dir:
         args.dir.mkdir(parents=True, exist_ok=True)
-        return run(kind(args.dir.resolve(), args.port))
+        engine = kind(args.dir.resolve(), args.port)
+        engine.told = args.told or engine.port
+        return run(engine)
     # A test's own folder is closed to others, which who does not run as root could not pass.
     place = "/var/tmp" if kind.user and os.getuid() == 0 else None
     with tempfile.TemporaryDirectory(prefix=f"starling-{args.engine}-", dir=place) as folder:
         engine = kind(pathlib.Path(folder), args.port)
         engine.temporary = True
+        engine.told = args.told or engine.port
         return run(engine)
 
 

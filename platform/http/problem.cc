@@ -7,6 +7,9 @@
 namespace starling::http {
 namespace {
 
+// Of who is refused for now, where nobody knew better.
+constexpr std::chrono::seconds kRetryAfter(1);
+
 constexpr struct {
   std::string_view reason;
   int http_status;
@@ -226,7 +229,9 @@ Response ProblemResponse(const Status& inside, std::string_view instance,
                              .reason = reason,
                              .violated_policy = violated_policy,
                              .violations = FieldViolations(status)});
-  if (const auto delay = RetryAfter(status)) {
+  auto delay = RetryAfter(status);
+  if (!delay && response.status == 503) delay = kRetryAfter;
+  if (delay) {
     const auto seconds = std::chrono::ceil<std::chrono::seconds>(*delay).count();
     response.headers.Add("Retry-After", std::to_string(seconds < 0 ? 0 : seconds));
   }

@@ -91,6 +91,14 @@ TEST(Problem, SaysWhenToRetryInWholeSecondsRoundedUp) {
   }
 }
 
+TEST(Problem, SaysWhenToRetryWhateverIsUnavailable) {
+  EXPECT_EQ(ProblemResponse(Unavailable("gone")).headers.Find("Retry-After"), "1");
+  EXPECT_EQ(ProblemResponse(WithRetryAfter(Unavailable("gone"), milliseconds(2500)))
+                .headers.Find("Retry-After"),
+            "3");
+  EXPECT_EQ(ProblemResponse(Internal("broken")).headers.Find("Retry-After"), std::nullopt);
+}
+
 TEST(Problem, AsksForATokenWith401) {
   EXPECT_EQ(ProblemResponse(Unauthenticated("no token")).headers.Find("WWW-Authenticate"),
             "Bearer");

@@ -118,7 +118,7 @@ Status Cluster::Create(const std::string& topic) {
 StatusOr<int> Cluster::Ensure(const std::string& topic) {
   if (const auto known = KnownPartitions(topic)) return *known;
   const Instant until = std::chrono::steady_clock::now() + options_.append_timeout;
-  STARLING_RETURN_IF_ERROR(Create(topic));
+  bool created = false;
   while (true) {
     StatusOr<int> partitions = Find(topic);
     if (partitions.ok()) {
@@ -126,8 +126,15 @@ StatusOr<int> Cluster::Ensure(const std::string& topic) {
       partitions_[topic] = *partitions;
       return partitions;
     }
-    if (std::chrono::steady_clock::now() > until)
-      return Unavailable("Kafka has no leader yet for topic '{}'", topic);
+    if (absl::IsNotFound(partitions.status()) && !created) {
+      STARLING_RETURN_IF_ERROR(Create(topic));
+      created = true;
+    }
+    if (std::chrono::steady_clock::now() > until) {
+      return absl::IsNotFound(partitions.status())
+                 ? Unavailable("Kafka has no leader yet for topic '{}'", topic)
+                 : partitions.status();
+    }
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
 }
@@ -181,49 +188,41 @@ StatusOr<Cluster::Bounds> Cluster::FindBounds(const std::string& topic, int part
   return bounds;
 }
 
+StatusOr<rd_kafka_t*> Cluster::Reader(const std::string& group_id) {
+  const std::lock_guard lock(mutex_);
+  Client& reader = readers_[group_id];
+  if (reader == nullptr) {
+    const Settings settings = {{"group.id", group_id}, {"enable.auto.commit", "false"}};
+    STARLING_ASSIGN_OR_RETURN(reader, MakeClient(Role::kConsumer, options_, settings));
+  }
+  return reader.get();
+}
+
 StatusOr<std::vector<int64_t>> Cluster::Committed(const std::string& topic, int partitions,
                                                   const std::string& group) {
+  STARLING_ASSIGN_OR_RETURN(rd_kafka_t * reader, Reader(GroupId(topic, group)));
   const Partitions list = AllOf(topic, partitions, RD_KAFKA_OFFSET_INVALID);
-  const Scoped<rd_kafka_ListConsumerGroupOffsets_t> question(
-      rd_kafka_ListConsumerGroupOffsets_new(GroupId(topic, group).c_str(), list.get()),
-      rd_kafka_ListConsumerGroupOffsets_destroy);
   const std::string doing = "asking for the offsets of group " + group;
-  const auto answer =
-      Ask(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS, doing,
-          [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-            rd_kafka_ListConsumerGroupOffsets_t* one = question.get();
-            rd_kafka_ListConsumerGroupOffsets(client_.get(), &one, 1, options, queue);
-          });
-  STARLING_RETURN_IF_ERROR(answer.status());
-  size_t count = 0;
-  const rd_kafka_group_result_t** groups = rd_kafka_ListConsumerGroupOffsets_result_groups(
-      rd_kafka_event_ListConsumerGroupOffsets_result(answer->get()), &count);
-  if (count == 0) return Unavailable("Kafka, {}: no answer", doing);
-  if (const rd_kafka_error_t* error = rd_kafka_group_result_error(groups[0]))
-    STARLING_RETURN_IF_ERROR(ToStatus(rd_kafka_error_code(error), doing));
-  return OffsetsOf(rd_kafka_group_result_partitions(groups[0]), partitions, doing);
+  STARLING_RETURN_IF_ERROR(ToStatus(
+      rd_kafka_committed(reader, list.get(), Milliseconds(options_.append_timeout)), doing));
+  return OffsetsOf(list.get(), partitions, doing);
 }
 
 StatusOr<std::set<std::string>> Cluster::GroupsWithMembers() {
-  const auto answer =
-      Ask(RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPS, "asking for its groups",
-          [&](rd_kafka_AdminOptions_t* options, rd_kafka_queue_t* queue) {
-            const rd_kafka_consumer_group_state_t states[] = {
-                RD_KAFKA_CONSUMER_GROUP_STATE_PREPARING_REBALANCE,
-                RD_KAFKA_CONSUMER_GROUP_STATE_COMPLETING_REBALANCE,
-                RD_KAFKA_CONSUMER_GROUP_STATE_STABLE};
-            if (rd_kafka_error_t* error = rd_kafka_AdminOptions_set_match_consumer_group_states(
-                    options, states, std::size(states))) {
-              rd_kafka_error_destroy(error);
-            }
-            rd_kafka_ListConsumerGroups(client_.get(), options, queue);
-          });
-  STARLING_RETURN_IF_ERROR(answer.status());
-  size_t count = 0;
-  const rd_kafka_ConsumerGroupListing_t** groups = rd_kafka_ListConsumerGroups_result_valid(
-      rd_kafka_event_ListConsumerGroups_result(answer->get()), &count);
+  constexpr std::string_view kDoing = "asking for its groups";
+  const rd_kafka_group_list* list = nullptr;
+  STARLING_RETURN_IF_ERROR(ToStatus(
+      rd_kafka_list_groups(client_.get(), nullptr, &list, Milliseconds(options_.append_timeout)),
+      kDoing));
+  const Scoped<const rd_kafka_group_list> owned(
+      list, [](const rd_kafka_group_list* groups) { rd_kafka_group_list_destroy(groups); });
   std::set<std::string> ids;
-  for (size_t i = 0; i < count; ++i) ids.insert(rd_kafka_ConsumerGroupListing_group_id(groups[i]));
+  for (int i = 0; i < list->group_cnt; ++i) {
+    const rd_kafka_group_info& group = list->groups[i];
+    STARLING_RETURN_IF_ERROR(ToStatus(group.err, kDoing));
+    const std::string_view state = group.state;
+    if (state == "Stable" || state.ends_with("Rebalance")) ids.insert(group.group);
+  }
   return ids;
 }
 

@@ -20,6 +20,11 @@ namespace starling::messaging::kafka {
 std::string GroupId(std::string_view topic, std::string_view group);
 
 // Thread-safe. All but KnownPartitions block, each question for at most append_timeout.
+//
+// Of groups it asks by clients that never join, one for each group that is asked about, and by
+// rd_kafka_list_groups. librdkafka 2.0's admin API for groups does not outlive a broker that comes
+// back: NOT_COORDINATOR reads the client's own group, which it does not have (a crash), and a
+// request that is sent again fails an assertion (an abort).
 class Cluster {
  public:
   // UNAVAILABLE when no broker answers.
@@ -60,11 +65,13 @@ class Cluster {
   StatusOr<std::vector<int64_t>> Committed(const std::string& topic, int partitions,
                                            const std::string& group);
   StatusOr<std::set<std::string>> GroupsWithMembers();
+  StatusOr<rd_kafka_s*> Reader(const std::string& group_id);
 
   const KafkaOptions options_;
   Client client_;
   mutable std::mutex mutex_;
   std::map<std::string, int, std::less<>> partitions_;  // by topic
+  std::map<std::string, Client> readers_;               // by group's id
 };
 
 }  // namespace starling::messaging::kafka
