@@ -15,6 +15,7 @@ constexpr int kCollectMs = 50;  // the longest wait for a first message
 constexpr Duration kServeEvery = std::chrono::milliseconds(20);    // while a handler runs
 constexpr Duration kCommitEvery = std::chrono::milliseconds(100);  // while messages keep coming
 constexpr int kCommitTimeoutMs = 3'000;
+constexpr Duration kFirstAssignment = std::chrono::seconds(1);
 
 struct DestroyMessage {
   void operator()(rd_kafka_message_t* message) const { rd_kafka_message_destroy(message); }
@@ -60,6 +61,7 @@ StatusOr<std::unique_ptr<Consumer>> Consumer::Start(const KafkaOptions& options,
 Status Consumer::Join(const std::string& topic) {
   const Partitions topics(rd_kafka_topic_partition_list_new(1));
   rd_kafka_topic_partition_list_add(topics.get(), topic.c_str(), RD_KAFKA_PARTITION_UA);
+  joining_ = true;
   return ToStatus(rd_kafka_subscribe(client_.get(), topics.get()), "subscribing to topic " + topic);
 }
 
@@ -207,6 +209,13 @@ void Consumer::Commit(Wait wait) {
 }
 
 void Consumer::Close() {
+  // A member that leads its group and ends before its first assignment aborts the process
+  // (librdkafka below 2.3, issue 4312).
+  const auto until = std::chrono::steady_clock::now() + kFirstAssignment;
+  while (joining_ && std::chrono::steady_clock::now() < until) {
+    Serve();
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
   Commit(Wait::kYes);
   rd_kafka_consumer_close(client_.get());
   messages_.reset();
@@ -234,6 +243,7 @@ void Consumer::Forward(const rd_kafka_topic_partition_list_t& partitions) {
 }
 
 void Consumer::Assign(rd_kafka_topic_partition_list_t* partitions) {
+  joining_ = false;
   Forward(*partitions);
   if (rd_kafka_error_t* error = rd_kafka_incremental_assign(client_.get(), partitions)) {
     log::Error("kafka", "group {} of topic {}: {}", delivery_->group(), delivery_->topic(),

@@ -75,6 +75,7 @@ class Consumer final {
   // Used by the thread alone, also in callbacks that it serves.
   std::vector<Delivered> batch_;
   std::optional<Delivered> unreadable_;  // comes after the batch
+  bool joining_ = false;                 // a member that was given no partitions yet
   std::atomic<size_t> done_{0};
   std::future<Status> running_;
   std::map<int32_t, int64_t> accepted_;  // partition -> the next offset, not yet committed
