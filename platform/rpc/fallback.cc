@@ -63,10 +63,11 @@ void LastGoodAnswers::Keep(std::string key, std::string answer, Instant now) {
   const std::lock_guard lock(mutex_);
   if (const auto at = at_.find(key); at != at_.end()) Drop(at->second);
   Entry entry{std::move(key), std::move(answer), now};
-  if (entry.size() > limit_) return;  // it would push out all others, and then itself
-  entries_.push_front(std::move(entry));
-  at_.emplace(entries_.front().key, entries_.begin());
-  bytes_ += entries_.front().size();
+  if (entry.size() <= limit_) {  // a larger one would push out all others, and then itself
+    entries_.push_front(std::move(entry));
+    at_.emplace(entries_.front().key, entries_.begin());
+    bytes_ += entries_.front().size();
+  }
   while (bytes_ > limit_) Drop(std::prev(entries_.end()));
 }
 

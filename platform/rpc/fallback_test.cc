@@ -22,6 +22,9 @@ TEST(LastGoodAnswersTest, HoldsSoManyBytesAndForgetsWhatWasUsedLongestAgo) {
   EXPECT_LE(answers.bytes(), 3'500u);
   answers.Keep("e", std::string(10'000, 'x'), now);
   EXPECT_FALSE(answers.Find("e", seconds(1), now));
+  EXPECT_TRUE(answers.Find("a", seconds(1), now)) << "what cannot be kept pushes nothing out";
+  answers.SetLimit(0);
+  answers.Keep("f", text, now);
   EXPECT_EQ(answers.bytes(), 0u);
 }
 
