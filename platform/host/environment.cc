@@ -1,5 +1,7 @@
 #include "platform/host/environment.h"
 
+#include <mutex>
+
 #include "platform/base/id.h"
 #include "platform/storage/blob/folder.h"
 #include "platform/storage/blob/s3/s3_store.h"
@@ -11,6 +13,7 @@ StatusOr<std::string> Environment::OwnGroup(std::string_view service) {
   if (!events_.FeedsViews()) return std::string(service);
   STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, Folder(service));
   const std::filesystem::path file = folder / "instance";
+  const std::lock_guard lock(own_group_);  // two views of a service that open at a time agree
   StatusOr<std::string> id = ReadWhole(file);
   if (id.status().code() == StatusCode::kNotFound) {
     id = NewId();

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <memory>
+#include <mutex>
 #include <span>
 #include <string_view>
 
@@ -139,6 +140,7 @@ class Environment {
   const StorageConfig storage_;
   std::shared_ptr<redis::Client> redis_;  // of all stores, once one was opened
   saga::Directory sagas_;
+  std::mutex own_group_;  // held while the id of an instance is read or made
 };
 
 }  // namespace starling::host

@@ -73,7 +73,7 @@ TEST_F(Drain, LosesNoRequestOfBusyClients) {
       // Half keep their connection, half connect anew each time; both stop when they are told to go
       // away.
       bool warmed = false;
-      for (int n = 0;; ++n) {
+      for (int n = 0;;) {
         RawSocket socket(port);
         if (!socket.connected()) break;
         bool told = false;
