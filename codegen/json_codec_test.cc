@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "codegen/json_test.json.h"
+#include "platform/json/reflection.h"
 
 namespace starling::json::test {
 namespace {
@@ -20,6 +21,12 @@ Everything Read(std::string_view text) {
   const Status status = FromJson(text, &message);
   EXPECT_TRUE(status.ok()) << text << "\n" << status;
   return message;
+}
+
+Status ReadingByReflection(std::string_view text) {
+  Everything message;
+  Reader reader(text);
+  return reader.Finish(ReadByReflection(reader, &message));
 }
 
 bool ProtobufReads(std::string_view text) {
@@ -101,11 +108,14 @@ TEST(JsonCodec, WritesTheCanonicalFormOfWhatItReads) {
       {R"({"nested": {"name": "a"}, "nested": {"size": "LARGE"}})",
        R"({"nested":{"name":"a","size":"LARGE"}})"},
       {R"({"strings": ["a"], "strings": ["b"]})", R"({"strings":["a","b"]})"},
+      {R"({"string_map": {"a": "1"}, "string_map": {"b": "2"}})",
+       R"({"string_map":{"a":"1","b":"2"}})"},
   };
   for (const auto& [given, written] : kForms) {
     SCOPED_TRACE(given);
     EXPECT_EQ(ToJson(Read(given)), written);
     EXPECT_EQ(ToJson(Read(written)), written);
+    EXPECT_EQ(ReadingByReflection(given), OkStatus());
     EXPECT_TRUE(ProtobufReads(written));
   }
 }
@@ -248,6 +258,9 @@ TEST(JsonCodec, RefusesBadInputAndSaysWhereAndWhy) {
       {R"({"string_map":{"a":null}})", "string_map[\"a\"]: expected string, found null",
        Protobuf::kTakesIt},
       {R"({"string_map":{"a":"1","a":"2"}})", "the map has this key twice"},
+      {R"({"string_map":{"a":"1"},"string_map":{"a":"2"}})", "the map has this key twice",
+       Protobuf::kTakesIt},
+      {R"({"int32_map":{"1":1},"int32_map":{"1.0":2}})", "the map has this key twice"},
       {R"({"struct":{"a":1,"a":1}})", "the map has this key twice"},
       {R"({"int32_map":{"1.5":1}})", "expected int32 as a key of the map, found \"1.5\""},
       {R"({"int32_map":{"x":1}})", "expected int32 as a key of the map, found \"x\""},
@@ -296,6 +309,7 @@ TEST(JsonCodec, RefusesBadInputAndSaysWhereAndWhy) {
     const Status status = FromJson(text, &message);
     EXPECT_EQ(status.code(), StatusCode::kInvalidArgument);
     EXPECT_THAT(std::string(status.message()), HasSubstr(error));
+    EXPECT_EQ(ReadingByReflection(text), status);
     EXPECT_EQ(ProtobufReads(text), protobuf == Protobuf::kTakesIt);
   }
 }

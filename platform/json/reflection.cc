@@ -258,10 +258,33 @@ bool ReadMapKeyInto(Reader& reader, std::string_view text, Message* entry,
   }
 }
 
+std::string MapKeyOf(const Message& entry, const FieldDescriptor* key) {
+  const Reflection& reflection = *entry.GetReflection();
+  switch (key->cpp_type()) {
+    case FieldDescriptor::CPPTYPE_INT32:
+      return internal::MapKeyText(reflection.GetInt32(entry, key));
+    case FieldDescriptor::CPPTYPE_INT64:
+      return internal::MapKeyText(reflection.GetInt64(entry, key));
+    case FieldDescriptor::CPPTYPE_UINT32:
+      return internal::MapKeyText(reflection.GetUInt32(entry, key));
+    case FieldDescriptor::CPPTYPE_UINT64:
+      return internal::MapKeyText(reflection.GetUInt64(entry, key));
+    case FieldDescriptor::CPPTYPE_BOOL:
+      return internal::MapKeyText(reflection.GetBool(entry, key));
+    default:
+      return reflection.GetString(entry, key);
+  }
+}
+
 bool ReadMapByReflection(Reader& reader, Message* message, const FieldDescriptor* field) {
   const FieldDescriptor* const key = field->message_type()->map_key();
   const FieldDescriptor* const value = field->message_type()->map_value();
   std::set<std::string> keys;
+  // When the field comes a second time, its entries join those of the first.
+  const Reflection& reflection = *message->GetReflection();
+  for (int i = 0; i < reflection.FieldSize(*message, field); ++i) {
+    keys.insert(MapKeyOf(reflection.GetRepeatedMessage(*message, field, i), key));
+  }
   if (!reader.BeginObject("object")) return false;
   if (reader.Passed('}')) return reader.LeaveLevel();
   do {
