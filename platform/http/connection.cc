@@ -221,12 +221,15 @@ bool Connection::MoreInputWaits() {
 }
 
 void Connection::FinishAnswer() {
+  if (streaming_ && left_.value_or(0) > 0 && request.verb != Verb::kHead) aborted_ = true;
   if (!parser_.keep_alive() || aborted_) close_after_ = true;
   // While draining, the last answer of what was received says that it is the last.
   if (thread_->draining() && !MoreInputWaits()) close_after_ = true;
   if (streaming_) {
     if (aborted_) {
       gone_ = true;
+    } else if (left_) {
+      left_.reset();
     } else if (request.minor_version == 0) {
       close_after_ = true;
     } else if (request.verb != Verb::kHead) {

@@ -91,7 +91,8 @@ class Connection final : public Exchange,
   bool close_after_ = false;  // the answer just made is the last
   bool streaming_ = false;
   bool aborted_ = false;
-  bool answer_now_ = false;  // without reading the body
+  std::optional<uint64_t> left_;  // of a stream whose length is known
+  bool answer_now_ = false;       // without reading the body
   bool flush_posted_ = false;
 
   std::string in_;

@@ -22,6 +22,7 @@ void Connection::AppendAnswer() {
   } else if (request.minor_version == 0) {
     field = ConnectionField::kKeepAlive;
   }
+  if (request.verb != Verb::kHead) response.length.reset();
   AppendHead(response, BodyFraming::kLength, field, thread_->date_line(), out_);
   if (request.verb == Verb::kHead || !MayHaveBody(response.status)) return;
   if (response.body.size() < kCopiedBody) {
@@ -35,11 +36,18 @@ ResponseStream& Connection::StartStream() {
   if (streaming_) return *this;
   streaming_ = true;
   if (!MayHaveBody(response.status)) response.status = 200;
-  const bool chunked = request.minor_version > 0;
-  if (!chunked || !parser_.keep_alive()) close_after_ = true;
-  AppendHead(response, chunked ? BodyFraming::kChunked : BodyFraming::kUntilClose,
-             close_after_ || thread_->draining() ? ConnectionField::kClose : ConnectionField::kNone,
-             thread_->date_line(), out_);
+  left_ = response.length;
+  const BodyFraming framing = left_                       ? BodyFraming::kLength
+                              : request.minor_version > 0 ? BodyFraming::kChunked
+                                                          : BodyFraming::kUntilClose;
+  if (framing == BodyFraming::kUntilClose || !parser_.keep_alive()) close_after_ = true;
+  ConnectionField field = ConnectionField::kNone;
+  if (close_after_ || thread_->draining()) {
+    field = ConnectionField::kClose;
+  } else if (request.minor_version == 0) {
+    field = ConnectionField::kKeepAlive;
+  }
+  AppendHead(response, framing, field, thread_->date_line(), out_);
   if (thread_->draining()) close_after_ = true;
   return *this;
 }
@@ -48,7 +56,14 @@ Task<Status> Connection::Write(std::string_view chunk) {
   if (ClientGone() || aborted_) co_return Cancelled("the client is gone");
   if (request.verb == Verb::kHead) co_return Cancelled("HEAD has no body to write");
   if (!chunk.empty()) {
-    if (request.minor_version > 0) {
+    if (left_) {
+      if (chunk.size() > *left_) {
+        Abort();
+        co_return OutOfRange("{} bytes more than the answer's length", chunk.size() - *left_);
+      }
+      *left_ -= chunk.size();
+      out_.append(chunk);
+    } else if (request.minor_version > 0) {
       char size[20];
       const auto [end, error] = std::to_chars(size, size + sizeof(size), chunk.size(), 16);
       out_.append(size, end).append("\r\n").append(chunk).append("\r\n");

@@ -45,8 +45,9 @@ class PathParameters {
   std::string decoded_;
 };
 
-// The answer in pieces. Each Write goes to the client at once, as one chunk (HTTP/1.1) or as bytes
-// until the connection closes (HTTP/1.0).
+// The answer in pieces. Each Write goes to the client at once: as it is when response.length said
+// how long all of it is, else as one chunk (HTTP/1.1) or as bytes until the connection closes
+// (HTTP/1.0). Pieces that are not as long as was said are an answer that broke.
 class ResponseStream {
  public:
   virtual ~ResponseStream() = default;
@@ -71,8 +72,8 @@ class Exchange {
   std::string_view
       route;  // the template that matched, "/v1/products/{id}"; "" for 404. For metrics and spans.
 
-  // From here on the answer is what is written to the stream; status and headers are taken from
-  // `response` at the first call, later ones give the same stream.
+  // From here on the answer is what is written to the stream; status, headers and length are taken
+  // from `response` at the first call, later ones give the same stream.
   virtual ResponseStream& StartStream() = 0;
   virtual bool streaming() const = 0;
 

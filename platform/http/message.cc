@@ -168,6 +168,7 @@ void Response::Clear() {
   status = 200;
   headers.Clear();
   body.clear();
+  length.reset();
   if (body.capacity() > kKeptBytes) body.shrink_to_fit();
 }
 

@@ -110,9 +110,13 @@ struct Request {
 
 struct Response {
   int status = 200;
-  Headers
-      headers;  // Content-Length, Date, Connection and Transfer-Encoding are the server's to write
+  // Content-Length, Connection and Transfer-Encoding are the server's to write, and Date where
+  // there is none.
+  Headers headers;
   std::string body;
+  // Of a body that is not in `body`: that of GET in the answer to HEAD, or what will be streamed,
+  // which then goes out under this length instead of in chunks.
+  std::optional<uint64_t> length;
 
   void Clear();
   void SetBody(std::string_view content_type, std::string content);

@@ -3,59 +3,16 @@
 #include <fmt/core.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 #include <cstring>
+
+#include "platform/http/syntax.h"
 
 namespace starling::http {
 namespace {
 
-constexpr size_t kMaxFields = 100;
 constexpr size_t kMaxVerbBytes = 32;
-constexpr size_t kMaxChunkLineBytes = 256;
 constexpr uint64_t kReservedBodyBytes =
     256 * 1024;  // a client that only claims a body makes us reserve no more
-
-enum CharacterClass : uint8_t { kToken = 1, kTarget = 2, kValue = 4, kHost = 8 };
-
-constexpr std::array<uint8_t, 256> kClasses = [] {
-  std::array<uint8_t, 256> classes{};
-  for (int c = 0; c < 256; ++c) {
-    const bool alphanumeric =
-        (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    const auto is_one_of = [c](std::string_view set) {
-      return c != 0 && set.find(static_cast<char>(c)) != std::string_view::npos;
-    };
-    if (alphanumeric || is_one_of("!#$%&'*+-.^_`|~")) classes[c] |= kToken;  // RFC 9110, 5.6.2
-    if (c > 0x20 && c < 0x7f && c != '#') classes[c] |= kTarget;
-    if (c == '\t' || (c >= 0x20 && c != 0x7f)) classes[c] |= kValue;  // obs-text included
-    if (alphanumeric || is_one_of("-._~!$&'()*+;=:[]%"))
-      classes[c] |= kHost;  // RFC 3986, 3.2.2, without ','
-  }
-  return classes;
-}();
-
-bool All(std::string_view text, CharacterClass wanted) {
-  for (const char c : text) {
-    if ((kClasses[static_cast<unsigned char>(c)] & wanted) == 0) return false;
-  }
-  return true;
-}
-
-std::string_view TrimSpace(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
-  return text;
-}
-
-// A malformed piece as an error may show it: short and printable.
-std::string Shown(std::string_view text) {
-  std::string shown(text.substr(0, 40));
-  for (char& c : shown) {
-    if (c < 0x20 || c == 0x7f || c == '"') c = '?';
-  }
-  return text.size() > 40 ? shown + "..." : shown;
-}
 
 }  // namespace
 
@@ -294,19 +251,15 @@ bool RequestParser::ParseKnownField(std::string_view name, std::string_view valu
       return !EqualsIgnoreCase(name, "connection") || ParseConnection(value);
     case 14: {
       if (!EqualsIgnoreCase(name, "content-length")) return true;
-      uint64_t length = 0;
-      const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), length);
-      // from_chars takes no sign for unsigned types, but value may be empty or have more behind the
-      // digits.
-      if (error != std::errc() || end != value.data() + value.size() || value.size() > 19) {
+      const std::optional<uint64_t> length = ParseContentLength(value);
+      if (!length)
         return Fail(400, fmt::format("Content-Length '{}' is not a number", Shown(value)));
-      }
-      if (has_content_length_ && length != content_length_) {
+      if (has_content_length_ && *length != content_length_) {
         return Fail(
-            400, fmt::format("there are two Content-Lengths, {} and {}", content_length_, length));
+            400, fmt::format("there are two Content-Lengths, {} and {}", content_length_, *length));
       }
       has_content_length_ = true;
-      content_length_ = length;
+      content_length_ = *length;
       return true;
     }
     case 17:
@@ -328,13 +281,10 @@ bool RequestParser::ParseKnownField(std::string_view name, std::string_view valu
 }
 
 bool RequestParser::ParseConnection(std::string_view value) {
-  while (!value.empty()) {
-    const size_t comma = std::min(value.find(','), value.size());
-    const std::string_view option = TrimSpace(value.substr(0, comma));
+  ForEachInList(value, [&](std::string_view option) {
     if (EqualsIgnoreCase(option, "close")) connection_close_ = true;
     if (EqualsIgnoreCase(option, "keep-alive")) connection_keep_alive_ = true;
-    value.remove_prefix(std::min(comma + 1, value.size()));
-  }
+  });
   return true;
 }
 
@@ -358,21 +308,14 @@ bool RequestParser::FinishHead(Request& request) {
 }
 
 bool RequestParser::ParseChunkSize(std::string_view line) {
-  const size_t size_end = std::min(line.find(';'), line.size());
-  // "5 ;name": whitespace is allowed before an extension, and only there.
-  const std::string_view size = size_end < line.size() ? TrimSpace(line.substr(0, size_end)) : line;
-  uint64_t value = 0;
-  const auto [end, error] = std::from_chars(size.data(), size.data() + size.size(), value, 16);
-  if (error != std::errc() || end != size.data() + size.size() || size.size() > 15 ||
-      line[0] == ' ' || line[0] == '\t' || !All(line, kValue)) {
-    return Fail(400, fmt::format("chunk size '{}' is not a hex number", Shown(line)));
-  }
-  framing_bytes_ += line.size() - size.size();
+  const std::optional<ChunkSize> size = ParseChunkSizeLine(line);
+  if (!size) return Fail(400, fmt::format("chunk size '{}' is not a hex number", Shown(line)));
+  framing_bytes_ += size->extension_bytes;
   if (framing_bytes_ > limits_.max_header_bytes) {
     return Fail(400, fmt::format("chunk extensions are above the limit of {} bytes",
                                  limits_.max_header_bytes));
   }
-  remaining_ = value;
+  remaining_ = size->size;
   return true;
 }
 

@@ -24,8 +24,6 @@ const std::array<std::string, kLastStatus - kFirstStatus + 1>& StatusLines() {
 
 bool IsOurs(std::string_view name) {
   switch (name.size()) {
-    case 4:
-      return EqualsIgnoreCase(name, "date");
     case 10:
       return EqualsIgnoreCase(name, "connection");
     case 14:
@@ -56,7 +54,7 @@ void AppendHead(const Response& response, BodyFraming framing, ConnectionField c
                 std::string_view date_line, std::string& out) {
   const bool known = response.status >= kFirstStatus && response.status <= kLastStatus;
   out.append(StatusLines()[(known ? response.status : 500) - kFirstStatus]);
-  out.append(date_line);
+  if (!response.headers.Has("date")) out.append(date_line);
   for (const Headers::Field field : response.headers) {
     if (IsOurs(field.name)) continue;
     AppendClean(field.name, out);
@@ -70,7 +68,8 @@ void AppendHead(const Response& response, BodyFraming framing, ConnectionField c
     out.append("Transfer-Encoding: chunked\r\n\r\n");
   } else if (framing == BodyFraming::kLength && MayHaveBody(response.status)) {
     char length[24];
-    const auto [end, error] = std::to_chars(length, length + sizeof(length), response.body.size());
+    const auto [end, error] = std::to_chars(length, length + sizeof(length),
+                                            response.length.value_or(response.body.size()));
     out.append("Content-Length: ").append(length, end).append("\r\n\r\n");
   } else {
     out.append("\r\n");

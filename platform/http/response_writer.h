@@ -10,15 +10,15 @@
 namespace starling::http {
 
 enum class BodyFraming : uint8_t {
-  kLength,      // Content-Length: response.body.size()
+  kLength,      // Content-Length: response.length, or response.body.size()
   kChunked,     // Transfer-Encoding: chunked
   kUntilClose,  // nothing: HTTP/1.0 streams
 };
 enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
 
-// Appends "HTTP/1.1 200 OK\r\n...\r\n\r\n". `date_line` is "Date: ...\r\n". Fields of the response
-// that are the server's to write (Content-Length, Transfer-Encoding, Connection, Date) are left
-// out; CR, LF and NUL become spaces.
+// Appends "HTTP/1.1 200 OK\r\n...\r\n\r\n". `date_line` is "Date: ...\r\n", for a response that has
+// no Date of its own. Fields that are the server's to write (Content-Length, Transfer-Encoding,
+// Connection) are left out; CR, LF and NUL become spaces.
 void AppendHead(const Response& response, BodyFraming framing, ConnectionField connection,
                 std::string_view date_line, std::string& out);
 

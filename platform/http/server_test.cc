@@ -53,6 +53,17 @@ Task<void> Breaks(Exchange& exchange) {
   stream.Abort();
 }
 
+// As many bytes as ?says claims, or not.
+Task<void> Sized(Exchange& exchange) {
+  exchange.response.length = std::stoull(exchange.request.query);
+  exchange.response.headers.Set("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+  ResponseStream& stream = exchange.StartStream();
+  for (const char* piece : {"hello", ", world"}) {
+    const Status written = co_await stream.Write(piece);
+    if (!written.ok()) co_return;
+  }
+}
+
 class ServerTest : public testing::Test {
  protected:
   ~ServerTest() override {
@@ -73,6 +84,11 @@ class ServerTest : public testing::Test {
     Add(router, Verb::kGet, "/throws", Throws);
     Add(router, Verb::kGet, "/stream", Streams);
     Add(router, Verb::kGet, "/breaks", Breaks);
+    Add(router, Verb::kGet, "/sized", Sized);
+    Add(router, Verb::kHead, "/known", [](Exchange& exchange) -> Task<void> {
+      exchange.response.length = 77;
+      co_return;
+    });
     Add(router, Verb::kGet, "/waits", [this](Exchange& exchange) -> Task<void> {
       const std::optional<int> answer = co_await answers_.Pop();
       exchange.response.body = std::to_string(answer.value_or(-1));
@@ -256,6 +272,48 @@ TEST_F(ServerTest, ResetsTheConnectionOfABrokenStream) {
     EXPECT_THAT(response, Not(HasSubstr("0\r\n\r\n")));
     EXPECT_TRUE(socket.reset()) << version;
   }
+}
+
+TEST_F(ServerTest, StreamsUnderALengthThatIsKnown) {
+  Start();
+  RawSocket socket(port_);
+  for (int i = 0; i < 2; ++i) {
+    const std::string response = socket.Ask("GET /sized?12 HTTP/1.1\r\nHost: x\r\n\r\n");
+    EXPECT_THAT(response, HasSubstr("Content-Length: 12\r\n\r\n"));
+    EXPECT_THAT(response, Not(HasSubstr("Transfer-Encoding")));
+    EXPECT_EQ(BodyOf(response), "hello, world");
+  }
+  RawSocket old(port_);
+  old.Send("GET /sized?12 HTTP/1.0\r\nConnection: keep-alive\r\n\r\n" + std::string(kHello));
+  EXPECT_EQ(BodyOf(old.ReadResponse()), "hello, world");
+  EXPECT_EQ(BodyOf(old.ReadResponse()), "hello");
+
+  RawSocket head(port_);
+  head.Send("HEAD /sized?12 HTTP/1.1\r\nHost: x\r\n\r\nHEAD /known HTTP/1.1\r\nHost: x\r\n\r\n" +
+            std::string(kHello));
+  EXPECT_THAT(head.ReadUntil("\r\n\r\n"), HasSubstr("Content-Length: 12\r\n"));
+  EXPECT_THAT(head.ReadUntil("\r\n\r\n"), HasSubstr("Content-Length: 77\r\n"));
+  EXPECT_EQ(BodyOf(head.ReadResponse()), "hello");
+}
+
+TEST_F(ServerTest, BreaksAStreamThatIsNotAsLongAsItSaid) {
+  Start();
+  for (const char* said : {"7", "100"}) {
+    RawSocket socket(port_);
+    socket.Send(fmt::format("GET /sized?{} HTTP/1.1\r\nHost: x\r\n\r\n", said) +
+                std::string(kHello));
+    EXPECT_THAT(socket.ReadToEnd(), Not(HasSubstr("HTTP/1.1 200 OK\r\ncontent-type")));
+    EXPECT_TRUE(socket.reset()) << said;
+  }
+}
+
+TEST_F(ServerTest, KeepsADateThatTheAnswerHas) {
+  Start();
+  RawSocket socket(port_);
+  const std::string response = socket.Ask("GET /sized?12 HTTP/1.1\r\nHost: x\r\n\r\n");
+  EXPECT_THAT(response, HasSubstr("date: Sun, 06 Nov 1994 08:49:37 GMT\r\n"));
+  EXPECT_THAT(response, Not(HasSubstr("Date: ")));
+  EXPECT_THAT(socket.Ask(kHello), HasSubstr("Date: "));
 }
 
 TEST_F(ServerTest, AnswersAnExceptionWithoutSayingWhat) {
