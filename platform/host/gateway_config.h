@@ -2,10 +2,12 @@
 #pragma once
 
 #include <algorithm>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "platform/config/fields.h"
+#include "platform/gateway/route_config.h"
 #include "platform/rpc/gateway_limits.h"
 
 namespace starling::host {
@@ -47,6 +49,8 @@ struct GatewayConfig {
   LimitStore limit_store = LimitStore::kLocal;
   config::Secret limit_url;
   std::vector<std::string> trusted_proxies;
+  std::map<std::string, gateway::UpstreamConfig> upstreams;
+  std::vector<gateway::RouteConfig> routes;
   static void Describe(config::Fields<GatewayConfig>& fields) {
     fields.Add("rate_limit", &GatewayConfig::rate_limit, "requests of one caller");
     fields.Add("failed_credentials", &GatewayConfig::failed_credentials,
@@ -72,6 +76,13 @@ struct GatewayConfig {
           }
           return "";
         });
+    fields.Add("upstreams", &GatewayConfig::upstreams,
+               "servers beside the services, by a name for the routes");
+    fields.Add("routes", &GatewayConfig::routes, "which requests go to which upstream");
+    fields.Check([](const GatewayConfig& config) {
+      const Status status = gateway::CheckRoutes(config.upstreams, config.routes);
+      return std::string(status.message());
+    });
   }
 };
 

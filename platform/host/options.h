@@ -288,7 +288,8 @@ struct ProcessConfig {
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
         resilience(registry.Section<ResilienceConfig>(
             "resilience", "calls to other processes, and too many calls")),
-        gateway(registry.Section<GatewayConfig>("gateway", "how often callers may call over HTTP")),
+        gateway(registry.Section<GatewayConfig>(
+            "gateway", "who is served over HTTP, how often, and what else than services")),
         messaging(registry.Section<MessagingConfig>("messaging", "the event log")),
         storage(registry.Section<StorageConfig>("storage", "where services keep what is theirs")) {}
   config::Handle<HttpConfig> http;

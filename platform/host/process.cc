@@ -12,6 +12,7 @@
 #include "platform/host/call_policies.h"
 #include "platform/host/config_metrics.h"
 #include "platform/host/event_logs.h"
+#include "platform/host/http_front.h"
 #include "platform/host/jwt_keys.h"
 #include "platform/host/peers.h"
 #include "platform/host/self_digest.h"
@@ -19,7 +20,6 @@
 #include "platform/http/problem.h"
 #include "platform/http/server.h"
 #include "platform/rpc/grpc_server.h"
-#include "platform/rpc/http_edge.h"
 #include "platform/rpc/sql_idempotency_store.h"
 #include "platform/saga/pages.h"
 #include "platform/security/jwt.h"
@@ -59,6 +59,7 @@ class Process::Core final : private Readiness {
         config_(config),
         data_(std::move(data)),
         telemetry_({.sampling_ratio = config.tracing.Get()->sampling_ratio}),
+        concurrency_(config.resilience.Get()->concurrency.Options()),
         runtime_({.io_threads = config.runtime.Get()->io_threads,
                   .blocking_threads = config.runtime.Get()->blocking_threads}),
         environment_{} {}
@@ -100,8 +101,8 @@ class Process::Core final : private Readiness {
     if (joining_.joinable()) joining_.join();
     if (peers_ != nullptr) peers_->Leave();
     for (auto service = hosted_.rbegin(); service != hosted_.rend(); ++service) (*service)->Drain();
-    if (http_ != nullptr && http_port_ != 0) {
-      if (const size_t cut = runtime_.Block(http_->Drain(limit)); cut > 0) {
+    if (front_ != nullptr && http_port_ != 0) {
+      if (const size_t cut = runtime_.Block(front_->Drain(limit)); cut > 0) {
         status = DeadlineExceeded("{} requests did not end within {} and were cut", cut,
                                   FormatDuration(limit));
       }
@@ -281,68 +282,23 @@ class Process::Core final : private Readiness {
     return OkStatus();
   }
 
-  // Asks nobody yet: a gateway starts without Redis, too.
-  Status OpenSharedLimits() {
-    const auto gateway = config_.gateway.Get();
-    if (gateway->limit_store != GatewayConfig::LimitStore::kRedis) return OkStatus();
-    const auto storage = config_.storage.Get();
-    const bool own = !gateway->limit_url.empty();
-    StatusOr<redis::Url> url =
-        redis::ParseUrl(own ? gateway->limit_url.Reveal() : storage->kv.url.Reveal());
-    if (!url.ok()) return Annotate(url.status(), own ? "gateway.limit_url" : "storage.kv.url");
-    shared_limits_ = std::make_unique<rpc::SharedRateLimiter>(
-        rpc::SharedRateLimiter::Options{.url = *std::move(url), .prefix = storage->kv.prefix},
-        runtime_);
-    return OkStatus();
-  }
-
-  void MakeGatewayLimiter() {
-    concurrency_ = std::make_unique<resilience::ConcurrencyLimiter>(
-        config_.resilience.Get()->concurrency.Options());
-    // Who asks for metrics, the admin port, goes before it.
-    telemetry_.metrics().AddCallback(
-        "starling_gateway_concurrency_limit", "Requests that may run at once", {},
-        [limiter = concurrency_.get()] { return static_cast<double>(limiter->limit()); });
-    telemetry_.metrics().AddCallback(
-        "starling_gateway_concurrency_in_flight", "Requests that run, streams apart", {},
-        [limiter = concurrency_.get()] { return static_cast<double>(limiter->in_flight()); });
-  }
-
   Status StartHttp() {
-    const auto config = config_.http.Get();
-    STARLING_RETURN_IF_ERROR(OpenSharedLimits());
-    limits_ =
-        std::make_unique<rpc::GatewayLimits>(LimitsOf(*config_.gateway.Get()), telemetry_.metrics(),
-                                             environment_->clock(), shared_limits_.get());
-    MakeGatewayLimiter();
-    edge_ = std::make_unique<rpc::HttpEdge>(
-        rpc::HttpEdge::Options{.authenticator = authenticator_.get(),
-                               .telemetry = &telemetry_,
-                               .limits = limits_.get(),
-                               .concurrency = concurrency_.get()});
-    auto router = std::make_shared<http::Router>();
-    STARLING_RETURN_IF_ERROR(edge_->AddRoutes(services_, *router));
-    edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
-    STARLING_RETURN_IF_ERROR(AddPublicRoutes(*router, *this, services_, options_.version));
-    if (options_.routes) STARLING_RETURN_IF_ERROR(options_.routes(*router, services_));
-    http::ServerOptions options{.address = config->address,
-                                .port = static_cast<uint16_t>(config->port),
-                                .max_body_bytes = config->max_body.count(),
-                                .header_timeout = config->header_timeout,
-                                .body_timeout = config->body_timeout,
-                                .idle_timeout = config->idle_timeout,
-                                .max_connections = static_cast<size_t>(config->max_connections)};
-    if (config->access_log) {
-      options.observer = [](const http::Exchange& exchange, Duration took) {
-        log::Info("access", "{} {} {}", exchange.request.verb_text, exchange.request.path,
-                  exchange.response.status)
-            .With("us", took / std::chrono::microseconds(1))
-            .With("from", exchange.request.remote_address);
-      };
-    }
-    http_ = std::make_unique<http::Server>(runtime_, std::move(options), router);
-    STARLING_ASSIGN_OR_RETURN(http_port_, http_->Start());
-    AddServerMetrics(telemetry_.metrics(), *http_);
+    front_ = std::make_unique<HttpFront>(
+        HttpFront::Options{.runtime = &runtime_,
+                           .telemetry = &telemetry_,
+                           .authenticator = authenticator_.get(),
+                           .concurrency = &concurrency_,
+                           .clock = &environment_->clock(),
+                           .services = &services_,
+                           .routes =
+                               [this](http::Router& router) {
+                                 STARLING_RETURN_IF_ERROR(
+                                     AddPublicRoutes(router, *this, services_, options_.version));
+                                 return options_.routes ? options_.routes(router, services_)
+                                                        : OkStatus();
+                               }},
+        config_);
+    STARLING_ASSIGN_OR_RETURN(http_port_, front_->Start());
     return OkStatus();
   }
 
@@ -404,17 +360,17 @@ class Process::Core final : private Readiness {
     changes_.push_back(
         config_.jwt.OnChange([this](const JwtConfig& now) { TakeJwtKeys(now, jwt_.get()); }));
     changes_.push_back(config_.gateway.OnChange([this](const GatewayConfig& now) {
-      if (limits_ != nullptr) limits_->Set(LimitsOf(now));
+      if (front_ != nullptr) front_->Set(now);
     }));
     changes_.push_back(config_.methods.OnChange([this](const MethodsConfig& now) {
       peers_->SetPolicies(now);
-      if (edge_ != nullptr) edge_->SetPriorities(PrioritiesOf(now));
+      if (front_ != nullptr) front_->Set(now);
       if (const Status status = ApplyMethods(now, services_, answers_); !status.ok())
         log::Warning("config", "not applied").With(status);
     }));
     changes_.push_back(config_.resilience.OnChange([this](const ResilienceConfig& now) {
       ApplyConcurrency(now.concurrency, services_);
-      if (concurrency_ != nullptr) concurrency_->Set(now.concurrency.Options());
+      concurrency_.Set(now.concurrency.Options());
     }));
     changes_.push_back(ReportReloads(config_registry_, telemetry_.metrics()));
     Spawn(runtime_.NextExecutor(),
@@ -427,7 +383,7 @@ class Process::Core final : private Readiness {
   const DataFolder data_;
   CancellationSource stopping_;
   telemetry::Telemetry telemetry_;
-  std::unique_ptr<resilience::ConcurrencyLimiter> concurrency_;  // of the gateway
+  resilience::ConcurrencyLimiter concurrency_;  // of the gateway
   Runtime runtime_;
   rpc::LastGoodAnswers answers_{0};  // `methods` says how much
   std::unique_ptr<Peers> peers_;
@@ -446,10 +402,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<security::AuthenticatorChain> authenticator_;
   std::unique_ptr<http::Client> client_;
   telemetry::OtlpExporter* exporter_ = nullptr;
-  std::unique_ptr<rpc::SharedRateLimiter> shared_limits_;
-  std::unique_ptr<rpc::GatewayLimits> limits_;
-  std::unique_ptr<rpc::HttpEdge> edge_;
-  std::unique_ptr<http::Server> http_;
+  std::unique_ptr<HttpFront> front_;
   std::unique_ptr<SelfDigest> digest_;
   std::unique_ptr<http::Server> admin_;
   std::unique_ptr<rpc::GrpcServer> grpc_;

@@ -31,6 +31,10 @@ std::string AllowText(uint32_t allowed) {
   return text;
 }
 
+constexpr size_t kMaxHostBytes = 253;  // of a name in DNS
+
+char LowerCase(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; }
+
 }  // namespace
 
 struct Router::Route {
@@ -176,7 +180,55 @@ Status Router::Add(Verb verb, std::string_view path_template, Handler handler,
   return OkStatus();
 }
 
+Status Router::AddHost(std::string_view host, Router router) {
+  const std::string_view name = host.starts_with("*.") ? host.substr(1) : host;
+  if (name.empty() || name.size() > kMaxHostBytes || name.back() == '.' ||
+      name.find_first_not_of(
+          "abcdefghijklmnopqrstuvwxyz0123456789-_.ABCDEFGHIJKLMNOPQRSTUVWXYZ:[]") !=
+          std::string_view::npos ||
+      (name.find(':') != std::string_view::npos && !name.starts_with('['))) {
+    return InvalidArgument(
+        "'{}' is no host; write a name without its port (shop.example), all below a name "
+        "(*.shop.example), or an address (10.0.0.7, [::1])",
+        host);
+  }
+  std::string key(name);
+  for (char& c : key) c = LowerCase(c);
+  if (!hosts_.try_emplace(std::move(key), std::make_unique<Router>(std::move(router))).second)
+    return AlreadyExists("host '{}' was added before", host);
+  return OkStatus();
+}
+
+const Router* Router::ForHost(const Request& request) const {
+  std::string_view host = request.headers.Find("host").value_or("");
+  if (host.starts_with('[')) {
+    host = host.substr(0, host.find(']') + 1);
+  } else {
+    host = host.substr(0, host.find(':'));
+  }
+  if (host.ends_with('.')) host.remove_suffix(1);
+  if (host.size() > kMaxHostBytes || host.starts_with('.')) return nullptr;
+  std::string name(host);
+  for (char& c : name) c = LowerCase(c);
+  if (const auto found = hosts_.find(name); found != hosts_.end()) return found->second.get();
+  for (size_t dot = name.find('.'); dot != std::string::npos; dot = name.find('.', dot + 1)) {
+    if (dot == 0) continue;
+    if (const auto found = hosts_.find(name.substr(dot)); found != hosts_.end())
+      return found->second.get();
+  }
+  return nullptr;
+}
+
 Router::Match Router::Find(Exchange& exchange) const {
+  if (hosts_.empty()) return FindHere(exchange);
+  const Router* const host = ForHost(exchange.request);
+  if (host == nullptr) return FindHere(exchange);
+  const Match match = host->FindHere(exchange);
+  if (match.route != nullptr || match.allowed != 0) return match;
+  return FindHere(exchange);
+}
+
+Router::Match Router::FindHere(Exchange& exchange) const {
   exchange.route = {};
   PathParameters& parameters = exchange.parameters;
   parameters.values_.clear();
@@ -263,6 +315,12 @@ std::vector<std::string> Router::Describe() const {
   routes.reserve(routes_.size());
   for (const auto& route : routes_)
     routes.push_back(fmt::format("{} {}", VerbText(route->verb), route->text));
+  for (const auto& [host, router] : hosts_) {
+    for (const auto& route : router->routes_) {
+      routes.push_back(fmt::format("{} {}{}{}", VerbText(route->verb),
+                                   host.starts_with('.') ? "*" : "", host, route->text));
+    }
+  }
   return routes;
 }
 

@@ -25,6 +25,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "platform/http/exchange.h"
@@ -47,6 +48,12 @@ class Router {
   // same verb has the same shape: no path could tell them apart.
   Status Add(Verb verb, std::string_view path_template, Handler handler, RouteOptions options = {});
 
+  // Requests for this host are looked up in that router first, and here when it has nothing for
+  // their path. "shop.example" is that host alone, without regard to case and port;
+  // "*.shop.example" is all below it, and yields to a longer name. INVALID_ARGUMENT for what is no
+  // host's name, ALREADY_EXISTS.
+  Status AddHost(std::string_view host, Router router);
+
   struct Route;  // opaque
   // How a request is to be answered; good as long as the router is.
   struct Match {
@@ -64,14 +71,19 @@ class Router {
   // Find and Answer.
   Task<void> Handle(Exchange& exchange) const;
 
-  // "GET /v1/products/{id}", in the order they were added.
+  // "GET /v1/products/{id}", in the order they were added; those of hosts follow, as "GET
+  // shop.example/cart".
   std::vector<std::string> Describe() const;
 
  private:
   struct Node;
   struct Search;
+  const Router* ForHost(const Request& request) const;
+  Match FindHere(Exchange& exchange) const;
+
   std::unique_ptr<Node> root_;
   std::vector<std::unique_ptr<Route>> routes_;
+  std::unordered_map<std::string, std::unique_ptr<Router>> hosts_;  // "shop.example", ".below.it"
 };
 
 }  // namespace starling::http

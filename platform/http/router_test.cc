@@ -150,6 +150,54 @@ TEST(Router, AnswersWithProblems) {
   EXPECT_THAT(exchange.response.body, HasSubstr("there is nothing at '/nothing'"));
 }
 
+TEST(Router, LooksForAHostsRoutesFirst) {
+  const auto answering = [](const char* name, std::vector<const char*> paths) {
+    Router router;
+    for (const char* path : paths) {
+      const Status added = router.Add(Verb::kGet, path, [name](Exchange& exchange) -> Task<void> {
+        exchange.response.body = name;
+        co_return;
+      });
+      EXPECT_TRUE(added.ok()) << ToString(added);
+    }
+    return router;
+  };
+  Router router = answering("any", {"/", "/a", "/all/{x=**}"});
+  ASSERT_TRUE(router.AddHost("Shop.example", answering("shop", {"/", "/{x}/b"})).ok());
+  ASSERT_TRUE(router.AddHost("*.shop.example", answering("below", {"/"})).ok());
+  ASSERT_TRUE(router.AddHost("de.shop.example", answering("de", {"/"})).ok());
+  ASSERT_TRUE(router.AddHost("[::1]", answering("six", {"/"})).ok());
+  const auto ask = [&](std::string_view host, std::string_view path) {
+    DetachedExchange exchange;
+    exchange.request.path = path;
+    exchange.request.headers.Set("Host", host);
+    RunSync(router.Handle(exchange));
+    return exchange.response.status == 200 ? exchange.response.body
+                                           : std::to_string(exchange.response.status);
+  };
+  EXPECT_EQ(ask("shop.example", "/"), "shop");
+  EXPECT_EQ(ask("SHOP.EXAMPLE:8080", "/"), "shop");
+  EXPECT_EQ(ask("shop.example.", "/"), "shop");
+  EXPECT_EQ(ask("shop.example", "/a"), "any");
+  EXPECT_EQ(ask("shop.example", "/x/b"), "shop");
+  EXPECT_EQ(ask("shop.example", "/nothing"), "404");
+  EXPECT_EQ(ask("fr.shop.example", "/"), "below");
+  EXPECT_EQ(ask("a.b.shop.example", "/"), "below");
+  EXPECT_EQ(ask("de.shop.example", "/"), "de");
+  EXPECT_EQ(ask("x.de.shop.example", "/"), "below");
+  EXPECT_EQ(ask("[::1]:8080", "/"), "six");
+  EXPECT_EQ(ask("evilshop.example", "/"), "any");
+  EXPECT_EQ(ask(".shop.example", "/"), "any");
+  EXPECT_EQ(ask("", "/"), "any");
+  EXPECT_THAT(router.Describe(), testing::Contains("GET *.shop.example/"));
+
+  for (const char* bad : {"", "*.", "*", "shop.example:80", "shop.example.", "a b", "*.*.x"}) {
+    const Status status = router.AddHost(bad, Router());
+    EXPECT_EQ(status.code(), StatusCode::kInvalidArgument) << bad;
+  }
+  EXPECT_EQ(router.AddHost("shop.EXAMPLE", Router()).code(), StatusCode::kAlreadyExists);
+}
+
 TEST(Router, DescribesItsRoutes) {
   EXPECT_THAT(RouterOf({{Verb::kGet, "/a"}, {Verb::kPost, "/b/{c}:d"}}).Describe(),
               testing::ElementsAre("GET /a", "POST /b/{c}:d"));

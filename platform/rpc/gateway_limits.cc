@@ -99,7 +99,6 @@ struct GatewayLimits::State {
     return std::string(address);
   }
 
- private:
   bool Trusts(std::string_view address) const {
     return !trusted_proxies.empty() && std::find(trusted_proxies.begin(), trusted_proxies.end(),
                                                  Bytes(address)) != trusted_proxies.end();
@@ -286,6 +285,10 @@ bool IsAddress(std::string_view text) { return !Bytes(text).empty(); }
 std::string CustomerOf(std::string_view address) {
   const std::string bytes = Bytes(address);
   return bytes.empty() ? std::string(address) : bytes.substr(0, 8);
+}
+
+bool GatewayLimits::IsTrustedProxy(std::string_view address) const {
+  return state_.load()->Trusts(address);
 }
 
 }  // namespace starling::rpc

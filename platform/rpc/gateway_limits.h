@@ -92,6 +92,9 @@ class GatewayLimits {
   Task<Verdict> TryPassword(const http::Request& request, const security::Identity& caller);
   Task<void> GiveBack(const Verdict& verdict);
 
+  // Whether this peer may say for whom it asks, in X-Forwarded-*.
+  bool IsTrustedProxy(std::string_view address) const;
+
   // While running. A policy whose limit is another one starts with full buckets.
   void Set(const Options& options);
 

@@ -10,7 +10,7 @@ namespace starling::rpc {
 namespace {
 
 struct Route {
-  HttpEdge::Options options;
+  EdgeOptions options;
   const MethodDescriptor* method;
   const HttpRule* rule;
   void* service;
@@ -68,18 +68,6 @@ bool NamesTag(std::string_view list, std::string_view etag) {
     list.remove_prefix(comma + 1);
   }
   return false;
-}
-
-Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(const Route& route,
-                                                                   const http::Request& request) {
-  const auto header = request.headers.Find("authorization");
-  if (!header) co_return security::Anonymous();
-  if (header->size() < 8 || !http::EqualsIgnoreCase(header->substr(0, 7), "bearer ")) {
-    co_return Unauthenticated("Authorization must be `Bearer TOKEN`");
-  }
-  if (route.options.authenticator == nullptr)
-    co_return Unauthenticated("this process takes no credentials");
-  co_return co_await route.options.authenticator->Authenticate(header->substr(7));
 }
 
 StatusOr<Instant> DeadlineOf(const http::Request& request) {
@@ -180,17 +168,10 @@ class LineSink final : public ByteSink {
   const CallContext& context_;
 };
 
-// Also says in `verdict` how the caller stands with its limit.
-Task<Status> Prepare(const Route& route, http::Exchange& exchange, PendingCall& call,
-                     GatewayLimits::Verdict& verdict) {
+Task<Status> Prepare(EdgeEntry& entry, http::Exchange& exchange, PendingCall& call) {
   http::Request& request = exchange.request;
-  StatusOr<std::shared_ptr<const security::Identity>> caller = co_await CallerOf(route, request);
-  if (route.options.limits != nullptr) {
-    verdict = co_await route.options.limits->Admit(request, caller);
-    if (!verdict.allowed()) co_return verdict.status();
-  }
-  if (!caller.ok()) co_return caller.status();
-  call.context.caller = *std::move(caller);
+  CO_RETURN_IF_ERROR(co_await entry.Identify());
+  call.context.caller = entry.caller();
   CO_ASSIGN_OR_RETURN(call.context.deadline, DeadlineOf(request));
   CO_RETURN_IF_ERROR(CheckContentType(request));
   if (!request.query.empty()) {
@@ -265,61 +246,27 @@ Task<Status> CallWithPassword(const Route& route, http::Exchange& exchange,
   co_return status;
 }
 
-// The request's place, and its priority for all that it calls.
-Status LetIn(const Route& route, telemetry::Span& span, CallContext& context,
-             resilience::ConcurrencyLimiter::Admission& place) {
-  if (route.options.concurrency == nullptr) return OkStatus();
-  context.priority = route.state->priority.load(std::memory_order_relaxed);
-  place = route.options.concurrency->Admit(*context.priority);
-  if (!place) {
-    route.state->shed->Add();
-    span.AddEvent("shed");
-    return Overloaded("the gateway has too many requests in flight", std::chrono::seconds(1));
-  }
-  if (route.method->server_streaming) place = {};
-  return OkStatus();
-}
-
 Task<void> Handle(const Route& route, http::Exchange& exchange) {
-  const http::Request& request = exchange.request;
-  telemetry::TraceContext parent;
-  if (const auto header = request.headers.Find("traceparent")) {
-    parent = telemetry::TraceContext::Parse(*header).value_or(telemetry::TraceContext());
-  }
-  telemetry::Span span =
-      route.options.telemetry->tracer().Start(route.rule->path, telemetry::Span::kServer, parent);
+  EdgeEntry entry(route.options, exchange, route.rule->path);
   const auto call = std::make_shared<PendingCall>(security::Anonymous(), Instant::max());
-  call->context.trace = span.context();
-  GatewayLimits::Verdict verdict;
-  resilience::ConcurrencyLimiter::Admission place;
-  const Instant start = std::chrono::steady_clock::now();
-  Status status = LetIn(route, span, call->context, place);
-  if (status.ok()) status = co_await Prepare(route, exchange, *call, verdict);
+  call->context.trace = entry.trace();
+  Status status = entry.LetIn(route.state->gate, route.method->server_streaming);
+  if (route.options.concurrency != nullptr) call->context.priority = entry.priority();
+  if (status.ok()) status = co_await Prepare(entry, exchange, *call);
   if (status.ok()) {
-    verdict.Announce(exchange.response.headers);
+    entry.Announce();
     if (route.method->server_streaming) {
       status = co_await Stream(route, exchange, *call);
     } else if (route.method->tries_password && route.options.limits != nullptr) {
-      status = co_await CallWithPassword(route, exchange, call, verdict);
+      status = co_await CallWithPassword(route, exchange, call, entry.verdict());
     } else {
       status = co_await CallUnary(route, exchange, call);
     }
   }
-  place.Finish(std::chrono::steady_clock::now() - start, route.state->usual);
-  if (!status.ok() && !exchange.streaming()) {
-    exchange.response = http::ProblemResponse(status, request.path, span.context().TraceIdHex(),
-                                              verdict.allowed() ? "" : verdict.policy());
-    verdict.Announce(exchange.response.headers);
-  }
   if (IsInternalFailure(status)) {
-    log::Error(route.method->full_name, "call failed").With(status).In(span.context());
+    log::Error(route.method->full_name, "call failed").With(status).In(entry.trace());
   }
-  if (!exchange.streaming()) {
-    exchange.response.headers.Set("traceparent", span.context().ToTraceparent());
-    const auto id = request.headers.Find("x-request-id");
-    if (id && id->size() <= 128) exchange.response.headers.Set("x-request-id", *id);
-  }
-  span.End(status);
+  entry.Leave(status);
 }
 
 StatusOr<http::Verb> VerbOf(const HttpRule& rule) {
@@ -338,15 +285,16 @@ Status HttpEdge::AddRoutes(const Registry& registry, http::Router& router) {
       const MethodRuntime* runtime =
           binding.local() ? &binding.runtime->method(static_cast<int>(i)) : nullptr;
       if (method.http.empty()) continue;
-      const auto state = std::make_shared<Method>();
-      state->descriptor = &method;
-      state->name = fmt::format("{}.{}", binding.descriptor->name, method.name);
-      state->priority = method.priority;
-      state->shed = &options_.telemetry->metrics().AddCounter(
-          "starling_gateway_shed_total", "Requests refused since too many were in flight",
-          {{"service", std::string(binding.descriptor->name)},
-           {"method", std::string(method.name)}});
-      methods_.push_back(state);
+      const std::string name = fmt::format("{}.{}", binding.descriptor->name, method.name);
+      std::shared_ptr<Method>& state = methods_[name];
+      if (state == nullptr) {
+        state = std::make_shared<Method>();
+        state->usual_priority = state->gate.priority = method.priority;
+        state->gate.shed = &options_.telemetry->metrics().AddCounter(
+            "starling_gateway_shed_total", "Requests refused since too many were in flight",
+            {{"service", std::string(binding.descriptor->name)},
+             {"method", std::string(method.name)}});
+      }
       for (const HttpRule& rule : method.http) {
         STARLING_ASSIGN_OR_RETURN(const http::Verb verb, VerbOf(rule));
         const Route route{options_, &method, &rule, binding.service.get(), runtime, state};
@@ -363,9 +311,9 @@ Status HttpEdge::AddRoutes(const Registry& registry, http::Router& router) {
 }
 
 void HttpEdge::SetPriorities(const std::map<std::string, resilience::Priority>& priorities) {
-  for (const auto& method : methods_) {
-    const auto own = priorities.find(method->name);
-    method->priority = own == priorities.end() ? method->descriptor->priority : own->second;
+  for (const auto& [name, method] : methods_) {
+    const auto own = priorities.find(name);
+    method->gate.priority = own == priorities.end() ? method->usual_priority : own->second;
   }
 }
 

@@ -16,42 +16,29 @@
 #include <map>
 
 #include "platform/http/router.h"
-#include "platform/resilience/concurrency_limiter.h"
-#include "platform/rpc/gateway_limits.h"
+#include "platform/rpc/edge_entry.h"
 #include "platform/rpc/registry.h"
-#include "platform/security/authenticator.h"
-#include "platform/telemetry/telemetry.h"
 
 namespace starling::rpc {
 
 class HttpEdge {
  public:
-  struct Options {
-    security::Authenticator* authenticator = nullptr;  // nullptr: nobody has credentials
-    telemetry::Telemetry* telemetry = nullptr;
-    GatewayLimits* limits = nullptr;  // nullptr: whoever calls is served
-    // How many requests run at once, streams apart; nullptr: any number. Beyond, 503, the least
-    // important first, before it is asked who calls.
-    resilience::ConcurrencyLimiter* concurrency = nullptr;
-  };
+  using Options = EdgeOptions;
   explicit HttpEdge(Options options) : options_(options) {}
-  // ALREADY_EXISTS names two methods with one route.
+  // ALREADY_EXISTS names two methods with one route. May be called again, for another router.
   Status AddRoutes(const Registry& registry, http::Router& router);
   // By service.Method: in place of what the contract says. While it serves, too.
   void SetPriorities(const std::map<std::string, resilience::Priority>& priorities);
 
   // A method at the edge: what changes while it serves.
   struct Method {
-    const MethodDescriptor* descriptor = nullptr;
-    std::string name;  // "catalog.GetProduct"
-    std::atomic<resilience::Priority> priority;
-    resilience::ConcurrencyLimiter::Kind usual;
-    telemetry::Counter* shed = nullptr;
+    resilience::Priority usual_priority;  // as its contract says
+    EdgeGate gate;
   };
 
  private:
   const Options options_;
-  std::vector<std::shared_ptr<Method>> methods_;
+  std::map<std::string, std::shared_ptr<Method>> methods_;  // by "catalog.GetProduct"
 };
 
 }  // namespace starling::rpc

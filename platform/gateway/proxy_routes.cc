@@ -1,0 +1,418 @@
+#include "platform/gateway/proxy_routes.h"
+
+#include <absl/container/inlined_vector.h>
+
+#include <algorithm>
+#include <mutex>
+#include <set>
+
+#include "platform/base/id.h"
+#include "platform/base/nearest.h"
+#include "platform/discovery/address.h"
+#include "platform/gateway/request_head.h"
+#include "platform/http/path_template.h"
+#include "platform/http/problem.h"
+#include "platform/http/syntax.h"
+
+namespace starling::gateway {
+namespace {
+
+constexpr int kMaxWeight = 1'000'000;
+
+using HeaderPair = std::pair<std::string_view, std::string_view>;
+
+// A path with variables in it, as pieces: text, and the segments of the request's path to put
+// behind it. These are taken as they are, never decoded: "..%2Fb" stays one segment.
+struct Rewrite {
+  struct Piece {
+    std::string text;
+    std::optional<http::PathTemplate::Variable> variable;
+  };
+  std::vector<Piece> pieces;
+  std::string custom_verb;  // of the route's path: ":train", which is no part of the last variable
+};
+
+struct Access {
+  enum Kind { kAnyone, kCaller, kUser, kScope } kind = kAnyone;
+  std::string scope;
+};
+
+struct ProxyRoute {
+  RouteConfig config;
+  ForwardPolicy policy;
+  Access access;
+  Rewrite rewrite;
+  std::vector<http::Verb> verbs;
+  std::vector<std::pair<std::shared_ptr<Upstream>, int>> to;  // weights above 0
+  int total_weight = 0;
+  std::string_view name;  // of its spans and metrics
+  rpc::EdgeOptions edge;
+  mutable rpc::EdgeGate gate;
+  telemetry::MethodMetrics* metrics = nullptr;
+
+  Upstream& Choose() const {
+    if (to.size() == 1) return *to[0].first;
+    auto drawn = static_cast<int>(FastRandom() % static_cast<uint64_t>(total_weight));
+    for (const auto& [upstream, weight] : to) {
+      drawn -= weight;
+      if (drawn < 0) return *upstream;
+    }
+    return *to.back().first;
+  }
+  bool Takes(const http::Request& request) const {
+    for (const auto& [name, value] : config.headers) {
+      if (request.headers.Find(name) != value) return false;
+    }
+    return true;
+  }
+};
+
+// Names of spans live as long as the process. There are as many as an operator wrote paths.
+std::string_view Interned(std::string name) {
+  static std::mutex mutex;
+  static auto& names = *new std::set<std::string>();
+  const std::lock_guard lock(mutex);
+  return *names.insert(std::move(name)).first;
+}
+
+Status CheckAccess(const Access& access, const security::Identity& caller) {
+  switch (access.kind) {
+    case Access::kAnyone:
+      return OkStatus();
+    case Access::kCaller:
+      if (caller.kind != security::Identity::kAnonymous) return OkStatus();
+      break;
+    case Access::kUser:
+      if (!caller.user().empty()) return OkStatus();
+      break;
+    case Access::kScope:
+      if (caller.scopes.Holds(access.scope)) return OkStatus();
+      break;
+  }
+  if (caller.kind == security::Identity::kAnonymous)
+    return Unauthenticated("this needs credentials; send `Authorization: Bearer TOKEN`");
+  if (access.kind == Access::kScope) {
+    return PermissionDenied("this needs the scope {}, which {} does not hold", access.scope,
+                            security::IdentityName(caller));
+  }
+  return PermissionDenied("this is for users who have signed in, not for {}",
+                          security::IdentityName(caller));
+}
+
+// The part of a normal path that a variable stands for.
+std::string_view SegmentsOf(std::string_view path, const http::PathTemplate::Variable& variable,
+                            std::string_view custom_verb) {
+  if (!custom_verb.empty()) path.remove_suffix(std::min(path.size(), custom_verb.size()));
+  path.remove_prefix(std::min<size_t>(1, path.size()));
+  for (size_t i = 0; i < variable.first; ++i) {
+    const size_t slash = path.find('/');
+    if (slash == std::string_view::npos) return {};  // '**' that stands for nothing
+    path.remove_prefix(slash + 1);
+  }
+  if (variable.rest) return path;
+  size_t end = 0;
+  for (size_t i = 0; i < variable.count; ++i) {
+    end = path.find('/', i == 0 ? 0 : end + 1);
+    if (end == std::string_view::npos) return path;
+  }
+  return path.substr(0, end);
+}
+
+void AppendTarget(const ProxyRoute& route, const http::Exchange& exchange, std::string& target) {
+  const http::Request& request = exchange.request;
+  if (route.rewrite.pieces.empty()) {
+    AppendPath(request.path, target);
+  } else {
+    for (const Rewrite::Piece& piece : route.rewrite.pieces) {
+      target.append(piece.text);
+      if (piece.variable)
+        AppendPath(SegmentsOf(request.path, *piece.variable, route.rewrite.custom_verb), target);
+    }
+  }
+  if (!request.query.empty()) target.append("?").append(request.query);
+}
+
+Task<Status> Forward(const ProxyRoute& route, http::Exchange& exchange, rpc::EdgeEntry& entry) {
+  std::string target;
+  AppendTarget(route, exchange, target);
+  const security::Identity& caller = *entry.caller();
+  std::string name;
+  if (caller.kind != security::Identity::kAnonymous) name = security::IdentityName(caller);
+  const std::string traceparent = entry.trace().ToTraceparent();
+  absl::InlinedVector<HeaderPair, 4> headers{{"X-Starling-Caller", name},
+                                             {"X-Starling-User", caller.user()},
+                                             {"traceparent", traceparent}};
+  for (const auto& [field, value] : route.config.set_headers) headers.emplace_back(field, value);
+  const auto on_head = [&entry](http::Response&) { entry.Decorate(); };
+  const Forwarding how{
+      .policy = route.policy,
+      .target = target,
+      .headers = headers,
+      .on_head = on_head,
+      .trusted_peer = route.edge.limits != nullptr &&
+                      route.edge.limits->IsTrustedProxy(exchange.request.remote_address)};
+  co_return co_await route.Choose().Forward(exchange, how);
+}
+
+Task<void> Answer(const ProxyRoute& route, http::Exchange& exchange) {
+  const Instant start = std::chrono::steady_clock::now();
+  rpc::EdgeEntry entry(route.edge, exchange, route.name);
+  Status status = entry.LetIn(route.gate, /*streaming=*/false);
+  if (status.ok()) status = co_await entry.Identify();
+  if (status.ok()) status = CheckAccess(route.access, *entry.caller());
+  if (status.ok()) status = co_await Forward(route, exchange, entry);
+  route.metrics->Record(
+      status.ok() ? http::CodeOfHttpStatus(exchange.response.status) : status.code(),
+      std::chrono::steady_clock::now() - start);
+  entry.Leave(status);
+}
+
+// Routes that differ by header fields alone.
+using Alternatives = std::vector<std::shared_ptr<const ProxyRoute>>;
+
+Task<void> AnswerByHeaders(const Alternatives& alternatives, http::Exchange& exchange) {
+  for (const auto& route : alternatives) {
+    if (!route->Takes(exchange.request)) continue;
+    co_await Answer(*route, exchange);
+    co_return;
+  }
+  exchange.response = http::ProblemResponse(
+      NotFound("there is nothing at '{}' for these header fields", exchange.request.path),
+      exchange.request.path);
+}
+
+StatusOr<Access> ParseAccess(const std::string& text) {
+  if (text == "anyone") return Access{Access::kAnyone, ""};
+  if (text == "caller") return Access{Access::kCaller, ""};
+  if (text == "user") return Access{Access::kUser, ""};
+  if (!security::CheckScopeName(text).ok() || text.ends_with("*")) {
+    return InvalidArgument(
+        "access '{}' is none; write anyone, caller, user, or a scope such as search.read", text);
+  }
+  return Access{Access::kScope, text};
+}
+
+StatusOr<Rewrite> ParseRewrite(const std::string& text, const http::PathTemplate& path) {
+  Rewrite rewrite;
+  if (text.empty()) return rewrite;
+  if (!path.custom_verb.empty()) rewrite.custom_verb = ":" + path.custom_verb;
+  std::string_view rest = text;
+  while (!rest.empty()) {
+    const size_t open = rest.find('{');
+    Rewrite::Piece piece;
+    AppendPath(rest.substr(0, open), piece.text);
+    if (open != std::string_view::npos) {
+      const size_t close = rest.find('}', open);
+      if (close == std::string_view::npos)
+        return InvalidArgument("rewrite '{}' has a '{{' without '}}'", text);
+      const std::string_view name = rest.substr(open + 1, close - open - 1);
+      for (const auto& variable : path.variables) {
+        if (variable.name == name) piece.variable = variable;
+      }
+      if (!piece.variable) {
+        return InvalidArgument("rewrite '{}' names '{}', which is no variable of the path", text,
+                               name);
+      }
+      rest.remove_prefix(close + 1);
+    } else {
+      rest = {};
+    }
+    rewrite.pieces.push_back(std::move(piece));
+  }
+  if (text[0] != '/') return InvalidArgument("rewrite '{}' does not begin with '/'", text);
+  return rewrite;
+}
+
+StatusOr<std::vector<http::Verb>> VerbsOf(const RouteConfig& config) {
+  using http::Verb;
+  if (config.methods.empty())
+    return std::vector<Verb>{Verb::kGet,   Verb::kHead,   Verb::kPost,   Verb::kPut,
+                             Verb::kPatch, Verb::kDelete, Verb::kOptions};
+  std::vector<Verb> verbs;
+  for (const std::string& method : config.methods) {
+    verbs.push_back(http::ParseVerb(method));
+    if (verbs.back() == Verb::kOther) {
+      return InvalidArgument(
+          "method '{}' is none; write GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", method);
+    }
+  }
+  return verbs;
+}
+
+// What a route's texts mean.
+struct Parsed {
+  Access access;
+  Rewrite rewrite;
+  std::vector<http::Verb> verbs;
+};
+
+StatusOr<Parsed> Parse(const RouteConfig& config, const std::vector<std::string>& upstreams) {
+  Parsed parsed;
+  STARLING_ASSIGN_OR_RETURN(parsed.access, ParseAccess(config.access));
+  STARLING_ASSIGN_OR_RETURN(const http::PathTemplate path, http::ParsePathTemplate(config.path));
+  STARLING_ASSIGN_OR_RETURN(parsed.rewrite, ParseRewrite(config.rewrite, path));
+  STARLING_ASSIGN_OR_RETURN(parsed.verbs, VerbsOf(config));
+  int64_t total = 0;
+  for (const auto& [name, weight] : config.to) {
+    if (std::find(upstreams.begin(), upstreams.end(), name) == upstreams.end()) {
+      return InvalidArgument("upstream '{}' is not among gateway.upstreams{}", name,
+                             DidYouMean(name, upstreams));
+    }
+    if (weight < 0 || weight > kMaxWeight)
+      return InvalidArgument("the weight of '{}' is {}; write 0 to {}", name, weight, kMaxWeight);
+    total += weight;
+  }
+  if (total == 0) return InvalidArgument("all weights of `to` are 0");
+  for (const auto& [name, value] : config.set_headers) {
+    if (name.empty() || !http::All(name, http::kToken) || !http::All(value, http::kValue))
+      return InvalidArgument("set_headers: '{}: {}' is no header field", name, value);
+  }
+  return parsed;
+}
+
+StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
+                                                      const Upstreams& upstreams,
+                                                      const rpc::EdgeOptions& edge) {
+  auto route = std::make_shared<ProxyRoute>();
+  route->config = config;
+  route->edge = edge;
+  route->policy = {.timeout = config.timeout,
+                   .try_timeout = config.try_timeout,
+                   .quiet_timeout = config.quiet_timeout,
+                   .retries = config.retries,
+                   .pass_authorization = config.pass_authorization};
+  STARLING_ASSIGN_OR_RETURN(Parsed parsed, Parse(config, upstreams.Names()));
+  route->access = std::move(parsed.access);
+  route->rewrite = std::move(parsed.rewrite);
+  route->verbs = std::move(parsed.verbs);
+  for (const auto& [name, weight] : config.to) {
+    if (weight == 0) continue;
+    route->to.emplace_back(upstreams.Find(name), weight);
+    route->total_weight += weight;
+  }
+  route->name = Interned(config.path);
+  route->gate.priority = resilience::Priority::kNormal;
+  route->gate.shed = &edge.telemetry->metrics().AddCounter(
+      "starling_gateway_shed_total", "Requests refused since too many were in flight",
+      {{"service", "proxy"}, {"method", config.path}});
+  route->metrics = &edge.telemetry->metrics().AddMethod("proxy", config.path);
+  return route;
+}
+
+}  // namespace
+
+Status CheckRoutes(const std::map<std::string, UpstreamConfig>& upstreams,
+                   const std::vector<RouteConfig>& routes) {
+  std::vector<std::string> names;
+  for (const auto& [name, config] : upstreams) {
+    names.push_back(name);
+    for (const std::string& address : config.endpoints) {
+      const Status good = discovery::CheckAddress(address);
+      if (!good.ok()) return Annotate(good, fmt::format("upstreams.{}.endpoints", name));
+    }
+  }
+  for (size_t i = 0; i < routes.size(); ++i) {
+    const StatusOr<Parsed> parsed = Parse(routes[i], names);
+    if (!parsed.ok()) return Annotate(parsed.status(), fmt::format("routes[{}]", i));
+  }
+  return OkStatus();
+}
+
+Status Upstreams::Set(const std::map<std::string, UpstreamConfig>& configs) {
+  std::map<std::string, One> all;
+  for (const auto& [name, config] : configs) {
+    if (const auto before = all_.find(name);
+        before != all_.end() && before->second.config == config) {
+      all[name] = before->second;
+      continue;
+    }
+    UpstreamOptions options{.name = name,
+                            .connect_timeout = config.connect_timeout,
+                            .idle_timeout = config.idle_timeout};
+    for (const std::string& address : config.endpoints) options.endpoints.push_back({address});
+    if (!config.health.path.empty()) {
+      options.health = HealthCheck{.path = config.health.path,
+                                   .interval = config.health.interval,
+                                   .timeout = config.health.timeout,
+                                   .failures = config.health.failures,
+                                   .successes = config.health.successes};
+    }
+    STARLING_ASSIGN_OR_RETURN(auto upstream,
+                              Upstream::Make(std::move(options), runtime_, metrics_));
+    all[name] = {config, std::move(upstream)};
+  }
+  all_ = std::move(all);
+  return OkStatus();
+}
+
+std::shared_ptr<Upstream> Upstreams::Find(const std::string& name) const {
+  const auto found = all_.find(name);
+  return found == all_.end() ? nullptr : found->second.upstream;
+}
+
+std::vector<std::string> Upstreams::Names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, one] : all_) names.push_back(name);
+  return names;
+}
+
+Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
+                      const rpc::EdgeOptions& edge, http::Router& router) {
+  // By host and path, by verb: in the order of the list.
+  struct Place {
+    size_t first;  // route, for errors
+    std::map<http::Verb, Alternatives> by_verb;
+  };
+  std::map<std::string, std::map<std::string, Place>> places;
+  for (size_t i = 0; i < routes.size(); ++i) {
+    const std::string where = fmt::format("gateway.routes[{}]", i);
+    StatusOr<std::shared_ptr<const ProxyRoute>> route = MakeRoute(routes[i], upstreams, edge);
+    if (!route.ok()) return Annotate(route.status(), where);
+    std::vector<std::string> hosts = routes[i].hosts;
+    if (hosts.empty()) hosts.emplace_back();
+    for (const std::string& host : hosts) {
+      Place& place = places[host].try_emplace(routes[i].path, Place{i, {}}).first->second;
+      for (const http::Verb verb : (*route)->verbs) {
+        Alternatives& there = place.by_verb[verb];
+        if (!there.empty() && there.back()->config.headers.empty()) {
+          return Annotate(AlreadyExists("an earlier route takes all that it would: {} {}{}",
+                                        http::VerbText(verb), host, routes[i].path),
+                          where);
+        }
+        there.push_back(*route);
+      }
+    }
+  }
+  for (auto& [host, paths] : places) {
+    http::Router own;
+    http::Router& target = host.empty() ? router : own;
+    for (auto& [path, place] : paths) {
+      for (auto& [verb, alternatives] : place.by_verb) {
+        http::RouteOptions options;
+        uint64_t most = 0;
+        for (const auto& route : alternatives) most = std::max(most, route->config.max_body);
+        if (most > 0) options.max_body_bytes = most;
+        http::Handler handler;
+        if (alternatives.size() == 1 && alternatives[0]->config.headers.empty()) {
+          handler = [route = alternatives[0]](http::Exchange& exchange) {
+            return Answer(*route, exchange);
+          };
+        } else {
+          const auto shared = std::make_shared<const Alternatives>(std::move(alternatives));
+          handler = [shared](http::Exchange& exchange) {
+            return AnswerByHeaders(*shared, exchange);
+          };
+        }
+        const Status added = target.Add(verb, path, std::move(handler), options);
+        if (!added.ok()) return Annotate(added, fmt::format("gateway.routes[{}]", place.first));
+      }
+    }
+    if (host.empty()) continue;
+    const Status added = router.AddHost(host, std::move(own));
+    if (!added.ok())
+      return Annotate(added, fmt::format("gateway.routes[{}]", paths.begin()->second.first));
+  }
+  return OkStatus();
+}
+
+}  // namespace starling::gateway

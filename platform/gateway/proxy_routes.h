@@ -1,0 +1,56 @@
+// Routes of the configuration: which requests go to which upstream, and who may send them.
+//
+//   Upstreams upstreams(runtime, metrics);
+//   STARLING_RETURN_IF_ERROR(upstreams.Set(config.upstreams));
+//   http::Router router;                              // with the services' routes
+//   STARLING_RETURN_IF_ERROR(AddProxyRoutes(config.routes, upstreams, edge, router));
+//
+// A request passes what every request at the edge passes (rpc/edge_entry.h), then the route's
+// access rule, then goes on by Upstream::Forward. The upstream is told who calls in
+// X-Starling-Caller
+// ("user:u42", "key:0192") and X-Starling-User; nothing that a client writes there arrives.
+//
+// Of routes with the same host, path and method the first in the list is taken whose header fields
+// the request has. Paths are matched in their normal form, and the upstream gets that form: it can
+// take no path for another than the gateway did.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "platform/gateway/route_config.h"
+#include "platform/gateway/upstream.h"
+#include "platform/http/router.h"
+#include "platform/rpc/edge_entry.h"
+
+namespace starling::gateway {
+
+// By name. Set keeps an upstream whose configuration is the same, with its connections and what is
+// known of its endpoints. Not thread-safe.
+class Upstreams {
+ public:
+  Upstreams(Runtime& runtime, telemetry::Metrics& metrics) : runtime_(runtime), metrics_(metrics) {}
+  // An error names the upstream, and changes nothing.
+  Status Set(const std::map<std::string, UpstreamConfig>& configs);
+  std::shared_ptr<Upstream> Find(const std::string& name) const;
+  std::vector<std::string> Names() const;
+  const auto& all() const { return all_; }
+
+ private:
+  struct One {
+    UpstreamConfig config;
+    std::shared_ptr<Upstream> upstream;
+  };
+  Runtime& runtime_;
+  telemetry::Metrics& metrics_;
+  std::map<std::string, One> all_;
+};
+
+// INVALID_ARGUMENT or ALREADY_EXISTS name the route as gateway.routes[3]; `router` is then of no
+// use. What `edge` names must outlive the router, and all requests.
+Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
+                      const rpc::EdgeOptions& edge, http::Router& router);
+
+}  // namespace starling::gateway

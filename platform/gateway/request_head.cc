@@ -1,0 +1,132 @@
+#include "platform/gateway/request_head.h"
+
+#include <charconv>
+
+#include "platform/http/syntax.h"
+
+namespace starling::gateway {
+namespace {
+
+using http::EqualsIgnoreCase;
+
+enum class Fate : uint8_t { kPass, kDrop, kForwarded };
+
+Fate FateOf(std::string_view name, const Forwarding& how) {
+  const auto is = [name](std::string_view other) { return EqualsIgnoreCase(name, other); };
+  switch (name.size()) {
+    case 2:
+      return is("te") ? Fate::kDrop : Fate::kPass;
+    case 3:
+      return is("via") ? Fate::kForwarded : Fate::kPass;
+    case 4:
+      return is("host") ? Fate::kDrop : Fate::kPass;
+    case 6:
+      return is("expect") ? Fate::kDrop : Fate::kPass;
+    case 7:
+      return is("trailer") || is("upgrade") ? Fate::kDrop : Fate::kPass;
+    case 9:
+      return is("forwarded") && !how.trusted_peer ? Fate::kDrop : Fate::kPass;
+    case 10:
+      return is("connection") || is("keep-alive") ? Fate::kDrop : Fate::kPass;
+    case 13:
+      return is("authorization") && !how.policy.pass_authorization ? Fate::kDrop : Fate::kPass;
+    case 14:
+      return is("content-length") ? Fate::kDrop : Fate::kPass;
+    case 15:
+      return is("x-forwarded-for") ? Fate::kForwarded : Fate::kPass;
+    case 16:
+      if (is("x-forwarded-host")) return how.trusted_peer ? Fate::kPass : Fate::kDrop;
+      return is("proxy-connection") ? Fate::kDrop : Fate::kPass;
+    case 17:
+      if (is("x-forwarded-proto")) return how.trusted_peer ? Fate::kPass : Fate::kDrop;
+      return is("transfer-encoding") ? Fate::kDrop : Fate::kPass;
+    case 19:
+      return is("proxy-authorization") ? Fate::kDrop : Fate::kPass;
+    default:
+      return Fate::kPass;
+  }
+}
+
+bool Names(std::string_view list, std::string_view name) {
+  bool found = false;
+  http::ForEachInList(list, [&](std::string_view one) { found |= EqualsIgnoreCase(one, name); });
+  return found;
+}
+
+void AppendField(std::string_view name, std::string_view value, std::string& out) {
+  out.append(name).append(": ");
+  const size_t at = out.size();
+  out.append(value);
+  for (size_t i = at; i < out.size(); ++i) {
+    if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
+  }
+  out.append("\r\n");
+}
+
+}  // namespace
+
+void AppendPath(std::string_view normal_path, std::string& out) {
+  static constexpr char kHex[] = "0123456789ABCDEF";
+  for (const char c : normal_path) {
+    const auto byte = static_cast<unsigned char>(c);
+    // A '%' of the normal form begins an escape.
+    if (c == '%' || (http::kClasses[byte] & http::kPath) != 0) {
+      out += c;
+    } else {
+      out.append({'%', kHex[byte >> 4], kHex[byte & 15]});
+    }
+  }
+}
+
+void AppendRequestHead(const http::Request& request, const Forwarding& how,
+                       std::string_view authority, std::string& out) {
+  out.append(request.verb_text).append(" ").append(how.target).append(" HTTP/1.1\r\nHost: ");
+  const auto host = request.headers.Find("host");
+  out.append(host && !host->empty() ? *host : authority).append("\r\n");
+
+  std::string_view via, forwarded_for;
+  bool proto = false, forwarded_host = false;
+  const std::string named =
+      request.headers.Has("connection") ? request.headers.Joined("connection") : std::string();
+  for (const auto& [name, value] : request.headers) {
+    const Fate fate = FateOf(name, how);
+    if (fate == Fate::kDrop) continue;
+    if (fate == Fate::kForwarded) {
+      // A list over several fields is one list; Joined only then.
+      (name.size() == 3 ? via : forwarded_for) = value;
+      continue;
+    }
+    if (!named.empty() && Names(named, name)) continue;
+    bool replaced = false;
+    for (const auto& [own, unused] : how.headers) replaced |= EqualsIgnoreCase(own, name);
+    if (replaced) continue;
+    if (name.size() == 17 && EqualsIgnoreCase(name, "x-forwarded-proto")) proto = true;
+    if (name.size() == 16 && EqualsIgnoreCase(name, "x-forwarded-host")) forwarded_host = true;
+    out.append(name).append(": ").append(value).append("\r\n");
+  }
+  for (const auto& [name, value] : how.headers) {
+    if (!value.empty()) AppendField(name, value, out);
+  }
+
+  out.append("X-Forwarded-For: ");
+  if (how.trusted_peer && !forwarded_for.empty())
+    out.append(request.headers.Joined("x-forwarded-for")).append(", ");
+  out.append(request.remote_address).append("\r\n");
+  if (!proto) out.append(how.tls ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n");
+  if (!forwarded_host && host && !host->empty())
+    out.append("X-Forwarded-Host: ").append(*host).append("\r\n");
+  out.append("Via: ");
+  if (!via.empty()) out.append(request.headers.Joined("via")).append(", ");
+  out.append(request.minor_version == 0 ? "1.0 starling\r\n" : "1.1 starling\r\n");
+
+  const bool has_content = !request.body.empty() || request.verb == http::Verb::kPost ||
+                           request.verb == http::Verb::kPut || request.verb == http::Verb::kPatch;
+  if (has_content) {
+    char length[24];
+    const auto [end, error] = std::to_chars(length, length + sizeof(length), request.body.size());
+    out.append("Content-Length: ").append(length, end).append("\r\n");
+  }
+  out.append("\r\n");
+}
+
+}  // namespace starling::gateway

@@ -1,0 +1,27 @@
+// The head of a request as an upstream gets it. Pure.
+//
+// Left out is what is about the client's connection (RFC 9110, 7.6.1: Connection and the fields it
+// names, Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, Trailer, Transfer-Encoding,
+// Upgrade), Expect, which the gateway has met, Authorization unless the policy passes it, and every
+// field that `how.headers` replaces. The body's length is always given: the upstream reads the
+// request as the gateway did.
+//
+// X-Forwarded-For, -Proto and -Host say where the request came from; what a peer that is not
+// trusted says in them, or in Forwarded, is replaced. Via names the gateway (RFC 9110, 7.6.3).
+#pragma once
+
+#include <string>
+
+#include "platform/gateway/upstream.h"
+
+namespace starling::gateway {
+
+// Appends "GET /path HTTP/1.1\r\n...\r\n\r\n". `authority`: for a client that named no host.
+void AppendRequestHead(const http::Request& request, const Forwarding& how,
+                       std::string_view authority, std::string& out);
+
+// A path in its normal form (http::Request::path), encoded again: what it may not hold as itself is
+// escaped, "%2F" and "%25" stay.
+void AppendPath(std::string_view normal_path, std::string& out);
+
+}  // namespace starling::gateway

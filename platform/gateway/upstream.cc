@@ -1,0 +1,341 @@
+#include "platform/gateway/upstream.h"
+
+#include <absl/container/inlined_vector.h>
+
+#include <boost/asio/post.hpp>
+
+#include "platform/base/id.h"
+#include "platform/discovery/address.h"
+#include "platform/gateway/request_head.h"
+#include "platform/gateway/upstream_connection.h"
+#include "platform/resilience/backoff.h"
+
+namespace starling::gateway {
+namespace {
+
+constexpr Duration kRetryPause = std::chrono::milliseconds(10);  // the longest first one
+
+// Whether a request may be sent twice (RFC 9110, 9.2.2).
+bool IsIdempotent(http::Verb verb) {
+  switch (verb) {
+    case http::Verb::kGet:
+    case http::Verb::kHead:
+    case http::Verb::kPut:
+    case http::Verb::kDelete:
+    case http::Verb::kOptions:
+      return true;
+    default:
+      return false;
+  }
+}
+
+bool SaysTryAgain(int status) { return status == 502 || status == 503 || status == 504; }
+
+}  // namespace
+
+// The idle connections to one endpoint, by io thread: each list is touched by its thread alone.
+struct Upstream::Pool {
+  std::string host;
+  uint16_t port;
+  std::vector<std::shared_ptr<ProxyThread>> threads;
+  std::vector<std::vector<std::unique_ptr<UpstreamConnection>>> idle;
+
+  ~Pool() {
+    // Sockets end on their own threads.
+    for (size_t i = 0; i < idle.size(); ++i) {
+      if (idle[i].empty()) continue;
+      boost::asio::post(
+          threads[i]->context(),
+          [thread = threads[i], connections = std::make_shared<decltype(idle)::value_type>(
+                                    std::move(idle[i]))] { connections->clear(); });
+    }
+  }
+
+  std::unique_ptr<UpstreamConnection> Take(size_t thread, Duration idle_timeout) {
+    auto& list = idle[thread];
+    if (list.empty()) return nullptr;
+    std::unique_ptr<UpstreamConnection> last = std::move(list.back());
+    list.pop_back();
+    // The last used is the last: when that is too old, all are.
+    if (std::chrono::steady_clock::now() - last->idle_since <= idle_timeout) return last;
+    list.clear();
+    return nullptr;
+  }
+  void GiveBack(size_t thread, std::unique_ptr<UpstreamConnection> connection, size_t most) {
+    auto& list = idle[thread];
+    connection->idle_since = std::chrono::steady_clock::now();
+    if (list.size() >= most) list.erase(list.begin());
+    list.push_back(std::move(connection));
+  }
+};
+
+// What became of one try.
+struct Upstream::Attempt {
+  Status status;           // OK: the exchange is answered
+  bool may_repeat = true;  // it cannot have done anything, or may be done twice
+  int answer = 0;          // the HTTP status, when there was one
+};
+
+// Asks each endpoint whether it is well, and tells the balancer of those that are.
+struct Upstream::Checks {
+  struct State {
+    bool healthy = true;
+    int in_a_row = 0;  // answers that speak against `healthy`
+  };
+  HealthCheck check;
+  std::string name;
+  std::vector<discovery::Endpoint> endpoints;
+  std::vector<State> states;
+  std::shared_ptr<discovery::Balancer> balancer;
+  std::unique_ptr<http::Client> client;
+  std::atomic<bool> stopped{false};
+
+  static Task<void> Run(std::shared_ptr<Checks> self) {
+    while (!self->stopped) {
+      bool changed = false;
+      for (size_t i = 0; i < self->endpoints.size() && !self->stopped; ++i) {
+        const bool well = co_await self->IsWell(self->endpoints[i]);
+        State& state = self->states[i];
+        state.in_a_row = well == state.healthy ? 0 : state.in_a_row + 1;
+        if (state.in_a_row < (well ? self->check.successes : self->check.failures)) continue;
+        if (state.in_a_row == 0) continue;
+        state = {.healthy = well, .in_a_row = 0};
+        changed = true;
+      }
+      if (changed) self->Tell();
+      co_await SleepFor(self->check.interval);
+    }
+  }
+
+  Task<bool> IsWell(const discovery::Endpoint& endpoint) {
+    http::ClientRequest request{.url = fmt::format("http://{}{}", endpoint.address, check.path),
+                                .timeout = check.timeout};
+    const StatusOr<http::ClientResponse> answer = co_await client->Send(std::move(request));
+    co_return answer.ok() && answer->status >= 200 && answer->status < 400;
+  }
+
+  void Tell() {
+    std::vector<discovery::Endpoint> well;
+    for (size_t i = 0; i < endpoints.size(); ++i) {
+      if (states[i].healthy) well.push_back(endpoints[i]);
+    }
+    balancer->SetEndpoints(well.empty() ? endpoints : std::move(well));
+  }
+};
+
+StatusOr<std::shared_ptr<Upstream>> Upstream::Make(UpstreamOptions options, Runtime& runtime,
+                                                   telemetry::Metrics& metrics) {
+  if (options.endpoints.empty())
+    return InvalidArgument("upstream '{}' has no endpoints", options.name);
+  for (const discovery::Endpoint& endpoint : options.endpoints) {
+    STARLING_RETURN_IF_ERROR(Annotate(discovery::CheckAddress(endpoint.address),
+                                      fmt::format("upstream '{}'", options.name)));
+  }
+  return std::shared_ptr<Upstream>(new Upstream(std::move(options), runtime, metrics));
+}
+
+Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics& metrics)
+    : options_(std::move(options)),
+      budget_(options_.retries),
+      retries_(metrics.AddCounter("starling_upstream_retries_total",
+                                  "Tries beyond the first of requests to an upstream",
+                                  {{"upstream", options_.name}})),
+      failures_(metrics.AddCounter("starling_upstream_failures_total",
+                                   "Tries that an upstream did not answer",
+                                   {{"upstream", options_.name}})) {
+  for (int i = 0; i < runtime.io_threads(); ++i)
+    threads_.push_back(std::make_shared<ProxyThread>(runtime.context(i)));
+  balancer_ = std::make_shared<discovery::Balancer>(
+      discovery::BalancerOptions{}, SystemClock(), FastRandom(),
+      [threads = threads_](const discovery::Endpoint& endpoint) {
+        return OpenPool(endpoint, threads);
+      });
+  balancer_->SetEndpoints(options_.endpoints);
+  if (!options_.health) return;
+  checks_ = std::make_shared<Checks>();
+  checks_->check = *options_.health;
+  checks_->name = options_.name;
+  checks_->endpoints = options_.endpoints;
+  checks_->states.resize(options_.endpoints.size());
+  checks_->balancer = balancer_;
+  checks_->client = std::make_unique<http::Client>(runtime, http::Client::Options{});
+  Spawn(runtime.NextExecutor(), Checks::Run(checks_));
+}
+
+Upstream::~Upstream() {
+  if (checks_ != nullptr) checks_->stopped = true;
+}
+
+std::shared_ptr<void> Upstream::OpenPool(const discovery::Endpoint& endpoint,
+                                         const Threads& threads) {
+  const std::string_view address = endpoint.address;
+  const size_t colon = address.rfind(':');
+  std::string_view host = address.substr(0, colon);
+  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+  auto pool = std::make_shared<Pool>();
+  pool->host = host;
+  pool->port = static_cast<uint16_t>(std::stoi(std::string(address.substr(colon + 1))));
+  pool->threads = threads;
+  pool->idle.resize(threads.size());
+  return pool;
+}
+
+Task<Status> Upstream::Forward(http::Exchange& exchange, Forwarding how) {
+  const Instant deadline = std::chrono::steady_clock::now() + how.policy.timeout;
+  const bool idempotent = IsIdempotent(exchange.request.verb);
+  absl::InlinedVector<std::string, 2> tried;
+  absl::InlinedVector<std::string_view, 2> avoid;
+  budget_.OnCall();
+  for (int retry = 0;; ++retry) {
+    StatusOr<discovery::Pick> pick = balancer_->Choose(avoid);
+    if (!pick.ok()) co_return pick.status();
+    const bool last = retry >= how.policy.retries;
+    const Attempt attempt = co_await Try(exchange, how, *pick, deadline, last || !idempotent);
+    if (attempt.status.ok()) {
+      if (attempt.answer == 503) {
+        pick->Overloaded();
+      } else if (SaysTryAgain(attempt.answer)) {
+        pick->Failed();
+      } else {
+        pick->Succeeded();
+      }
+      co_return OkStatus();
+    }
+    if (absl::IsCancelled(attempt.status)) {
+      pick->Cancelled();
+      co_return attempt.status;
+    }
+    if (attempt.answer == 503) {
+      pick->Overloaded();
+    } else {
+      pick->Failed();
+    }
+    failures_.Add();
+    const Status said = Annotate(
+        attempt.status, fmt::format("upstream '{}', {}", options_.name, pick->endpoint().address));
+    if (last || exchange.streaming() || (attempt.may_repeat ? false : !idempotent) ||
+        std::chrono::steady_clock::now() >= deadline || !budget_.TakeRetry()) {
+      co_return said;
+    }
+    retries_.Add();
+    exchange.response.Clear();
+    tried.push_back(pick->endpoint().address);
+    avoid.assign(tried.begin(), tried.end());
+    co_await SleepFor(resilience::BackoffPause({.base = kRetryPause}, retry, FastRandom()));
+  }
+}
+
+Task<Upstream::Attempt> Upstream::Try(http::Exchange& exchange, const Forwarding& how,
+                                      discovery::Pick& pick, Instant deadline, bool last) {
+  Pool& pool = pick.connection<Pool>();
+  const auto thread = static_cast<size_t>(exchange.request.thread_index);
+  const http::Request& request = exchange.request;
+  const bool idempotent = IsIdempotent(request.verb);
+  if (how.policy.try_timeout > Duration(0))
+    deadline = std::min(deadline, std::chrono::steady_clock::now() + how.policy.try_timeout);
+  std::unique_ptr<UpstreamConnection> connection = pool.Take(thread, options_.idle_timeout);
+  for (;;) {
+    // What cannot be sent twice is not sent where it may be lost.
+    while (connection != nullptr && !idempotent && connection->IsStale())
+      connection = pool.Take(thread, options_.idle_timeout);
+    const bool reused = connection != nullptr;
+    if (!reused) {
+      connection =
+          std::make_unique<UpstreamConnection>(*threads_[thread], options_.max_header_bytes);
+      connection->Use(exchange, std::min(deadline, std::chrono::steady_clock::now() +
+                                                       options_.connect_timeout));
+      Status connected = co_await connection->Connect(pool.host, pool.port);
+      if (!connected.ok()) co_return Attempt{.status = std::move(connected), .may_repeat = true};
+      connection->SetDeadline(deadline);
+    } else {
+      connection->Use(exchange, deadline);
+    }
+    // Nobody else uses it before Send has sent it, or copied what is left.
+    thread_local std::string head;
+    head.clear();
+    AppendRequestHead(request, how, pick.endpoint().address, head);
+    const Status sent =
+        co_await connection->Send(head, request.body, request.verb == http::Verb::kHead);
+    // A server may answer and close before it has read all: its answer is worth more than our
+    // error.
+    Attempt attempt = co_await Read(exchange, how, *connection, last);
+    if (!attempt.status.ok()) {
+      const bool unanswered = !connection->parser().begun() && absl::IsUnavailable(attempt.status);
+      connection.reset();
+      if (reused && unanswered && idempotent) continue;  // on a new one: none of the pool is taken
+      attempt.may_repeat = false;
+      co_return attempt;
+    }
+    const bool reusable = sent.ok() && connection->reusable();
+    connection->Release();
+    if (reusable) pool.GiveBack(thread, std::move(connection), options_.max_idle);
+    co_return attempt;
+  }
+}
+
+Task<Upstream::Attempt> Upstream::Read(http::Exchange& exchange, const Forwarding& how,
+                                       UpstreamConnection& connection, bool last) {
+  using Step = UpstreamConnection::Step;
+  http::Response& response = exchange.response;
+  response.Clear();
+  Step step = co_await connection.Next(response);
+  if (step == Step::kError) co_return Attempt{.status = connection.error()};
+  Attempt attempt{.answer = response.status};
+  if (!last && SaysTryAgain(attempt.answer)) {
+    attempt.status = Unavailable("it answered {}", attempt.answer);
+    co_return attempt;
+  }
+  how.on_head(response);
+  const std::optional<uint64_t> length = connection.parser().content_length();
+  if (exchange.request.verb == http::Verb::kHead) {
+    response.length = length;
+    co_return attempt;
+  }
+  const bool gather = length.value_or(kGathered + 1) <= kGathered;
+  connection.SetDeadline(std::chrono::steady_clock::now() + how.policy.quiet_timeout);
+  while (!connection.parser().complete()) {
+    step = connection.NextRead(response);
+    if (step == Step::kNeedMore || response.body.size() > kGathered) {
+      if (!gather) {
+        if (step == Step::kBody) response.body.append(connection.piece());
+        attempt.status = co_await Stream(exchange, how, connection);
+        co_return attempt;
+      }
+      step = co_await connection.Next(response);
+    }
+    if (step == Step::kBody) {
+      response.body.append(connection.piece());
+    } else if (step == Step::kError) {
+      attempt.status = connection.error();
+      co_return attempt;
+    }
+  }
+  co_return attempt;
+}
+
+Task<Status> Upstream::Stream(http::Exchange& exchange, const Forwarding& how,
+                              UpstreamConnection& connection) {
+  using Step = UpstreamConnection::Step;
+  http::Response& response = exchange.response;
+  const std::string begun = std::move(response.body);
+  response.body.clear();
+  response.length = connection.parser().content_length();
+  http::ResponseStream& stream = exchange.StartStream();
+  // A client that reads slowly has the server's patience, not the upstream's.
+  connection.SetDeadline(Instant::max());
+  Status written = co_await stream.Write(begun);
+  while (written.ok()) {
+    connection.SetDeadline(std::chrono::steady_clock::now() + how.policy.quiet_timeout);
+    const Step step = co_await connection.Next(response);
+    connection.SetDeadline(Instant::max());
+    if (step == Step::kComplete) co_return OkStatus();
+    if (step == Step::kError) {
+      stream.Abort();
+      co_return connection.error();
+    }
+    written = co_await stream.Write(connection.piece());
+  }
+  co_return written;
+}
+
+}  // namespace starling::gateway

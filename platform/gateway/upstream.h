@@ -1,0 +1,135 @@
+// A group of servers that answer the same requests: a team's own service, in any language.
+//
+//   auto upstream = Upstream::Make({.name = "search", .endpoints = {{"127.0.0.1:9001"}}},
+//                                  runtime, metrics).value();
+//   Status status = co_await upstream->Forward(exchange, {.policy = policy, .target =
+//   "/find?q=tea"});
+//
+// Which endpoint gets a request is the balancer's choice (discovery/balancer.h): two drawn at
+// random, the one with fewer requests in flight and lower latency taken; one that fails five times
+// in a row, or much more often than the others, is left out for a while. With a health check, an
+// endpoint that does not answer it gets nothing; when none does, all get requests, since then the
+// check is more likely wrong than all of them.
+//
+// A try that failed is repeated on another endpoint, `retries` times at most and within the
+// upstream's retry budget (10 % of requests), when the request may be sent twice: by its method
+// (RFC 9110, 9.2.2), or since not a byte of it was sent, as when the endpoint could not be reached.
+// A connection that its server closed while it was idle costs no try. What was answered with 502,
+// 503 or 504 is tried again under the same rules; the last answer is given on as it is.
+//
+// Connections are kept, by io thread and endpoint, and never change threads. Answers up to
+// kGathered are read before they are given on; of longer ones, and of those whose length is not
+// known, each piece goes to the client as it comes, and only when the client took the one before.
+//
+// Thread-safe. Destroy it before its Runtime; requests under way keep what they need.
+#pragma once
+
+#include <absl/functional/function_ref.h>
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "platform/async/runtime.h"
+#include "platform/discovery/balancer.h"
+#include "platform/http/client.h"
+#include "platform/http/exchange.h"
+#include "platform/resilience/retry_budget.h"
+#include "platform/telemetry/metrics.h"
+
+namespace starling::gateway {
+
+struct HealthCheck {
+  std::string path = "/healthz";  // 2xx and 3xx are well
+  Duration interval = std::chrono::seconds(5);
+  Duration timeout = std::chrono::seconds(2);
+  int failures = 2;   // in a row, until it is left out
+  int successes = 1;  // in a row, until it is back
+};
+
+struct UpstreamOptions {
+  std::string name;
+  std::vector<discovery::Endpoint> endpoints;  // addresses as "host:port"
+  Duration connect_timeout = std::chrono::seconds(1);
+  Duration idle_timeout = std::chrono::seconds(30);
+  size_t max_idle = 128;  // connections kept, an endpoint and io thread
+  size_t max_header_bytes = 32 * 1024;
+  std::optional<HealthCheck> health;
+  resilience::RetryBudget::Options retries;
+};
+
+// How a route's requests are sent on.
+struct ForwardPolicy {
+  // Until the head of the answer, with all tries.
+  Duration timeout = std::chrono::seconds(30);
+  Duration try_timeout = Duration(0);  // of one try; 0: none of its own
+  // Between two pieces of an answer: also how long a stream of events may be silent.
+  Duration quiet_timeout = std::chrono::seconds(60);
+  int retries = 1;
+  bool pass_authorization = false;  // otherwise the caller's credentials end here
+};
+
+struct Forwarding {
+  const ForwardPolicy& policy;
+  std::string_view target;  // "/path?query", encoded
+  // Sent instead of what the client said under these names.
+  std::span<const std::pair<std::string_view, std::string_view>> headers = {};
+  // Called when an answer's head is known, before any of it goes out: to add fields.
+  absl::FunctionRef<void(http::Response&)> on_head = [](http::Response&) {};
+  bool trusted_peer = false;  // what it says in X-Forwarded-* is true
+  bool tls = false;           // how the client came
+};
+
+class UpstreamConnection;
+class ProxyThread;
+
+class Upstream {
+ public:
+  static constexpr uint64_t kGathered = 64 * 1024;
+
+  // INVALID_ARGUMENT names an address that is none, or says that there are no endpoints.
+  static StatusOr<std::shared_ptr<Upstream>> Make(UpstreamOptions options, Runtime& runtime,
+                                                  telemetry::Metrics& metrics);
+  ~Upstream();
+  Upstream(const Upstream&) = delete;
+
+  const std::string& name() const { return options_.name; }
+
+  // Answers the exchange with what the upstream said, and gives OK for whatever that was. An error
+  // says why there is no answer, and leaves the response to the caller, unless the exchange is
+  // streaming: then it was cut. UNAVAILABLE (nobody could be reached, or the answer broke),
+  // DEADLINE_EXCEEDED, CANCELLED (the client is gone). What `how` names must live until the end.
+  Task<Status> Forward(http::Exchange& exchange, Forwarding how);
+
+  std::vector<discovery::EndpointHealth> Health() const { return balancer_->Health(); }
+
+ private:
+  struct Pool;
+  struct Attempt;
+  struct Checks;
+  using Threads = std::vector<std::shared_ptr<ProxyThread>>;
+  Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics& metrics);
+  Task<Attempt> Try(http::Exchange& exchange, const Forwarding& how, discovery::Pick& pick,
+                    Instant deadline, bool last);
+  Task<Attempt> Read(http::Exchange& exchange, const Forwarding& how,
+                     UpstreamConnection& connection, bool last);
+  Task<Status> Stream(http::Exchange& exchange, const Forwarding& how,
+                      UpstreamConnection& connection);
+  static std::shared_ptr<void> OpenPool(const discovery::Endpoint& endpoint,
+                                        const Threads& threads);
+
+  const UpstreamOptions options_;
+  Threads threads_;
+  resilience::RetryBudget budget_;
+  telemetry::Counter &retries_, &failures_;
+  std::shared_ptr<discovery::Balancer> balancer_;
+  std::shared_ptr<Checks> checks_;  // nullptr: none
+};
+
+}  // namespace starling::gateway

@@ -1,0 +1,213 @@
+#include "platform/gateway/upstream_connection.h"
+
+#include <sys/socket.h>
+
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/connect.hpp>
+
+#include "platform/async/asio_await.h"
+
+namespace starling::gateway {
+namespace {
+
+constexpr size_t kBuffer = 16 * 1024;
+// A client is asked whether it is still there once its request has taken this long.
+constexpr Duration kClientCheck = std::chrono::milliseconds(100);
+
+using boost::asio::ip::tcp;
+using boost::system::error_code;
+using Resolver = boost::asio::ip::basic_resolver<tcp, boost::asio::io_context::executor_type>;
+
+}  // namespace
+
+UpstreamConnection::UpstreamConnection(ProxyThread& thread, size_t max_header_bytes)
+    : thread_(thread), socket_(thread.context()), parser_({.max_header_bytes = max_header_bytes}) {}
+
+UpstreamConnection::~UpstreamConnection() { Release(); }
+
+void UpstreamConnection::Use(http::Exchange& exchange, Instant deadline) {
+  exchange_ = &exchange;
+  deadline_ = deadline;
+  used_since_ = exchange.request.received;
+  watches_client_ = false;
+  stopped_ = failed_ = OkStatus();
+  thread_.Add(*this);
+}
+
+void UpstreamConnection::Release() {
+  if (exchange_ == nullptr) return;
+  thread_.Remove(*this);
+  exchange_ = nullptr;
+  client_ = {};
+}
+
+void UpstreamConnection::Stop(Status why) {
+  if (!stopped_.ok()) return;
+  stopped_ = std::move(why);
+  error_code ignored;
+  socket_.close(ignored);
+}
+
+void UpstreamConnection::CheckClient(Instant now) {
+  if (now - used_since_ < kClientCheck) return;
+  if (!watches_client_) {
+    client_ = exchange_->cancellation();
+    watches_client_ = true;
+  }
+  if (client_.IsCancelled()) Stop(Cancelled("the client is gone"));
+}
+
+Status UpstreamConnection::error() const {
+  if (!stopped_.ok()) return stopped_;
+  if (!failed_.ok()) return failed_;
+  return Unavailable("its answer is malformed: {}", parser_.error());
+}
+
+Task<Status> UpstreamConnection::Connect(const std::string& host, uint16_t port) {
+  error_code error;
+  const auto address = boost::asio::ip::make_address(host, error);
+  if (!error) {
+    co_await socket_.async_connect(tcp::endpoint(address, port), AsTask(error));
+  } else {
+    // The deadline ends the wait for a name only when the resolver does: it blocks a thread of its
+    // own, as long as the system's resolver is configured to.
+    Resolver resolver(thread_.context());
+    error = {};
+    const auto found = co_await resolver.async_resolve(host, std::to_string(port), AsTask(error));
+    if (!stopped_.ok()) co_return stopped_;
+    if (error) co_return Unavailable("'{}' has no address: {}", host, error.message());
+    error = boost::asio::error::host_not_found;
+    for (const auto& entry : found) {
+      error_code ignored;
+      socket_.close(ignored);
+      error = {};
+      co_await socket_.async_connect(entry.endpoint(), AsTask(error));
+      if (!error || !stopped_.ok()) break;
+    }
+  }
+  if (!stopped_.ok()) co_return stopped_;
+  if (error) co_return Unavailable("cannot connect: {}", error.message());
+  error_code ignored;
+  socket_.set_option(tcp::no_delay(true), ignored);
+  in_.resize(kBuffer);
+  co_return OkStatus();
+}
+
+Task<Status> UpstreamConnection::Send(std::string_view head, std::string_view body, bool to_head) {
+  parser_.Begin(to_head);
+  begin_ = end_ = 0;
+  piece_ = {};
+  bool kept = false;  // the head, beyond the first wait
+  while (!head.empty() || !body.empty()) {
+    if (!stopped_.ok()) co_return stopped_;
+    iovec parts[2] = {{const_cast<char*>(head.data()), head.size()},
+                      {const_cast<char*>(body.data()), body.size()}};
+    msghdr message{};
+    message.msg_iov = parts;
+    message.msg_iovlen = body.empty() ? 1 : 2;
+    const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent >= 0) {
+      const size_t of_head = std::min(static_cast<size_t>(sent), head.size());
+      head.remove_prefix(of_head);
+      body.remove_prefix(static_cast<size_t>(sent) - of_head);
+      continue;
+    }
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN && errno != EWOULDBLOCK) {
+      failed_ = Unavailable("cannot write: {}",
+                            error_code(errno, boost::system::system_category()).message());
+      co_return failed_;
+    }
+    if (!kept) {
+      out_.assign(head);
+      head = out_;
+      kept = true;
+    }
+    error_code error;
+    co_await socket_.async_wait(Socket::wait_write, AsTask(error));
+  }
+  co_return OkStatus();
+}
+
+UpstreamConnection::Step UpstreamConnection::NextRead(http::Response& response) {
+  const auto result = parser_.Feed(std::string_view(in_).substr(begin_, end_ - begin_), response);
+  begin_ += result.used;
+  piece_ = result.body;
+  return result.step;
+}
+
+Task<UpstreamConnection::Step> UpstreamConnection::Next(http::Response& response) {
+  for (;;) {
+    const Step step = NextRead(response);
+    if (step != Step::kNeedMore) co_return step;
+    if (begin_ == end_) {
+      begin_ = end_ = 0;
+    } else if (end_ == in_.size()) {
+      // One line may need it all; the parser refuses a longer one.
+      if (begin_ == 0) in_.resize(in_.size() * 2);
+      std::copy(in_.begin() + static_cast<ptrdiff_t>(begin_),
+                in_.begin() + static_cast<ptrdiff_t>(end_), in_.begin());
+      end_ -= begin_;
+      begin_ = 0;
+    }
+    if (!stopped_.ok()) co_return Step::kError;
+    error_code error;
+    const size_t size = co_await socket_.async_read_some(
+        boost::asio::buffer(in_.data() + end_, in_.size() - end_), AsTask(error));
+    end_ += size;
+    if (!error) continue;
+    if (!stopped_.ok()) co_return Step::kError;
+    if (error == boost::asio::error::eof) {
+      const Step last = parser_.End();
+      if (last == Step::kError) {
+        failed_ = Unavailable("it closed the connection {} answer",
+                              parser_.begun() ? "within its" : "without an");
+      }
+      co_return last;
+    }
+    failed_ = Unavailable("cannot read: {}", error.message());
+    co_return Step::kError;
+  }
+}
+
+bool UpstreamConnection::IsStale() {
+  char byte;
+  const ssize_t size = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  return size >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
+}
+
+void ProxyThread::Add(UpstreamConnection& connection) {
+  connection.previous_ = nullptr;
+  connection.next_ = first_;
+  if (first_ != nullptr) first_->previous_ = &connection;
+  first_ = &connection;
+  if (!armed_) Arm();
+}
+
+void ProxyThread::Remove(UpstreamConnection& connection) {
+  if (connection.next_ != nullptr) connection.next_->previous_ = connection.previous_;
+  (connection.previous_ != nullptr ? connection.previous_->next_ : first_) = connection.next_;
+}
+
+void ProxyThread::Arm() {
+  armed_ = true;
+  timer_.expires_after(kTick);
+  timer_.async_wait([weak = weak_from_this()](const error_code& error) {
+    const auto self = weak.lock();
+    if (self == nullptr || error) return;
+    self->armed_ = false;
+    self->Sweep();
+  });
+}
+
+void ProxyThread::Sweep() {
+  const Instant now = std::chrono::steady_clock::now();
+  // Stop only closes a socket: what waited goes on later, so the list stays as it is here.
+  for (UpstreamConnection* at = first_; at != nullptr; at = at->next_) {
+    if (now >= at->deadline_) at->Stop(DeadlineExceeded("it did not answer in time"));
+    at->CheckClient(now);
+  }
+  if (first_ != nullptr) Arm();
+}
+
+}  // namespace starling::gateway

@@ -1,0 +1,115 @@
+// One HTTP/1.1 connection to an upstream, on one io thread, for one exchange at a time. Internal to
+// the gateway; not thread-safe.
+//
+//   co_await connection.Connect(host, port);
+//   co_await connection.Send(head, body);
+//   switch (co_await connection.Next(response)) { kHead, kBody: piece(); kComplete; kError }
+//
+// Every wait ends at the deadline (within ProxyThread::kTick), and then each later call fails at
+// once.
+#pragma once
+
+#include <boost/asio/ip/tcp.hpp>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "platform/async/cancellation.h"
+#include "platform/async/task.h"
+#include "platform/http/exchange.h"
+#include "platform/http/response_parser.h"
+
+namespace starling::gateway {
+
+class ProxyThread;
+
+class UpstreamConnection {
+ public:
+  using Step = http::ResponseParser::Step;
+
+  UpstreamConnection(ProxyThread& thread, size_t max_header_bytes);
+  ~UpstreamConnection();
+  UpstreamConnection(const UpstreamConnection&) = delete;
+
+  // In use for a request of this exchange until Release: its waits have a deadline, and end when
+  // its client is gone.
+  void Use(http::Exchange& exchange, Instant deadline);
+  void Release();
+  void SetDeadline(Instant deadline) { deadline_ = deadline; }
+
+  // UNAVAILABLE (why it could not be reached), DEADLINE_EXCEEDED, CANCELLED.
+  Task<Status> Connect(const std::string& host, uint16_t port);
+  // A small request is written without a wait. An error says that not all was written; the upstream
+  // may have answered all the same.
+  Task<Status> Send(std::string_view head, std::string_view body, bool to_head);
+  // kHead, kBody, kComplete or kError; never kNeedMore.
+  Task<Step> Next(http::Response& response);
+  // The same of what was read already, kNeedMore when there is no more of it.
+  Step NextRead(http::Response& response);
+
+  // The piece of the last kBody; good until the next Next.
+  std::string_view piece() const { return piece_; }
+  const http::ResponseParser& parser() const { return parser_; }
+  // Why the last step was kError.
+  Status error() const;
+  // Whether the peer has closed it, or said what nobody asked for. For an idle one; a system call.
+  bool IsStale();
+  // After kComplete: it can take another request.
+  bool reusable() const { return parser_.keep_alive() && begin_ == end_ && stopped_.ok(); }
+
+  // Of the pool.
+  Instant idle_since{};
+
+ private:
+  friend class ProxyThread;
+  using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp,
+                                                  boost::asio::io_context::executor_type>;
+
+  void Stop(Status why);
+  void CheckClient(Instant now);
+
+  ProxyThread& thread_;
+  Socket socket_;
+  http::ResponseParser parser_;
+  std::string in_;
+  size_t begin_ = 0;
+  size_t end_ = 0;
+  std::string out_;  // of a request, what the kernel did not take at once
+  std::string_view piece_;
+  http::Exchange* exchange_ = nullptr;
+  CancellationToken client_;
+  bool watches_client_ = false;
+  Instant used_since_{};
+  Instant deadline_{};
+  Status stopped_;                      // why waits end
+  Status failed_;                       // of the socket
+  UpstreamConnection* next_ = nullptr;  // of the thread's list of those in use
+  UpstreamConnection* previous_ = nullptr;
+};
+
+// What the proxy has on an io thread: the list of connections in use, and a timer that ends their
+// waits. It runs while there are any.
+class ProxyThread : public std::enable_shared_from_this<ProxyThread> {
+ public:
+  static constexpr Duration kTick = std::chrono::milliseconds(20);
+
+  explicit ProxyThread(boost::asio::io_context& context) : context_(context), timer_(context) {}
+  boost::asio::io_context& context() { return context_; }
+
+ private:
+  friend class UpstreamConnection;
+  void Add(UpstreamConnection& connection);
+  void Remove(UpstreamConnection& connection);
+  void Arm();
+  void Sweep();
+
+  boost::asio::io_context& context_;
+  boost::asio::basic_waitable_timer<std::chrono::steady_clock,
+                                    boost::asio::wait_traits<std::chrono::steady_clock>,
+                                    boost::asio::io_context::executor_type>
+      timer_;
+  bool armed_ = false;
+  UpstreamConnection* first_ = nullptr;
+};
+
+}  // namespace starling::gateway

@@ -1,0 +1,93 @@
+#include "platform/host/http_front.h"
+
+#include "platform/host/admin_routes.h"
+#include "platform/host/call_policies.h"
+#include "platform/telemetry/log.h"
+
+namespace starling::host {
+
+StatusOr<int> HttpFront::Start() {
+  const auto config = config_.http.Get();
+  const auto gateway = config_.gateway.Get();
+  telemetry::Metrics& metrics = options_.telemetry->metrics();
+  STARLING_RETURN_IF_ERROR(OpenSharedLimits());
+  limits_ = std::make_unique<rpc::GatewayLimits>(LimitsOf(*gateway), metrics, *options_.clock,
+                                                 shared_limits_.get());
+  AddLimiterMetrics();
+  edge_options_ = {.authenticator = options_.authenticator,
+                   .telemetry = options_.telemetry,
+                   .limits = limits_.get(),
+                   .concurrency = options_.concurrency};
+  edge_ = std::make_unique<rpc::HttpEdge>(edge_options_);
+  upstreams_ = std::make_unique<gateway::Upstreams>(*options_.runtime, metrics);
+  STARLING_ASSIGN_OR_RETURN(std::shared_ptr<const http::Router> router, MakeRouter(*gateway));
+  http::ServerOptions options{.address = config->address,
+                              .port = static_cast<uint16_t>(config->port),
+                              .max_body_bytes = config->max_body.count(),
+                              .header_timeout = config->header_timeout,
+                              .body_timeout = config->body_timeout,
+                              .idle_timeout = config->idle_timeout,
+                              .max_connections = static_cast<size_t>(config->max_connections)};
+  if (config->access_log) {
+    options.observer = [](const http::Exchange& exchange, Duration took) {
+      log::Info("access", "{} {} {}", exchange.request.verb_text, exchange.request.path,
+                exchange.response.status)
+          .With("us", took / std::chrono::microseconds(1))
+          .With("from", exchange.request.remote_address);
+    };
+  }
+  server_ = std::make_unique<http::Server>(*options_.runtime, std::move(options), router);
+  STARLING_ASSIGN_OR_RETURN(const uint16_t port, server_->Start());
+  AddServerMetrics(metrics, *server_);
+  return port;
+}
+
+void HttpFront::Set(const GatewayConfig& now) {
+  limits_->Set(LimitsOf(now));
+  const StatusOr<std::shared_ptr<const http::Router>> router = MakeRouter(now);
+  if (router.ok()) {
+    server_->SetRouter(*router);
+  } else {
+    log::Error("gateway", "the changed routes are not applied; those of before stay")
+        .With(router.status());
+  }
+}
+
+StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const GatewayConfig& gateway) {
+  auto router = std::make_shared<http::Router>();
+  STARLING_RETURN_IF_ERROR(edge_->AddRoutes(*options_.services, *router));
+  edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
+  STARLING_RETURN_IF_ERROR(options_.routes(*router));
+  STARLING_RETURN_IF_ERROR(upstreams_->Set(gateway.upstreams));
+  STARLING_RETURN_IF_ERROR(
+      gateway::AddProxyRoutes(gateway.routes, *upstreams_, edge_options_, *router));
+  return router;
+}
+
+// Asks nobody yet: a gateway starts without Redis, too.
+Status HttpFront::OpenSharedLimits() {
+  const auto gateway = config_.gateway.Get();
+  if (gateway->limit_store != GatewayConfig::LimitStore::kRedis) return OkStatus();
+  const auto storage = config_.storage.Get();
+  const bool own = !gateway->limit_url.empty();
+  StatusOr<redis::Url> url =
+      redis::ParseUrl(own ? gateway->limit_url.Reveal() : storage->kv.url.Reveal());
+  if (!url.ok()) return Annotate(url.status(), own ? "gateway.limit_url" : "storage.kv.url");
+  shared_limits_ = std::make_unique<rpc::SharedRateLimiter>(
+      rpc::SharedRateLimiter::Options{.url = *std::move(url), .prefix = storage->kv.prefix},
+      *options_.runtime);
+  return OkStatus();
+}
+
+void HttpFront::AddLimiterMetrics() {
+  // Who asks for metrics, the admin port, goes before the limiter.
+  telemetry::Metrics& metrics = options_.telemetry->metrics();
+  metrics.AddCallback(
+      "starling_gateway_concurrency_limit", "Requests that may run at once", {},
+      [limiter = options_.concurrency] { return static_cast<double>(limiter->limit()); });
+  metrics.AddCallback(
+      "starling_gateway_concurrency_in_flight", "Requests that run, streams apart", {},
+      [limiter = options_.concurrency] { return static_cast<double>(limiter->in_flight()); });
+}
+
+}  // namespace starling::host

@@ -1,0 +1,61 @@
+// The public HTTP port of a process: the services' routes, the configuration's routes to upstreams,
+// the limits of callers, the server.
+//
+//   HttpFront front({.runtime = &runtime, ...}, config);
+//   STARLING_ASSIGN_OR_RETURN(int port, front.Start());
+//   front.Set(now);                       // a changed section, while it serves
+//
+// A change of gateway.upstreams or gateway.routes makes a new router, which takes the place of the
+// old one at once: requests that are being answered end on the one they began with. One that cannot
+// be made is logged, and the old one stays. Set is called by one thread at a time; the rest is
+// thread-safe. What the options name must outlive it.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "platform/gateway/proxy_routes.h"
+#include "platform/host/call_policies.h"
+#include "platform/host/options.h"
+#include "platform/http/server.h"
+#include "platform/rpc/http_edge.h"
+
+namespace starling::host {
+
+class HttpFront {
+ public:
+  struct Options {
+    Runtime* runtime;
+    telemetry::Telemetry* telemetry;
+    security::Authenticator* authenticator;
+    resilience::ConcurrencyLimiter* concurrency;
+    const Clock* clock;
+    const rpc::Registry* services;
+    std::function<Status(http::Router&)> routes;  // more of them; called for each new router
+  };
+  HttpFront(Options options, const ProcessConfig& config)
+      : options_(std::move(options)), config_(config) {}
+
+  // The port. Once only.
+  StatusOr<int> Start();
+  void Set(const GatewayConfig& now);
+  void Set(const MethodsConfig& now) { edge_->SetPriorities(PrioritiesOf(now)); }
+  // See http::Server.
+  Task<size_t> Drain(Duration limit) { return server_->Drain(limit); }
+
+ private:
+  Status OpenSharedLimits();
+  void AddLimiterMetrics();
+  StatusOr<std::shared_ptr<const http::Router>> MakeRouter(const GatewayConfig& gateway);
+
+  const Options options_;
+  const ProcessConfig& config_;
+  std::unique_ptr<rpc::SharedRateLimiter> shared_limits_;
+  std::unique_ptr<rpc::GatewayLimits> limits_;
+  std::unique_ptr<rpc::HttpEdge> edge_;
+  rpc::EdgeOptions edge_options_;
+  std::unique_ptr<gateway::Upstreams> upstreams_;
+  std::unique_ptr<http::Server> server_;
+};
+
+}  // namespace starling::host

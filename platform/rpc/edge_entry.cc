@@ -1,0 +1,87 @@
+#include "platform/rpc/edge_entry.h"
+
+#include "platform/http/problem.h"
+
+namespace starling::rpc {
+namespace {
+
+telemetry::TraceContext ParentOf(const http::Request& request) {
+  const auto header = request.headers.Find("traceparent");
+  if (!header) return {};
+  return telemetry::TraceContext::Parse(*header).value_or(telemetry::TraceContext());
+}
+
+Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(
+    security::Authenticator* authenticator, const http::Request& request) {
+  const auto header = request.headers.Find("authorization");
+  if (!header) co_return security::Anonymous();
+  if (header->size() < 8 || !http::EqualsIgnoreCase(header->substr(0, 7), "bearer ")) {
+    co_return Unauthenticated("Authorization must be `Bearer TOKEN`");
+  }
+  if (authenticator == nullptr) co_return Unauthenticated("this process takes no credentials");
+  co_return co_await authenticator->Authenticate(header->substr(7));
+}
+
+}  // namespace
+
+EdgeEntry::EdgeEntry(const EdgeOptions& options, http::Exchange& exchange, std::string_view name)
+    : options_(options),
+      exchange_(exchange),
+      span_(options.telemetry->tracer().Start(name, telemetry::Span::kServer,
+                                              ParentOf(exchange.request))),
+      start_(std::chrono::steady_clock::now()) {}
+
+Status EdgeEntry::LetIn(EdgeGate& gate, bool streaming) {
+  gate_ = &gate;
+  if (options_.concurrency == nullptr) return OkStatus();
+  place_ = options_.concurrency->Admit(priority());
+  if (!place_) {
+    gate.shed->Add();
+    span_.AddEvent("shed");
+    return Overloaded("the gateway has too many requests in flight", std::chrono::seconds(1));
+  }
+  if (streaming) place_ = {};
+  return OkStatus();
+}
+
+Task<Status> EdgeEntry::Identify() {
+  StatusOr<std::shared_ptr<const security::Identity>> caller =
+      co_await CallerOf(options_.authenticator, exchange_.request);
+  if (options_.limits != nullptr) {
+    verdict_ = co_await options_.limits->Admit(exchange_.request, caller);
+    if (!verdict_.allowed()) co_return verdict_.status();
+  }
+  if (!caller.ok()) co_return caller.status();
+  caller_ = *std::move(caller);
+  co_return OkStatus();
+}
+
+void EdgeEntry::AddTrace() {
+  http::Headers& headers = exchange_.response.headers;
+  headers.Set("traceparent", trace().ToTraceparent());
+  const auto id = exchange_.request.headers.Find("x-request-id");
+  if (id && id->size() <= 128) headers.Set("x-request-id", *id);
+}
+
+void EdgeEntry::Decorate() {
+  Announce();
+  AddTrace();
+  decorated_ = true;
+}
+
+void EdgeEntry::Leave(const Status& status) {
+  if (gate_ != nullptr) place_.Finish(std::chrono::steady_clock::now() - start_, gate_->usual);
+  http::Response& response = exchange_.response;
+  if (!exchange_.streaming()) {
+    if (!status.ok()) {
+      response = http::ProblemResponse(status, exchange_.request.path, trace().TraceIdHex(),
+                                       verdict_.allowed() ? "" : verdict_.policy());
+      verdict_.Announce(response.headers);
+      decorated_ = false;
+    }
+    if (!decorated_) AddTrace();
+  }
+  span_.End(status);
+}
+
+}  // namespace starling::rpc
