@@ -42,12 +42,31 @@ struct FailedCredentialsConfig {
   }
 };
 
+struct AccessLogConfig {
+  std::string file;
+  double sample = 1.0;
+  static void Describe(config::Fields<AccessLogConfig>& fields) {
+    fields
+        .Add("file", &AccessLogConfig::file,
+             "a line of JSON for each request is written there; -: to stderr; empty: none. It may "
+             "be "
+             "renamed while it is written")
+        .NeedsRestart();
+    fields
+        .Add("sample", &AccessLogConfig::sample,
+             "the part of requests that is logged; answers of 500 and above are always")
+        .Range(0.0, 1.0)
+        .NeedsRestart();
+  }
+};
+
 struct GatewayConfig {
   enum class LimitStore { kLocal, kRedis };
   RequestLimitConfig rate_limit;
   FailedCredentialsConfig failed_credentials;
   LimitStore limit_store = LimitStore::kLocal;
   config::Secret limit_url;
+  AccessLogConfig access_log;
   std::vector<std::string> trusted_proxies;
   std::map<std::string, gateway::UpstreamConfig> upstreams;
   std::vector<gateway::RouteConfig> routes;
@@ -76,6 +95,7 @@ struct GatewayConfig {
           }
           return "";
         });
+    fields.Add("access_log", &GatewayConfig::access_log, "a line for each request");
     fields.Add("upstreams", &GatewayConfig::upstreams,
                "servers beside the services, by a name for the routes");
     fields.Add("routes", &GatewayConfig::routes, "which requests go to which upstream");

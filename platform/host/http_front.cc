@@ -28,13 +28,16 @@ StatusOr<int> HttpFront::Start() {
                               .body_timeout = config->body_timeout,
                               .idle_timeout = config->idle_timeout,
                               .max_connections = static_cast<size_t>(config->max_connections)};
-  if (config->access_log) {
-    options.observer = [](const http::Exchange& exchange, Duration took) {
-      log::Info("access", "{} {} {}", exchange.request.verb_text, exchange.request.path,
-                exchange.response.status)
-          .With("us", took / std::chrono::microseconds(1))
-          .With("from", exchange.request.remote_address);
+  if (!gateway->access_log.file.empty()) {
+    STARLING_ASSIGN_OR_RETURN(
+        access_log_, gateway::AccessLog::Open(
+                         {.file = gateway->access_log.file, .sample = gateway->access_log.sample}));
+    options.observer = [log = access_log_.get()](const http::Exchange& exchange, Duration took) {
+      log->Write(exchange, took);
     };
+    metrics.AddCallback("starling_gateway_access_log_dropped_total",
+                        "Lines of the access log that were lost", {},
+                        [log = access_log_.get()] { return static_cast<double>(log->dropped()); });
   }
   server_ = std::make_unique<http::Server>(*options_.runtime, std::move(options), router);
   STARLING_ASSIGN_OR_RETURN(const uint16_t port, server_->Start());

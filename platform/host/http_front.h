@@ -14,6 +14,7 @@
 #include <functional>
 #include <memory>
 
+#include "platform/gateway/access_log.h"
 #include "platform/gateway/proxy_routes.h"
 #include "platform/host/call_policies.h"
 #include "platform/host/options.h"
@@ -55,6 +56,7 @@ class HttpFront {
   std::unique_ptr<rpc::HttpEdge> edge_;
   rpc::EdgeOptions edge_options_;
   std::unique_ptr<gateway::Upstreams> upstreams_;
+  std::unique_ptr<gateway::AccessLog> access_log_;
   std::unique_ptr<http::Server> server_;
 };
 

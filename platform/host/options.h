@@ -25,7 +25,6 @@ struct HttpConfig {
   config::Bytes max_body{1 << 20};
   int max_connections = 10'000;
   Duration drain_limit = std::chrono::seconds(20);
-  bool access_log = false;
   static void Describe(config::Fields<HttpConfig>& fields) {
     fields
         .Add("enabled", &HttpConfig::enabled,
@@ -58,7 +57,6 @@ struct HttpConfig {
         .Add("drain_limit", &HttpConfig::drain_limit,
              "how long a stopping process waits for requests in flight")
         .NeedsRestart();
-    fields.Add("access_log", &HttpConfig::access_log, "log a line for each request").NeedsRestart();
   }
 };
 
