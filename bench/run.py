@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures Starling beside peers and limits of the same machine, in one run: ./dev bench [calls|http|events|json|learning|recommend|topology ...]
+"""Measures Starling beside peers and limits of the same machine, in one run: ./dev bench [calls|http|gateway|events|json|learning|recommend|topology ...]
 
 learning:memory,million runs these parts of it alone; bench/learning.py has their names. Absolute figures drift from machine
 to machine; the ratios are what counts. Results are also written to build/bench/NAME.txt.
@@ -15,6 +15,7 @@ import tempfile
 import time
 import urllib.request
 
+from gateway import gateway
 from learning import PARTS, learning
 from recommend import recommend
 from topology import topology
@@ -93,7 +94,7 @@ def binary(name: str, *arguments: str):
     return bench
 
 
-BENCHES = {"calls": binary("bench_calls"), "http": http, "events": binary("bench_event_log", "build"),
+BENCHES = {"calls": binary("bench_calls"), "http": http, "gateway": gateway, "events": binary("bench_event_log", "build"),
            "json": binary("bench_json", "--benchmark_min_time=0.3"), "learning": learning, "recommend": recommend, "topology": topology}
 
 

