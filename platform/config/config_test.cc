@@ -203,6 +203,22 @@ TEST(Config, DocumentsEveryKey) {
   EXPECT_THAT(documentation, HasSubstr("| `http.log` | one of all, errors | `errors` |"));
 }
 
+struct SparesOptions {
+  std::vector<PeerOptions> spares;
+  static void Describe(Fields<SparesOptions>& fields) {
+    fields.Add("spares", &SparesOptions::spares, "who else");
+  }
+};
+
+TEST(Config, DocumentsTheKeysOfAListsItems) {
+  Registry registry;
+  registry.Section<SparesOptions>("cluster");
+  const std::string documentation = registry.Documentation();
+  EXPECT_THAT(documentation, HasSubstr("| `cluster.spares` | list, its keys below | `[]` | live |"));
+  EXPECT_THAT(documentation,
+              HasSubstr("| `cluster.spares[].weight` | integer, 1 to 100 | `1` | restart |"));
+}
+
 TEST(Config, GivesTheSameSectionToTwoParts) {
   Registry registry;
   Handle<TlsOptions> a = registry.Section<TlsOptions>("tls");

@@ -29,16 +29,18 @@ void DocumentFields(const StructType& type, const std::string& prefix, const voi
       DocumentFields(*inner, key, value, out);
       continue;
     }
-    const StructType* element =
-        field->type->shape() == ValueType::kMap ? field->type->element()->AsStruct() : nullptr;
-    std::string kind =
-        element != nullptr ? "map, its keys below" : WithoutArticle(field->type->Name());
+    const bool map = field->type->shape() == ValueType::kMap;
+    const bool many = map || field->type->shape() == ValueType::kList;
+    const StructType* element = many ? field->type->element()->AsStruct() : nullptr;
+    std::string kind = element == nullptr ? WithoutArticle(field->type->Name())
+                       : map              ? "map, its keys below"
+                                          : "list, its keys below";
     if (!field->rule.empty()) kind += ", " + field->rule;
     const std::string fallback =
         field->required ? "required" : "`" + WriteFlow(field->type->Write(value)) + "`";
     out += fmt::format("| `{}` | {} | {} | {} | {} |\n", key, Cell(kind), Cell(fallback),
                        field->needs_restart ? "restart" : "live", Cell(field->doc));
-    if (element != nullptr) DocumentFields(*element, key + ".<name>", element->New().get(), out);
+    if (element != nullptr) DocumentFields(*element, key + (map ? ".<name>" : "[]"), element->New().get(), out);
   }
 }
 

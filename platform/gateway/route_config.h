@@ -68,7 +68,7 @@ struct RouteConfig {
   Duration try_timeout = Duration(0);
   Duration quiet_timeout = std::chrono::seconds(60);
   int retries = 1;
-  uint64_t max_body = 0;
+  config::Bytes max_body{};
   std::map<std::string, std::string> set_headers;
   bool pass_authorization = false;
   static void Describe(config::Fields<RouteConfig>& fields) {
@@ -107,7 +107,7 @@ struct RouteConfig {
              "what may be sent twice")
         .Range(0, 10);
     fields.Add("max_body", &RouteConfig::max_body,
-               "bytes that a request may have; 0: http.max_body");
+               "the largest request; 0: http.max_body");
     fields.Add("set_headers", &RouteConfig::set_headers,
                "fields that the upstream gets instead of the client's; an empty one: none");
     fields.Add("pass_authorization", &RouteConfig::pass_authorization,
