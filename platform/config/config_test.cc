@@ -214,7 +214,8 @@ TEST(Config, DocumentsTheKeysOfAListsItems) {
   Registry registry;
   registry.Section<SparesOptions>("cluster");
   const std::string documentation = registry.Documentation();
-  EXPECT_THAT(documentation, HasSubstr("| `cluster.spares` | list, its keys below | `[]` | live |"));
+  EXPECT_THAT(documentation,
+              HasSubstr("| `cluster.spares` | list, its keys below | `[]` | live |"));
   EXPECT_THAT(documentation,
               HasSubstr("| `cluster.spares[].weight` | integer, 1 to 100 | `1` | restart |"));
 }

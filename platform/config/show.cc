@@ -40,7 +40,8 @@ void DocumentFields(const StructType& type, const std::string& prefix, const voi
         field->required ? "required" : "`" + WriteFlow(field->type->Write(value)) + "`";
     out += fmt::format("| `{}` | {} | {} | {} | {} |\n", key, Cell(kind), Cell(fallback),
                        field->needs_restart ? "restart" : "live", Cell(field->doc));
-    if (element != nullptr) DocumentFields(*element, key + (map ? ".<name>" : "[]"), element->New().get(), out);
+    if (element != nullptr)
+      DocumentFields(*element, key + (map ? ".<name>" : "[]"), element->New().get(), out);
   }
 }
 

@@ -390,7 +390,8 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
       for (auto& [verb, alternatives] : place.by_verb) {
         http::RouteOptions options;
         uint64_t most = 0;
-        for (const auto& route : alternatives) most = std::max<uint64_t>(most, route->config.max_body.count());
+        for (const auto& route : alternatives)
+          most = std::max<uint64_t>(most, route->config.max_body.count());
         if (most > 0) options.max_body_bytes = most;
         http::Handler handler;
         if (alternatives.size() == 1 && alternatives[0]->config.headers.empty()) {

@@ -106,8 +106,7 @@ struct RouteConfig {
              "more tries of a request that failed, on another endpoint where there is one; only "
              "what may be sent twice")
         .Range(0, 10);
-    fields.Add("max_body", &RouteConfig::max_body,
-               "the largest request; 0: http.max_body");
+    fields.Add("max_body", &RouteConfig::max_body, "the largest request; 0: http.max_body");
     fields.Add("set_headers", &RouteConfig::set_headers,
                "fields that the upstream gets instead of the client's; an empty one: none");
     fields.Add("pass_authorization", &RouteConfig::pass_authorization,
