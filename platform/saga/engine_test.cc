@@ -3,9 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
-#include "platform/base/id.h"
+#include "platform/saga/test_database.h"
 
 namespace starling::saga {
 namespace {
@@ -21,20 +19,14 @@ constexpr Duration kSoon = std::chrono::seconds(30);  // for what happens at onc
 
 class SagaEngineTest : public testing::Test {
  protected:
-  SagaEngineTest() {
-    std::filesystem::create_directories(folder_);
-    database_ = OpenDatabase();
-  }
+  SagaEngineTest() { database_ = OpenDatabase(); }
   ~SagaEngineTest() override {
     engine_.reset();
     runtime_.Stop();
     database_.reset();
-    std::filesystem::remove_all(folder_);
   }
 
-  std::unique_ptr<sql::Database> OpenDatabase() const {
-    return *sql::Database::Open({.path = folder_ / "t.sqlite"}, {});
-  }
+  std::unique_ptr<sql::Database> OpenDatabase() const { return place_.Open(); }
   std::unique_ptr<Engine> OpenEngine(sql::Database& database, Engine::Options options = {}) {
     options.poll = milliseconds(2);
     return *Engine::Open("orders", database, runtime_, telemetry_, clock_, std::move(options));
@@ -104,7 +96,7 @@ class SagaEngineTest : public testing::Test {
     return step;
   }
 
-  const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) / NewId();
+  const TestDatabase place_;
   FakeClock clock_{*ParseRfc3339("2026-01-02T03:04:05Z")};
   telemetry::Telemetry telemetry_;
   std::mutex mutex_;
