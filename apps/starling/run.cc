@@ -44,6 +44,11 @@ int Run(const CommonOptions& common, const std::vector<std::string>& services,
     const std::string url =
         fmt::format("http://{}:{}", config.process.http.Get()->address, (*process)->http_port());
     fmt::print("API     {}\n", url);
+    if (const int port = (*process)->https_port(); port != 0) {
+      const std::string& address = config.process.gateway.Get()->tls.address;
+      fmt::print("TLS     https://{}:{}\n",
+                 address.empty() ? config.process.http.Get()->address : address, port);
+    }
     if (services.empty() && config.storefront.Get()->enabled) fmt::print("shop    {}/\n", url);
   }
   fmt::print("admin   http://{}:{}/metrics\n", config.process.admin.Get()->address,

@@ -71,11 +71,14 @@ Status AddAdminRoutes(http::Router& router, const Readiness& readiness,
                     }));
 }
 
-void AddServerMetrics(telemetry::Metrics& metrics, const http::Server& server) {
+void AddServerMetrics(telemetry::Metrics& metrics, std::vector<const http::Server*> servers) {
   const auto add = [&](std::string_view name, std::string_view help,
                        uint64_t http::ServerStats::*field) {
-    metrics.AddCallback(name, help, {},
-                        [&server, field] { return static_cast<double>(server.Stats().*field); });
+    metrics.AddCallback(name, help, {}, [servers, field] {
+      uint64_t sum = 0;
+      for (const http::Server* server : servers) sum += server->Stats().*field;
+      return static_cast<double>(sum);
+    });
   };
   add("starling_http_connections", "Connections open now", &http::ServerStats::active_connections);
   add("starling_http_in_flight", "Requests being answered now", &http::ServerStats::in_flight);
@@ -88,6 +91,17 @@ void AddServerMetrics(telemetry::Metrics& metrics, const http::Server& server) {
   add("starling_http_malformed_total", "Requests that were no HTTP",
       &http::ServerStats::malformed_requests);
   add("starling_http_timeouts_total", "Clients that were too slow", &http::ServerStats::timeouts);
+  add("starling_tls_handshakes_total", "TLS handshakes that ended well",
+      &http::ServerStats::tls_handshakes);
+  add("starling_tls_resumed_total", "TLS sessions resumed", &http::ServerStats::tls_resumed);
+  add("starling_tls_failures_total", "TLS handshakes that failed",
+      &http::ServerStats::tls_failures);
+  add("starling_http2_connections_total", "Connections that spoke HTTP/2",
+      &http::ServerStats::http2_connections);
+  add("starling_http2_protocol_errors_total", "HTTP/2 connections ended for a broken protocol",
+      &http::ServerStats::http2_protocol_errors);
+  add("starling_http2_floods_total", "HTTP/2 connections ended for a flood",
+      &http::ServerStats::http2_floods);
 }
 
 }  // namespace starling::host

@@ -30,6 +30,6 @@ Status AddPublicRoutes(http::Router& router, const Readiness& readiness,
 Status AddAdminRoutes(http::Router& router, const Readiness& readiness,
                       telemetry::Telemetry& telemetry, const config::Registry& config,
                       std::function<std::string()> digest);
-void AddServerMetrics(telemetry::Metrics& metrics, const http::Server& server);
+void AddServerMetrics(telemetry::Metrics& metrics, std::vector<const http::Server*> servers);
 
 }  // namespace starling::host

@@ -8,6 +8,7 @@
 
 #include "platform/config/fields.h"
 #include "platform/gateway/route_config.h"
+#include "platform/host/tls_config.h"
 #include "platform/rpc/gateway_limits.h"
 
 namespace starling::host {
@@ -70,6 +71,7 @@ struct GatewayConfig {
   std::vector<std::string> trusted_proxies;
   std::map<std::string, gateway::UpstreamConfig> upstreams;
   std::vector<gateway::RouteConfig> routes;
+  TlsConfig tls;
   static void Describe(config::Fields<GatewayConfig>& fields) {
     fields.Add("rate_limit", &GatewayConfig::rate_limit, "requests of one caller");
     fields.Add("failed_credentials", &GatewayConfig::failed_credentials,
@@ -99,6 +101,7 @@ struct GatewayConfig {
     fields.Add("upstreams", &GatewayConfig::upstreams,
                "servers beside the services, by a name for the routes");
     fields.Add("routes", &GatewayConfig::routes, "which requests go to which upstream");
+    fields.Add("tls", &GatewayConfig::tls, "the public API over TLS, beside the one without");
     fields.Check([](const GatewayConfig& config) {
       const Status status = gateway::CheckRoutes(config.upstreams, config.routes);
       return std::string(status.message());

@@ -39,21 +39,42 @@ StatusOr<int> HttpFront::Start() {
                         "Lines of the access log that were lost", {},
                         [log = access_log_.get()] { return static_cast<double>(log->dropped()); });
   }
-  server_ = std::make_unique<http::Server>(*options_.runtime, std::move(options), router);
+  server_ = std::make_unique<http::Server>(*options_.runtime, options, router);
   STARLING_ASSIGN_OR_RETURN(const uint16_t port, server_->Start());
-  AddServerMetrics(metrics, *server_);
+  STARLING_ASSIGN_OR_RETURN(https_, Https::Start(*options_.runtime, gateway->tls,
+                                                 std::move(options), router, options_.stopping));
+  std::vector<const http::Server*> servers{server_.get()};
+  if (https_ != nullptr) servers.push_back(&https_->server());
+  AddServerMetrics(metrics, std::move(servers));
   return port;
 }
 
 void HttpFront::Set(const GatewayConfig& now) {
   limits_->Set(LimitsOf(now));
   const StatusOr<std::shared_ptr<const http::Router>> router = MakeRouter(now);
+  if (https_ != nullptr) https_->Set(now.tls);
   if (router.ok()) {
     server_->SetRouter(*router);
+    if (https_ != nullptr) https_->SetRouter(*router);
   } else {
     log::Error("gateway", "the changed routes are not applied; those of before stay")
         .With(router.status());
   }
+}
+
+Task<size_t> HttpFront::Drain(Duration limit) {
+  std::optional<size_t> cut_of_https;
+  if (https_ == nullptr) {
+    cut_of_https = 0;
+  } else {
+    const Executor executor = co_await CurrentExecutor();
+    Spawn(executor, [](Https& https, Duration limit, std::optional<size_t>& cut) -> Task<void> {
+      cut = co_await https.Drain(limit);
+    }(*https_, limit, cut_of_https));
+  }
+  const size_t cut = co_await server_->Drain(limit);
+  while (!cut_of_https) co_await SleepFor(std::chrono::milliseconds(5));
+  co_return cut + *cut_of_https;
 }
 
 StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const GatewayConfig& gateway) {

@@ -1,5 +1,5 @@
-// The public HTTP port of a process: the services' routes, the configuration's routes to upstreams,
-// the limits of callers, the server.
+// The public HTTP port of a process, and the one over TLS when gateway.tls has certificates: the
+// services' routes, the configuration's routes to upstreams, the limits of callers, the server.
 //
 //   HttpFront front({.runtime = &runtime, ...}, config);
 //   STARLING_ASSIGN_OR_RETURN(int port, front.Start());
@@ -17,6 +17,7 @@
 #include "platform/gateway/access_log.h"
 #include "platform/gateway/proxy_routes.h"
 #include "platform/host/call_policies.h"
+#include "platform/host/https.h"
 #include "platform/host/options.h"
 #include "platform/http/server.h"
 #include "platform/rpc/http_edge.h"
@@ -33,6 +34,7 @@ class HttpFront {
     const Clock* clock;
     const rpc::Registry* services;
     std::function<Status(http::Router&)> routes;  // more of them; called for each new router
+    CancellationToken stopping;                   // files of certificates are not watched after it
   };
   HttpFront(Options options, const ProcessConfig& config)
       : options_(std::move(options)), config_(config) {}
@@ -41,8 +43,9 @@ class HttpFront {
   StatusOr<int> Start();
   void Set(const GatewayConfig& now);
   void Set(const MethodsConfig& now) { edge_->SetPriorities(PrioritiesOf(now)); }
-  // See http::Server.
-  Task<size_t> Drain(Duration limit) { return server_->Drain(limit); }
+  int https_port() const { return https_ == nullptr ? 0 : https_->port(); }  // 0: not served
+  // Of both listeners at once: see http::Server.
+  Task<size_t> Drain(Duration limit);
 
  private:
   Status OpenSharedLimits();
@@ -58,6 +61,7 @@ class HttpFront {
   std::unique_ptr<gateway::Upstreams> upstreams_;
   std::unique_ptr<gateway::AccessLog> access_log_;
   std::unique_ptr<http::Server> server_;
+  std::unique_ptr<Https> https_;
 };
 
 }  // namespace starling::host

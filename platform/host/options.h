@@ -287,7 +287,7 @@ struct ProcessConfig {
         resilience(registry.Section<ResilienceConfig>(
             "resilience", "calls to other processes, and too many calls")),
         gateway(registry.Section<GatewayConfig>(
-            "gateway", "who is served over HTTP, how often, and what else than services")),
+            "gateway", "who is served over HTTP, how often, by TLS, and what else than services")),
         messaging(registry.Section<MessagingConfig>("messaging", "the event log")),
         storage(registry.Section<StorageConfig>("storage", "where services keep what is theirs")) {}
   config::Handle<HttpConfig> http;

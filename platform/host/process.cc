@@ -296,7 +296,8 @@ class Process::Core final : private Readiness {
                                      AddPublicRoutes(router, *this, services_, options_.version));
                                  return options_.routes ? options_.routes(router, services_)
                                                         : OkStatus();
-                               }},
+                               },
+                           .stopping = stopping_.token()},
         config_);
     STARLING_ASSIGN_OR_RETURN(http_port_, front_->Start());
     return OkStatus();
@@ -448,6 +449,9 @@ StatusOr<std::unique_ptr<Process>> Process::Start(ProcessOptions options,
 }
 
 int Process::http_port() const { return core_->http_port_; }
+int Process::https_port() const {
+  return core_->front_ == nullptr ? 0 : core_->front_->https_port();
+}
 int Process::admin_port() const { return core_->admin_port_; }
 int Process::grpc_port() const { return core_->grpc_port_; }
 const rpc::Registry& Process::services() const { return core_->services_; }

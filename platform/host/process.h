@@ -14,9 +14,9 @@
 // A process of a topology (topology.h) runs what is said there, calls the others by gRPC, shares
 // the data folder with them, and serves HTTP only where it is said.
 //
-// Public port: the contracts' routes, /healthz, /readyz, /openapi.json, and what
-// ProcessOptions::routes adds. Admin port (the next one, loopback): /metrics, /healthz, /readyz,
-// /config, /digest (digest.h), /debug/spans, /sagas.
+// Public port, and over TLS that of gateway.tls: the contracts' routes, /healthz, /readyz,
+// /openapi.json, and what ProcessOptions::routes adds. Admin port (the next one, loopback):
+// /metrics, /healthz, /readyz, /config, /digest (digest.h), /debug/spans, /sagas.
 #pragma once
 
 #include <functional>
@@ -120,6 +120,7 @@ class Process {
   ~Process();
 
   int http_port() const;
+  int https_port() const;  // 0: not served
   int admin_port() const;
   int grpc_port() const;  // 0: not served
   const rpc::Registry& services() const;

@@ -1,115 +1,75 @@
-// One connection's life, as one coroutine on one io thread. Internal to the server.
+// What the server knows of each of its connections, whatever it speaks. Internal to the server.
 //
-//   idle ──first byte──> head ──> body ──> handling ──> idle     (pipelined requests: straight to
-//   the next head)
-//     │                   │         │         │ └─ writing: the kernel's buffer is full, waits for
-//     the client └─ idle_timeout     └─ 408 ───┴────┐    └─ client gone: token fires, the answer is
-//     dropped
-//                                        v
-//                                    lingering: all is sent, the client's rest is read and dropped
-//                                    ──> closed
+//   accepted ──(TLS listener)──> TlsHandshake ──ALPN──┬──http/1.1──> Http1Connection
+//      │                                              └──h2────────> H2Connection
+//      └──────> Http1Connection ──its first bytes are HTTP/2's preface──> H2Connection
 //
-// Answers gather in `out_` while complete requests are in the buffer, and go out in one write. When
-// a pipelined request's handler has to wait, a posted flush sends the answers before it.
+// Each is one coroutine on one io thread; one hands its transport over to the next.
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 
-#include "platform/http/request_parser.h"
-#include "platform/http/response_writer.h"
+#include "platform/http/router.h"
 #include "platform/http/server_thread.h"
+#include "platform/http/transport.h"
 
 namespace starling::http {
 
-class Connection final : public Exchange,
-                         private ResponseStream,
-                         public std::enable_shared_from_this<Connection> {
+// Who is at the other end.
+struct Peer {
+  std::string address;
+  uint64_t connection_id = 0;
+  bool tls = false;
+  std::shared_ptr<const ClientCertificate> certificate;
+};
+
+// What a connection leaves to the one that goes on with its socket.
+struct Handover {
+  Transport transport;
+  Peer peer;
+  std::string received;  // bytes that were read and not used
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  enum class Phase : uint8_t { kIdle, kHead, kBody, kHandling, kWriting, kLingering, kClosed };
-
-  Connection(std::shared_ptr<ServerThread> thread, Socket socket, std::string remote_address,
-             uint64_t id);
-  ~Connection() override;
-
-  Task<void> Run();
+  // One of the core's `connections`, until it is destroyed.
+  Connection(std::shared_ptr<ServerThread> thread, Transport transport, Peer peer);
+  virtual ~Connection();
+  Connection(const Connection&) = delete;
+  Connection& operator=(const Connection&) = delete;
 
   // By the sweep.
-  void CheckDeadline(Instant now);
-  bool WantsClientCheck();
-  void ClientIsGone();
-  int descriptor() { return socket_.native_handle(); }
+  virtual void CheckDeadline(Instant now) = 0;
+  virtual bool WantsClientCheck() { return false; }
+  virtual void ClientIsGone() {}
 
-  // Ends everything now. True when that broke a request.
-  bool Cut();
+  // The server begins to drain.
+  virtual void Drain() {}
+  // Ends everything now, and gives how many requests that broke.
+  virtual size_t Cut() = 0;
 
-  ResponseStream& StartStream() override;
-  bool streaming() const override { return streaming_; }
-  CancellationToken cancellation() override;
+  int descriptor() { return transport_.descriptor(); }
+
+ protected:
+  // Fills what a request has of its connection.
+  void Introduce(Request& request) const;
+  // Runs the route's handler, or refuses when too many run on the server. False: the handler threw.
+  Task<bool> RunHandler(const Router& router, const Router::Match& match, Exchange& exchange);
+  void Observe(const Exchange& exchange) const;
+  // Nothing more is sent; reads and drops what still comes, until the client closes too or the
+  // socket is cancelled.
+  Task<void> DropInput();
+  void Close();
+
+  const std::shared_ptr<ServerThread> thread_;
+  Transport transport_;
+  const Peer peer_;
 
  private:
   friend class ServerThread;  // the list's links
-  enum class Sent : uint8_t { kAll, kBlocked, kBroken };
-  using Step = RequestParser::Step;
-
-  Task<Status> Write(std::string_view chunk) override;
-  void Abort() override;
-
-  Step Parse();
-  Task<bool> Read();  // false: the connection is over
-  void HandleReadError(bool end_of_file);
-  void OnHead();
-  Task<void> Handle();
-  Task<void> RunHandler();
-  void FinishAnswer();
-  void AnswerProblem(int http_status, std::string_view detail);
-  bool MoreInputWaits();
-  void PrepareBuffer();
-  Task<void> Linger();
-
-  // connection_output.cc
-  static constexpr size_t kGatherBytes = 64 * 1024;  // out_ is flushed above
-  void AppendAnswer();
-  Sent TrySend();
-  Task<bool> Flush();  // false: the client is gone
-  void FlushBeforeWaiting();
-
-  bool ClientGone() const { return gone_ || cut_; }
-
-  const std::shared_ptr<ServerThread> thread_;
-  Socket socket_;
   Connection* next_ = nullptr;
   Connection* previous_ = nullptr;
-
-  Phase phase_ = Phase::kIdle;
-  Instant deadline_{};
-  bool timed_out_ = false;
-  bool gone_ = false;
-  bool cut_ = false;
-  bool close_after_ = false;  // the answer just made is the last
-  bool streaming_ = false;
-  bool aborted_ = false;
-  std::optional<uint64_t> left_;  // of a stream whose length is known
-  bool answer_now_ = false;       // without reading the body
-  bool flush_posted_ = false;
-
-  std::string in_;
-  size_t in_begin_ = 0;
-  size_t in_end_ = 0;
-  Instant read_at_{};
-  size_t body_seen_ = 0;
-  RequestParser parser_;
-
-  std::shared_ptr<const Router> router_;
-  Router::Match match_;
-  std::optional<CancellationSource> cancellation_;
-
-  std::string out_;
-  size_t out_sent_ = 0;
-  std::string_view tail_;  // a large body, sent after out_ without copying it there
-  size_t gathered_ = 0;    // answers in out_
 };
 
 }  // namespace starling::http

@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -84,6 +85,15 @@ class Headers {
   std::vector<Entry> entries_;
 };
 
+// Who the client is by the certificate that it has shown and one of the server's client_ca_file has
+// signed (TlsOptions).
+struct ClientCertificate {
+  std::string subject;  // RFC 2253: "CN=device-7,O=Shop"
+  std::string issuer;
+  std::string sha256;                          // of the certificate, 64 hex digits
+  std::vector<std::string> alternative_names;  // "DNS:a.example", "URI:spiffe://...", "email:a@b"
+};
+
 struct Request {
   Verb verb = Verb::kGet;
   std::string verb_text;  // as sent: "GET", "PROPFIND"
@@ -94,13 +104,16 @@ struct Request {
   // `OPTIONS *`.
   std::string path;
   std::string query;      // after '?', raw; see ParseQuery
-  int minor_version = 1;  // HTTP/1.<minor_version>
+  int major_version = 1;  // 2: HTTP/2, whose Host is :authority's and whose fields are lower-case
+  int minor_version = 1;  // HTTP/1.<minor_version>; of HTTP/2 it says nothing
   Headers headers;
   std::string body;
 
   std::string
       remote_address;  // "127.0.0.1" or "::1": the peer of the connection, not what a proxy claims
   uint64_t connection_id = 0;
+  bool tls = false;
+  std::shared_ptr<const ClientCertificate> client_certificate;  // nullptr: none was shown
   Instant received{};  // when the last byte of the head came
   int thread_index = 0;
 

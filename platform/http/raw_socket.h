@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@ class RawSocket {
     const timeval timeout{.tv_sec = 10, .tv_usec = 0};
     ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     ::setsockopt(descriptor_, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
+    const int on = 1;
+    ::setsockopt(descriptor_, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -78,6 +81,15 @@ class RawSocket {
     }
     std::string taken = buffer_.substr(0, at + text.size());
     buffer_.erase(0, at + text.size());
+    return taken;
+  }
+
+  // Exactly so many bytes; fewer when the connection ended before.
+  std::string ReadBytes(size_t size) {
+    while (buffer_.size() < size && Fill()) {
+    }
+    std::string taken = buffer_.substr(0, size);
+    buffer_.erase(0, size);
     return taken;
   }
 

@@ -16,6 +16,24 @@ constexpr uint64_t kReservedBodyBytes =
 
 }  // namespace
 
+bool IsHost(std::string_view text) { return All(text, kHost); }
+
+Status TakeTarget(std::string_view target, Request& request) {
+  if (target.empty() || !All(target, kTarget))
+    return InvalidArgument("target '{}' is malformed", Shown(target));
+  request.target.assign(target);
+  if (target == "*") {
+    if (request.verb != Verb::kOptions) return InvalidArgument("target '*' is for OPTIONS only");
+    request.path.assign("*");
+    return OkStatus();
+  }
+  const size_t path_end = std::min(target.find('?'), target.size());
+  if (path_end == 0 || target[0] != '/')
+    return InvalidArgument("target '{}' is no path", Shown(target));
+  if (path_end < target.size()) request.query.assign(target.substr(path_end + 1));
+  return NormalisePath(target.substr(0, path_end), request.path);
+}
+
 bool RequestParser::Fail(int http_status, std::string detail) {
   error_ = {http_status, std::move(detail)};
   state_ = State::kError;
@@ -176,16 +194,9 @@ bool RequestParser::ParseRequestLine(std::string_view line, Request& request) {
 }
 
 bool RequestParser::ParseTarget(std::string_view target, Request& request) {
-  if (target.empty() || !All(target, kTarget)) {
-    return Fail(400, fmt::format("target '{}' is malformed", Shown(target)));
-  }
-  request.target.assign(target);
-  if (target == "*") {
-    if (request.verb != Verb::kOptions) return Fail(400, "target '*' is for OPTIONS only");
-    request.path.assign("*");
-    return true;
-  }
-  if (target[0] != '/') {
+  const std::string_view sent = target;
+  std::string path;
+  if (!target.empty() && target[0] != '/' && target != "*") {
     // Absolute form, as a proxy would send it (RFC 9112, 3.2.2); its authority replaces Host.
     const size_t scheme = target.find("://");
     if (scheme == std::string_view::npos ||
@@ -198,14 +209,13 @@ bool RequestParser::ParseTarget(std::string_view target, Request& request) {
     authority_.assign(target.substr(0, authority_end));
     target.remove_prefix(authority_end);
     if (authority_.empty() || !All(authority_, kHost)) {
-      return Fail(400, fmt::format("target '{}' has a malformed host", Shown(request.target)));
+      return Fail(400, fmt::format("target '{}' has a malformed host", Shown(sent)));
     }
+    if (!target.starts_with('/')) target = path.append("/").append(target);
   }
-  const size_t path_end = std::min(target.find('?'), target.size());
-  if (path_end < target.size()) request.query.assign(target.substr(path_end + 1));
-  const Status normal = NormalisePath(
-      path_end == 0 ? std::string_view("/") : target.substr(0, path_end), request.path);
-  if (!normal.ok()) return Fail(400, std::string(normal.message()));
+  if (const Status taken = TakeTarget(target, request); !taken.ok())
+    return Fail(400, std::string(taken.message()));
+  if (sent.size() != target.size()) request.target.assign(sent);
   return true;
 }
 

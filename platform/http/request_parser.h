@@ -37,6 +37,13 @@ struct RequestLimits {
   uint64_t max_body_bytes = 1024 * 1024;
 };
 
+// A host with or without a port, as Host and :authority have it: no user, no path (RFC 3986, 3.2).
+bool IsHost(std::string_view text);
+
+// Takes a path with its query ("/a?b=1"), or "*" of OPTIONS, as a request's target: `target`,
+// `path` and `query` are set, `verb` must be. INVALID_ARGUMENT for anything else.
+Status TakeTarget(std::string_view target, Request& request);
+
 class RequestParser {
  public:
   enum class Step : uint8_t { kNeedMore, kHead, kComplete, kError };

@@ -88,6 +88,12 @@ ServerStats Server::Stats() const {
     stats.timeouts += counters.timeouts.value();
     stats.client_disconnects += counters.client_disconnects.value();
     stats.handler_exceptions += counters.handler_exceptions.value();
+    stats.tls_handshakes += counters.tls_handshakes.value();
+    stats.tls_resumed += counters.tls_resumed.value();
+    stats.tls_failures += counters.tls_failures.value();
+    stats.http2_connections += counters.http2_connections.value();
+    stats.http2_protocol_errors += counters.http2_protocol_errors.value();
+    stats.http2_floods += counters.http2_floods.value();
   }
   return stats;
 }

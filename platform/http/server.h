@@ -1,5 +1,5 @@
-// The HTTP/1.1 server (RFC 9110, RFC 9112): one acceptor and its connections on each io thread of a
-// Runtime.
+// The HTTP server: HTTP/1.1 (RFC 9112) and HTTP/2 (RFC 9113) on one port, over TLS or without; one
+// acceptor and its connections on each io thread of a Runtime.
 //
 //   Server server(runtime, {.port = 8080}, router);
 //   STARLING_ASSIGN_OR_RETURN(uint16_t port, server.Start());
@@ -16,6 +16,16 @@
 //   response is sent before its connection is closed; what a client still sends then is read for
 //   linger_timeout and dropped, so that it sees the answer and not a reset.
 //
+// HTTP/2 is spoken to who agrees on it by ALPN over TLS, or begins with its preface without TLS.
+//   Streams are requests like others, and run concurrently on their connection's thread. Where
+//   HTTP/1.1 would close a connection, one stream ends: 413, 408 and 431 are answered, then it is
+//   reset. Bounds of a connection: max_streams at once (more are refused, RFC 9113, 5.1.2; a
+//   handler counts until it has ended, whether or not the client has reset its stream), the bodies
+//   of all its streams together by max_connection_body_bytes (503), and how often a client may send
+//   what costs us and brings nothing: PING, SETTINGS, PRIORITY, empty frames, resets. Who breaks
+//   the protocol gets GOAWAY with its error, who floods ENHANCE_YOUR_CALM; both are counted. A
+//   stream whose client takes nothing for write_timeout is reset.
+//
 // Start, Drain, SetRouter and Stats may be called from any thread. Destroy the server before its
 // Runtime; destruction without Drain cuts every connection.
 #pragma once
@@ -28,6 +38,7 @@
 
 #include "platform/async/runtime.h"
 #include "platform/http/router.h"
+#include "platform/http/tls.h"
 
 namespace starling::http {
 
@@ -50,6 +61,9 @@ struct ServerOptions {
   size_t max_in_flight = 10'000;    // requests with a handler running, over all io threads
   size_t max_pipelined = 64;        // answers gathered for one write
   int listen_backlog = 1024;
+  size_t max_streams = 100;                                 // HTTP/2, of one connection at once
+  uint64_t max_connection_body_bytes = uint64_t{16} << 20;  // HTTP/2, of all its streams
+  std::shared_ptr<Tls> tls;                                 // nullptr: without TLS
   // Called on the io thread when an answer is complete, with the time since its request's head was.
   // For access logs and metrics; must not block or throw.
   std::function<void(const Exchange& exchange, Duration took)> observer;
@@ -66,6 +80,12 @@ struct ServerStats {
   uint64_t timeouts = 0;              // slow heads, bodies and readers; idle closes are not counted
   uint64_t client_disconnects = 0;    // seen while a handler ran or an answer was written
   uint64_t handler_exceptions = 0;
+  uint64_t tls_handshakes = 0;  // that ended well
+  uint64_t tls_resumed = 0;     // of them, by a ticket
+  uint64_t tls_failures = 0;    // no common version or protocol, bad client certificate, no TLS
+  uint64_t http2_connections = 0;
+  uint64_t http2_protocol_errors = 0;  // connections ended since the client broke the protocol
+  uint64_t http2_floods = 0;  // connections ended since the client sent too much of nothing
 };
 
 class Server {

@@ -8,8 +8,10 @@
 #include <boost/asio/post.hpp>
 
 #include "platform/async/asio_await.h"
-#include "platform/http/connection.h"
+#include "platform/http/h2_connection.h"
+#include "platform/http/http1_connection.h"
 #include "platform/http/problem.h"
+#include "platform/http/tls_handshake.h"
 
 namespace starling::http {
 namespace {
@@ -17,6 +19,7 @@ namespace {
 // Connections above max_connections that are being told so; more are closed without a word.
 constexpr int kMaxRejecting = 64;
 constexpr int kBacklogRounds = 3;
+constexpr size_t kReadBytes = 64 * 1024;
 
 using boost::system::error_code;
 
@@ -128,13 +131,14 @@ void ServerThread::Drain() {
     self.drain_idle_deadline_ = std::chrono::steady_clock::now() + self.options().drain_idle_grace;
     error_code ignored;
     self.acceptor_.cancel(ignored);  // Accept goes on with the backlog
+    for (Connection* at = self.first_; at != nullptr; at = at->next_) at->Drain();
   });
 }
 
 void ServerThread::Cut() {
   Post([](ServerThread& self) {
     for (Connection* at = self.first_; at != nullptr; at = at->next_) {
-      if (at->Cut()) self.core_->cut_requests.fetch_add(1);
+      self.core_->cut_requests.fetch_add(at->Cut());
     }
     self.core_->cutting.fetch_sub(1);
   });
@@ -192,17 +196,62 @@ void ServerThread::TakeConnection(Socket socket, const Tcp::endpoint& peer) {
   if (core_->connections.fetch_add(1) >= options().max_connections) {
     core_->connections.fetch_sub(1);
     counters.rejected_connections.Add();
-    if (rejecting_ < kMaxRejecting) Spawn(context_.get_executor(), Reject(std::move(socket)));
+    // Over TLS it would cost a handshake to say so.
+    if (options().tls == nullptr && rejecting_ < kMaxRejecting)
+      Spawn(context_.get_executor(), Reject(std::move(socket)));
     return;
   }
   error_code ignored;
   socket.set_option(Tcp::no_delay(true), ignored);
   const uint64_t id = (static_cast<uint64_t>(index_) << 48) | ++next_connection_;
-  const auto connection = std::make_shared<Connection>(shared_from_this(), std::move(socket),
-                                                       peer.address().to_string(), id);
+  Transport transport(std::move(socket));
+  Peer client{.address = peer.address().to_string(), .connection_id = id};
   // The task holds the connection from the start on, whenever it is first run.
-  Spawn(context_.get_executor(),
-        [](std::shared_ptr<Connection> held) -> Task<void> { co_await held->Run(); }(connection));
+  if (options().tls != nullptr) {
+    Spawn(context_.get_executor(),
+          ServeTls(std::make_shared<TlsHandshake>(shared_from_this(), std::move(transport),
+                                                  std::move(client))));
+  } else {
+    Spawn(context_.get_executor(),
+          ServeHttp1(std::make_shared<Http1Connection>(shared_from_this(), std::move(transport),
+                                                       std::move(client))));
+  }
+}
+
+Task<void> ServerThread::ServeTls(std::shared_ptr<TlsHandshake> handshake) {
+  const std::shared_ptr<ServerThread> self = shared_from_this();
+  const std::optional<std::string> protocol = co_await handshake->Run();
+  if (!protocol) co_return;
+  core_->connections.fetch_add(1);
+  Handover handover = handshake->TakeOver();
+  handshake.reset();
+  if (*protocol == "h2") {
+    co_await ServeHttp2(std::move(handover));
+  } else {
+    co_await ServeHttp1(std::make_shared<Http1Connection>(self, std::move(handover.transport),
+                                                          std::move(handover.peer)));
+  }
+}
+
+Task<void> ServerThread::ServeHttp1(std::shared_ptr<Http1Connection> connection) {
+  const std::shared_ptr<ServerThread> self = shared_from_this();
+  const bool http2 = co_await connection->Run();
+  if (!http2) co_return;
+  core_->connections.fetch_add(1);
+  Handover handover = connection->TakeOver();
+  connection.reset();
+  co_await ServeHttp2(std::move(handover));
+}
+
+Task<void> ServerThread::ServeHttp2(Handover handover) {
+  const auto connection = std::make_shared<H2Connection>(
+      shared_from_this(), std::move(handover.transport), std::move(handover.peer));
+  co_await connection->Run(std::move(handover.received));
+}
+
+std::span<char> ServerThread::read_buffer() {
+  if (read_buffer_.empty()) read_buffer_.resize(kReadBytes);
+  return read_buffer_;
 }
 
 Task<void> ServerThread::Reject(Socket socket) {

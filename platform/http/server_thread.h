@@ -10,24 +10,26 @@
 #pragma once
 
 #include <atomic>
-#include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "platform/base/snapshot.h"
 #include "platform/http/server.h"
+#include "platform/http/transport.h"
 
 struct pollfd;
 
 namespace starling::http {
 
-using Tcp = boost::asio::ip::tcp;
-using Socket = boost::asio::basic_stream_socket<Tcp, boost::asio::io_context::executor_type>;
 using Acceptor = boost::asio::basic_socket_acceptor<Tcp, boost::asio::io_context::executor_type>;
 
 class Connection;
+class Http1Connection;
+class TlsHandshake;
+struct Handover;
 
 // What the threads of a server share. It holds nothing that belongs to an io_context.
 struct ServerCore {
@@ -56,7 +58,8 @@ class ThreadCounter {
 
 struct ThreadCounters {
   ThreadCounter accepted, rejected_connections, requests, rejected_requests, malformed_requests,
-      timeouts, client_disconnects, handler_exceptions;
+      timeouts, client_disconnects, handler_exceptions, tls_handshakes, tls_resumed, tls_failures,
+      http2_connections, http2_protocol_errors, http2_floods;
 };
 
 class ServerThread : public std::enable_shared_from_this<ServerThread> {
@@ -85,10 +88,16 @@ class ServerThread : public std::enable_shared_from_this<ServerThread> {
   void Link(Connection* connection);
   void Unlink(Connection* connection);
 
+  // Where connections read into that use all of what they read at once.
+  std::span<char> read_buffer();
+
  private:
   Task<void> Accept();
   Task<void> AcceptBacklog();
   Task<void> Sweep();
+  Task<void> ServeTls(std::shared_ptr<TlsHandshake> handshake);
+  Task<void> ServeHttp1(std::shared_ptr<Http1Connection> connection);
+  Task<void> ServeHttp2(Handover handover);
   Task<void> Reject(Socket socket);
   void TakeConnection(Socket socket, const Tcp::endpoint& peer);
   void CloseListener();
@@ -104,6 +113,7 @@ class ServerThread : public std::enable_shared_from_this<ServerThread> {
   Connection* first_ = nullptr;
   uint64_t next_connection_ = 0;
   int rejecting_ = 0;
+  std::vector<char> read_buffer_;
   std::string date_line_;
   int64_t date_second_ = 0;
   bool listening_ = false;

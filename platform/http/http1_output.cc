@@ -1,10 +1,8 @@
 // What a connection says: answers, streams, and how they get to the kernel.
-#include <sys/socket.h>
-
 #include <charconv>
 
 #include "platform/async/asio_await.h"
-#include "platform/http/connection.h"
+#include "platform/http/http1_connection.h"
 
 namespace starling::http {
 namespace {
@@ -15,7 +13,7 @@ using boost::system::error_code;
 
 }  // namespace
 
-void Connection::AppendAnswer() {
+void Http1Connection::AppendAnswer() {
   ConnectionField field = ConnectionField::kNone;
   if (close_after_) {
     field = ConnectionField::kClose;
@@ -32,7 +30,7 @@ void Connection::AppendAnswer() {
   }
 }
 
-ResponseStream& Connection::StartStream() {
+ResponseStream& Http1Connection::StartStream() {
   if (streaming_) return *this;
   streaming_ = true;
   if (!MayHaveBody(response.status)) response.status = 200;
@@ -52,7 +50,7 @@ ResponseStream& Connection::StartStream() {
   return *this;
 }
 
-Task<Status> Connection::Write(std::string_view chunk) {
+Task<Status> Http1Connection::Write(std::string_view chunk) {
   if (ClientGone() || aborted_) co_return Cancelled("the client is gone");
   if (request.verb == Verb::kHead) co_return Cancelled("HEAD has no body to write");
   if (!chunk.empty()) {
@@ -77,30 +75,13 @@ Task<Status> Connection::Write(std::string_view chunk) {
   co_return OkStatus();
 }
 
-void Connection::Abort() { aborted_ = true; }
+void Http1Connection::Abort() { aborted_ = true; }
 
-Connection::Sent Connection::TrySend() {
-  while (out_sent_ < out_.size() || !tail_.empty()) {
-    iovec parts[2] = {{out_.data() + out_sent_, out_.size() - out_sent_},
-                      {const_cast<char*>(tail_.data()), tail_.size()}};
-    ssize_t sent;
-    if (tail_.empty()) {
-      sent = ::send(socket_.native_handle(), parts[0].iov_base, parts[0].iov_len,
-                    MSG_NOSIGNAL | MSG_DONTWAIT);
-    } else {
-      msghdr message{};
-      message.msg_iov = parts;
-      message.msg_iovlen = 2;
-      sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    }
-    if (sent < 0) {
-      if (errno == EINTR) continue;
-      return errno == EAGAIN || errno == EWOULDBLOCK ? Sent::kBlocked : Sent::kBroken;
-    }
-    const size_t of_out = std::min(static_cast<size_t>(sent), out_.size() - out_sent_);
-    out_sent_ += of_out;
-    tail_.remove_prefix(static_cast<size_t>(sent) - of_out);
-  }
+Http1Connection::Sent Http1Connection::TrySend() {
+  std::string_view head = std::string_view(out_).substr(out_sent_);
+  const Sent sent = transport_.TrySend(head, tail_);
+  out_sent_ = out_.size() - head.size();
+  if (sent != Sent::kAll) return sent;
   out_.clear();
   if (out_.capacity() > 2 * kGatherBytes) out_.shrink_to_fit();
   out_sent_ = 0;
@@ -108,7 +89,7 @@ Connection::Sent Connection::TrySend() {
   return Sent::kAll;
 }
 
-Task<bool> Connection::Flush() {
+Task<bool> Http1Connection::Flush() {
   if (out_.empty() && tail_.empty()) co_return !ClientGone();
   Sent sent = TrySend();
   while (sent == Sent::kBlocked && !cut_) {
@@ -116,7 +97,7 @@ Task<bool> Connection::Flush() {
     phase_ = Phase::kWriting;
     deadline_ = std::chrono::steady_clock::now() + thread_->options().write_timeout;
     error_code error;
-    co_await socket_.async_wait(Socket::wait_write, AsTask(error));
+    co_await transport_.socket().async_wait(Socket::wait_write, AsTask(error));
     phase_ = before;
     if (error) {
       if (timed_out_) thread_->counters.timeouts.Add();
@@ -133,7 +114,7 @@ Task<bool> Connection::Flush() {
   co_return false;
 }
 
-void Connection::FlushBeforeWaiting() {
+void Http1Connection::FlushBeforeWaiting() {
   flush_posted_ = false;
   // Not while Flush itself waits for room, and not for a large body, whose memory Flush guards.
   if (phase_ != Phase::kHandling || out_sent_ == out_.size() || !tail_.empty()) return;
