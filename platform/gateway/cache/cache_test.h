@@ -50,7 +50,8 @@ class CacheTest : public testing::Test {
   Fetch MakeFetch() {
     return [this](http::Request& request, http::Exchange& exchange) -> Task<Fetched> {
       asked_.push_back(request);
-      http::Response reply = origin_(request);
+      const auto origin = origin_;  // it may put another in its place
+      http::Response reply = origin(request);
       if (!reply.headers.Has("date")) reply.headers.Add("Date", HttpDate(clock_.Now()));
       if (cache_.WantsWhole(request, reply.status, reply.headers))
         co_return Fetched{.response = std::move(reply)};
