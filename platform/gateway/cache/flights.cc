@@ -84,6 +84,12 @@ Task<Flights::Outcome> Flights::Wait(std::shared_ptr<Flight> flight, Duration li
   const auto waiter = std::make_shared<Waiter>();
   boost::asio::steady_timer timer(executor, limit);
   CancellationToken::Registration registration;
+  struct Waiting {
+    explicit Waiting(std::atomic<size_t>& count) : count(count) { ++count; }
+    ~Waiting() { --count; }
+    std::atomic<size_t>& count;
+  };
+  const Waiting waiting(waiting_);
   Outcome outcome = co_await Suspend<Outcome>([&](Completion<Outcome> completion) {
     waiter->completion = std::move(completion);
     {
@@ -128,15 +134,6 @@ void Flights::InvalidatePrefix(std::string_view prefix) {
       return true;
     });
   }
-}
-
-size_t Flights::size() const {
-  size_t size = 0;
-  for (const Shard& shard : shards_) {
-    const std::lock_guard lock(shard.mutex);
-    size += shard.flights.size();
-  }
-  return size;
 }
 
 }  // namespace starling::gateway

@@ -17,6 +17,8 @@
 // leases and waits.
 #pragma once
 
+#include <atomic>
+#include <functional>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -75,7 +77,7 @@ class Flights {
   void Invalidate(const std::string& key, uint64_t hash);
   void InvalidatePrefix(std::string_view prefix);  // O(flights)
 
-  size_t size() const;  // flights under way, those invalidated not counted
+  size_t waiting() const { return waiting_.load(std::memory_order_relaxed); }
 
  private:
   static constexpr size_t kShards = 16;
@@ -86,6 +88,7 @@ class Flights {
   struct Waiter;
 
   const size_t max_waiters_;
+  std::atomic<size_t> waiting_{0};
   Shard shards_[kShards];
 };
 

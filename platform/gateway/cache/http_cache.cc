@@ -61,6 +61,7 @@ HttpCacheStats HttpCache::Stats() const {
           .not_stored = counted.not_stored,
           .invalidated = counted.invalidated,
           .evicted = store.evicted,
+          .waiting = shared_->flights.waiting(),
           .objects = store.objects,
           .bytes = store.bytes};
 }

@@ -71,7 +71,7 @@ struct HttpCacheOptions {
   std::string name = "starling";  // in Cache-Status; a token
 };
 
-// Since the start, but for the last two.
+// Since the start, but for the last three.
 struct HttpCacheStats {
   uint64_t hits = 0;         // answered fresh, waiters that shared a fetch counted
   uint64_t misses = 0;       // fetched, nothing usable was there
@@ -84,6 +84,7 @@ struct HttpCacheStats {
   uint64_t not_stored = 0;   // fetched, and not storable or too large
   uint64_t invalidated = 0;  // by unsafe requests and by purges
   uint64_t evicted = 0;      // to make room
+  uint64_t waiting = 0;      // now, for the fetch of another
   uint64_t objects = 0;      // now
   uint64_t bytes = 0;        // now
 };
