@@ -12,16 +12,20 @@ namespace {
 
 thread_local uint64_t allocations = 0;
 
-}  // namespace
-
-void* operator new(size_t size) {
+void* Allocate(size_t size) {
   ++allocations;
   void* const block = std::malloc(size);
   if (block == nullptr) throw std::bad_alloc();
   return block;
 }
-void operator delete(void* block) noexcept { std::free(block); }
-void operator delete(void* block, size_t) noexcept { std::free(block); }
+// Not inlined: the compiler would take the pair for a mismatch.
+[[gnu::noinline]] void Free(void* block) { std::free(block); }
+
+}  // namespace
+
+void* operator new(size_t size) { return Allocate(size); }
+void operator delete(void* block) noexcept { Free(block); }
+void operator delete(void* block, size_t) noexcept { Free(block); }
 
 namespace starling::gateway {
 namespace {
