@@ -39,7 +39,11 @@ std::string WithoutDots(std::string_view path) {
 void WriteCacheKey(std::string_view prefix, std::string_view host, std::string_view target,
                    std::string& key) {
   key.assign(prefix).append(" ");
-  for (const char c : host) key += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+  const size_t at = key.size();
+  key.append(host);
+  for (size_t i = at; i < key.size(); ++i) {
+    if (key[i] >= 'A' && key[i] <= 'Z') key[i] = static_cast<char>(key[i] | 0x20);
+  }
   const std::string_view form = OriginForm(target);
   if (!form.starts_with('/')) key += '/';
   key.append(form);
