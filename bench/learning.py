@@ -47,7 +47,7 @@ def retrieval(report) -> list[Line]:
     for made in ("Shop", "Isotropic"):
         exact = rows[f"Exact/{made}"]["real_time"]
         reading = rows[f"Read/{made}"]["real_time"]
-        for name, key in (("merely reading", f"Read/{made}"), ("exact", f"Exact/{made}"), ("int8, rescored", f"By/{made}_int8"),
+        for name, key in (("merely reading", f"Read/{made}"), ("exact", f"Exact/{made}"), ("int4, rescored", f"By/{made}_int4"),
                           ("HNSW", f"By/{made}_hnsw")):
             row = rows[key]
             ratio, recall = exact / row["real_time"], row.get("recall", 1)
@@ -57,10 +57,10 @@ def retrieval(report) -> list[Line]:
                                   f"1.3 x reading, {reading / 1e3:.0f} us", exact <= 1.3 * reading, shown(command)))
             elif name != "merely reading":
                 goal = f"exact {exact / 1e3:.0f} us"
-                if name.startswith("int8"):
+                if name.startswith("int4"):
                     goal = f"5 x as fast as exact, {exact / 1e3:.0f} us, recall .99"
                 lines.append(Line(f"retrieval, {made.lower()}, {name}", f"{row['real_time'] / 1e3:.1f} us, recall@10 {recall:.3f}, {ratio:.1f} x",
-                                  goal, ratio >= 5 and recall >= 0.99 if name.startswith("int8") else None, shown(command)))
+                                  goal, ratio >= 5 and recall >= 0.99 if name.startswith("int4") else None, shown(command)))
     fold_in = rows["FoldIn50Events"]["real_time"] / 1e3
     lines.append(Line("fold-in of 50 events, 64 factors", f"{fold_in:.1f} us", "50 us", fold_in <= 50, shown(command)))
     return lines

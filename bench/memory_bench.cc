@@ -1,6 +1,9 @@
 // Fits a model to made data and prints a line of JSON: how long it took, how much memory was
 // estimated before, and how much it took at its peak beside the data.
 //
+//   bench_memory slim THREADS L1 [FILE...]     the same of SLIM with another l1, and of files of
+//   lines
+//                                              "user item item ..."
 //   bench_memory FIT THREADS       FIT: als, autoencoder, ease, local_ease, slim, item_knn,
 //                                  low_pass, sampled_mf, transitions, next_basket, content,
 //                                  boosted_trees, or million: ALS of 1,000,000 items, 10 M
@@ -13,7 +16,9 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
+#include "apps/starling/evaluation/adjacency.h"
 #include "apps/starling/evaluation/made_shop.h"
 #include "apps/starling/evaluation/peak_memory.h"
 #include "learning/models/als.h"
@@ -84,14 +89,27 @@ Status LocalEase(int threads) {
                  [&] { return learning::FitLocalEase(data, options); });
 }
 
-Status Slim(int threads) {
-  STARLING_ASSIGN_OR_RETURN(
-      const learning::Interactions data,
-      MadeInteractions({.users = 50'000, .items = 40'000, .entries = 700'000}));
-  const learning::SlimOptions options{.neighbours = 100, .threads = threads};
-  return Measure(learning::SlimMemory(data, options),
-                 [&] { return learning::FitSlim(data, options); });
+StatusOr<learning::Interactions> InteractionsOf(const std::vector<std::string>& files) {
+  if (files.empty())
+    return MadeInteractions({.users = 50'000, .items = 40'000, .entries = 700'000});
+  Names users, items;
+  std::vector<learning::Interaction> events;
+  for (const std::string& file : files)
+    STARLING_RETURN_IF_ERROR(ReadAdjacency(file, users, items, events));
+  return learning::MakeInteractions(events, users.size(), items.size());
 }
+
+Status SlimOf(int threads, double l1, const std::vector<std::string>& files) {
+  STARLING_ASSIGN_OR_RETURN(const learning::Interactions data, InteractionsOf(files));
+  const learning::SlimOptions options{.l1 = l1, .neighbours = 100, .threads = threads};
+  const auto start = std::chrono::steady_clock::now();
+  const uint64_t estimate = learning::SlimMemory(data, options);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  fmt::print(stderr, "estimated in {:.2f} s\n", seconds.count());
+  return Measure(estimate, [&] { return learning::FitSlim(data, options); });
+}
+
+Status Slim(int threads) { return SlimOf(threads, 2, {}); }
 
 Status ItemKnn(int threads) {
   STARLING_ASSIGN_OR_RETURN(
@@ -175,16 +193,21 @@ const std::map<std::string, std::function<Status(int threads)>> kFits = {
 }  // namespace starling
 
 int main(int argc, char** argv) {
-  const auto fit = argc == 3 ? starling::kFits.find(argv[1]) : starling::kFits.end();
-  if (fit == starling::kFits.end()) {
+  const auto fit = argc >= 3 ? starling::kFits.find(argv[1]) : starling::kFits.end();
+  const bool other_slim = argc > 3 && std::string_view(argv[1]) == "slim";
+  if (fit == starling::kFits.end() || (argc > 3 && !other_slim)) {
     fmt::print(stderr,
                "usage: bench_memory "
                "als|autoencoder|ease|local_ease|slim|item_knn|low_pass|sampled_mf|transitions|"
                "next_basket|content|boosted_trees|million "
-               "THREADS\n");
+               "THREADS\n"
+               "       bench_memory slim THREADS L1 [FILE...]\n");
     return 2;
   }
-  const starling::Status status = fit->second(std::atoi(argv[2]));
+  const int threads = std::atoi(argv[2]);
+  const starling::Status status =
+      other_slim ? starling::SlimOf(threads, std::atof(argv[3]), {argv + 4, argv + argc})
+                 : fit->second(threads);
   if (status.ok()) return 0;
   fmt::print(stderr, "bench_memory: {}\n", starling::ToString(status));
   return 1;

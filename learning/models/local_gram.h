@@ -18,6 +18,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -25,6 +26,7 @@
 #include "learning/math/bump_rows.h"
 #include "learning/math/parallel.h"
 #include "learning/models/item_to_item.h"
+#include "learning/models/neighbour_counts.h"
 
 namespace starling::learning {
 
@@ -45,9 +47,19 @@ struct LocalPlan {
   uint64_t memory = 0;       // bytes at the peak, the model included
 };
 
-// scratch: bytes that a thread's solver takes beside G. The model is taken to weigh every
-// neighbour.
-LocalPlan PlanLocal(const Interactions& data, const LocalOptions& options, uint64_t scratch);
+// scratch: bytes that a thread's solver takes beside G. weighed: what part of the neighbours has a
+// weight in the model; without it all have. It is asked only where a model without any weights
+// would be within the memory limit; elsewhere memory is that of such a model.
+LocalPlan PlanLocal(const Interactions& data, const LocalOptions& options, uint64_t scratch,
+                    const std::function<double(const NeighbourCounts&)>& weighed = {});
+
+// X and W.
+struct WeighedRows {
+  Interactions rows;
+  std::vector<float> user_weights;
+  std::vector<float> diagonal;  // of G
+};
+WeighedRows WeighedRowsOf(const Interactions& data, const LocalOptions& options);
 
 // G without its diagonal. Of each row first the neighbours, then the other items that are kept,
 // each in any order. Items lie by themselves, since they are read for each that is looked for.
@@ -65,17 +77,21 @@ class Neighbourhood {
  public:
   using Source = ItemToItemModel::Source;
 
-  Neighbourhood(const LocalGram& gram, size_t neighbours)
-      : gram_(gram),
+  // diagonal: of G; borrowed.
+  Neighbourhood(std::span<const float> diagonal, size_t neighbours)
+      : diagonal_(diagonal),
         most_(neighbours),
-        asked_((gram.diagonal.size() + 63) / 64, 0),
-        position_(gram.diagonal.size(), 0) {}
+        asked_((diagonal.size() + 63) / 64, 0),
+        position_(diagonal.size(), 0) {}
 
-  void MoveTo(uint32_t item);
+  void MoveTo(uint32_t item, const LocalGram& gram);
+  // The same without G, but for what is cut off it: two passes over the data, and the squares of
+  // how many of the neighbours each user has.
+  void MoveTo(uint32_t item, const WeighedRows& data);
 
   uint32_t item() const { return item_; }
-  float diagonal() const { return gram_.diagonal[item_]; }
-  float diagonal(size_t i) const { return gram_.diagonal[neighbours_[i].item]; }
+  float diagonal() const { return diagonal_[item_]; }
+  float diagonal(size_t i) const { return diagonal_[neighbours_[i].item]; }
   size_t size() const { return neighbours_.size(); }
   // By item; the weight is G_ij.
   std::span<const Source> neighbours() const { return neighbours_; }
@@ -83,7 +99,11 @@ class Neighbourhood {
   std::span<float> matrix() { return matrix_; }
 
  private:
-  const LocalGram& gram_;
+  // Of what is in neighbours_, in any order.
+  void Begin(uint32_t item);
+  void End();
+
+  const std::span<const float> diagonal_;
   const size_t most_;
   uint32_t item_ = 0;
   std::vector<uint64_t> asked_;     // a bit an item: it is one of the neighbours
@@ -119,10 +139,10 @@ StatusOr<BumpRows<ItemToItemModel::Source>> FitLocally(const Interactions& data,
   BumpRows<ItemToItemModel::Source> sources(data.items(), plan.weights);
   STARLING_RETURN_IF_ERROR(
       ForItems(data.items(), options.threads, 0.3, 1, progress, [&](size_t begin, size_t end) {
-        Neighbourhood near(gram, options.neighbours);
+        Neighbourhood near(gram.diagonal, options.neighbours);
         auto solver = make_solver();
         for (size_t item = begin; item < end; ++item) {
-          near.MoveTo(static_cast<uint32_t>(item));
+          near.MoveTo(static_cast<uint32_t>(item), gram);
           const std::span<const ItemToItemModel::Source> weights = solver(near);
           std::ranges::copy(weights, sources.Take(item, weights.size()).begin());
         }

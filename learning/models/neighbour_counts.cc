@@ -41,21 +41,20 @@ std::vector<std::vector<uint32_t>> UsersOf(const Interactions& data,
 
 NeighbourCounts::NeighbourCounts(const Interactions& data, size_t most) {
   const std::vector<uint32_t> bounds = BoundsOf(data);
-  std::vector<uint32_t> order;  // those with neighbours, by ascending bound
   for (uint32_t item = 0; item < bounds.size(); ++item) {
-    if (bounds[item] > 0) order.push_back(item);
+    if (bounds[item] > 0) items_.push_back(item);
   }
-  std::stable_sort(order.begin(), order.end(),
+  std::stable_sort(items_.begin(), items_.end(),
                    [&](uint32_t a, uint32_t b) { return bounds[a] < bounds[b]; });
-  bounds_.reserve(order.size());
-  for (const uint32_t item : order) bounds_.push_back(bounds[item]);
+  bounds_.reserve(items_.size());
+  for (const uint32_t item : items_) bounds_.push_back(bounds[item]);
 
-  const size_t strata = std::min(order.size(), kCounted);
+  const size_t strata = std::min(items_.size(), kCounted);
   std::vector<uint32_t> counted;  // the middle of each stratum
   for (size_t s = 0; s < strata; ++s) {
-    const size_t begin = order.size() * s / strata;
-    const size_t end = order.size() * (s + 1) / strata;
-    counted.push_back(order[begin + (end - begin) / 2]);
+    const size_t begin = items_.size() * s / strata;
+    const size_t end = items_.size() * (s + 1) / strata;
+    counted.push_back(items_[begin + (end - begin) / 2]);
     strata_.push_back({.begin = begin, .end = end, .bound = bounds[counted.back()]});
   }
   const std::vector<std::vector<uint32_t>> users = UsersOf(data, counted);
@@ -88,6 +87,20 @@ uint64_t NeighbourCounts::AtMost(size_t most) const {
   return std::accumulate(
       bounds_.begin(), bounds_.end(), uint64_t{0},
       [&](uint64_t sum, uint32_t bound) { return sum + std::min<uint64_t>(bound, most); });
+}
+
+std::vector<NeighbourCounts::Sampled> NeighbourCounts::Sample(size_t count, size_t most) const {
+  const auto total = static_cast<double>(AtMost(most));
+  std::vector<Sampled> sample;
+  double passed = 0;
+  for (size_t i = 0; i < items_.size(); ++i) {
+    const auto bound = static_cast<uint32_t>(std::min<uint64_t>(bounds_[i], most));
+    passed += bound;
+    while (sample.size() < count &&
+           (static_cast<double>(sample.size()) + 0.5) * total < passed * static_cast<double>(count))
+      sample.push_back({items_[i], bound});
+  }
+  return sample;
 }
 
 }  // namespace starling::learning

@@ -62,6 +62,30 @@ TEST(NeighbourCounts, AreNearlySoInALargeOne) {
   EXPECT_GE(counts.Widest(), *std::ranges::max_element(exact));
 }
 
+// The mean of something over a bound, here of the neighbours themselves, times all bounds.
+TEST(NeighbourCounts, SampleStandsForAllItems) {
+  Random random(8);
+  std::vector<Interaction> events;
+  for (uint32_t user = 0; user < 1'000; ++user) {
+    for (uint64_t i = 1 + random.Below(20); i > 0; --i)
+      events.push_back(
+          {.user = user, .item = static_cast<uint32_t>(random.Unit() * random.Unit() * 2'999)});
+  }
+  const Interactions data = MakeInteractions(events, 1'000, 3'000).value();
+  const std::vector<size_t> exact = CountedOneByOne(data);
+  constexpr size_t kMost = 200;
+  const NeighbourCounts counts(data, kMost);
+  const auto sample = counts.Sample(64, kMost);
+  ASSERT_EQ(sample.size(), 64);
+  double mean = 0;
+  for (const NeighbourCounts::Sampled& each : sample) {
+    EXPECT_LE(std::min(exact[each.item], kMost), each.bound);
+    mean += static_cast<double>(std::min(exact[each.item], kMost)) / each.bound / 64;
+  }
+  const auto sum = static_cast<double>(Sum(exact, kMost));
+  EXPECT_NEAR(mean * static_cast<double>(counts.AtMost(kMost)), sum, 0.05 * sum);
+}
+
 TEST(NeighbourCounts, AreNoneWhereNobodyHasTwoItems) {
   const Interactions data =
       MakeInteractions({{{.user = 0, .item = 1}, {.user = 1, .item = 2}}}, 2, 4).value();
@@ -69,6 +93,7 @@ TEST(NeighbourCounts, AreNoneWhereNobodyHasTwoItems) {
   EXPECT_EQ(counts.Expected(10), 0);
   EXPECT_EQ(counts.AtMost(10), 0);
   EXPECT_EQ(counts.Widest(), 0);
+  EXPECT_TRUE(counts.Sample(5, 10).empty());
   EXPECT_EQ(NeighbourCounts(Interactions(), 10).Expected(10), 0);
 }
 

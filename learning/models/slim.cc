@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 #include "learning/math/kernels.h"
 #include "learning/models/fit_checks.h"
@@ -13,6 +14,7 @@ namespace {
 using Source = ItemToItemModel::Source;
 
 constexpr int kMostSweeps = 200;
+constexpr size_t kSampled = 32;  // items that are fitted to know what a fit takes
 constexpr float kTolerance = 1e-4F;
 
 Status Check(const SlimOptions& options) {
@@ -34,12 +36,6 @@ LocalOptions Local(const SlimOptions& options) {
           .neighbours = static_cast<size_t>(options.neighbours),
           .threads = options.threads,
           .memory_limit = options.memory_limit};
-}
-
-LocalPlan PlanOf(const Interactions& data, const SlimOptions& options) {
-  const LocalOptions local = Local(options);
-  const uint64_t square = std::min(local.neighbours, data.items());
-  return PlanLocal(data, local, 4 * square * square);
 }
 
 // One elastic net at a time; its memory is used again for the next.
@@ -111,6 +107,40 @@ class CoordinateDescent {
   std::vector<size_t> active_;
   std::vector<Source> weights_;
 };
+
+// What part of the neighbours has a weight: of some items, fitted beforehand, and one standard
+// error more.
+double WeighedShare(const Interactions& data, const SlimOptions& options,
+                    const NeighbourCounts& counts) {
+  const LocalOptions local = Local(options);
+  const std::vector<NeighbourCounts::Sampled> sample = counts.Sample(kSampled, local.neighbours);
+  if (sample.empty()) return 0;
+  const WeighedRows rows = WeighedRowsOf(data, local);
+  std::vector<double> neighbours(sample.size()), weighed(sample.size());  // of what is possible
+  ParallelFor(sample.size(), options.threads, 1, [&](size_t begin, size_t end) {
+    Neighbourhood near(rows.diagonal, local.neighbours);
+    CoordinateDescent solver(options);
+    for (size_t i = begin; i < end; ++i) {
+      near.MoveTo(sample[i].item, rows);
+      neighbours[i] = static_cast<double>(near.size()) / sample[i].bound;
+      weighed[i] = static_cast<double>(solver(near).size()) / sample[i].bound;
+    }
+  });
+  const double all = std::accumulate(neighbours.begin(), neighbours.end(), 0.0);
+  const double share = std::accumulate(weighed.begin(), weighed.end(), 0.0) / std::max(all, 1e-9);
+  double squares = 0;
+  for (size_t i = 0; i < sample.size(); ++i)
+    squares += (weighed[i] - share * neighbours[i]) * (weighed[i] - share * neighbours[i]);
+  return std::min(1.0, share + std::sqrt(squares) / std::max(all, 1e-9));
+}
+
+LocalPlan PlanOf(const Interactions& data, const SlimOptions& options) {
+  const LocalOptions local = Local(options);
+  const uint64_t square = std::min(local.neighbours, data.items());
+  return PlanLocal(data, local, 4 * square * square, [&](const NeighbourCounts& counts) {
+    return WeighedShare(data, options, counts);
+  });
+}
 
 }  // namespace
 

@@ -40,8 +40,9 @@ struct SlimOptions {
 // A model of kind "slim".
 StatusOr<ItemToItemModel> FitSlim(const Interactions& data, const SlimOptions& options,
                                   const Progress& progress = {});
-// Bytes that FitSlim takes at its peak beside the data: as right as NeighbourCounts. Where G is not
-// what takes most, it is too much by the weights that come to nothing.
+// Bytes that FitSlim takes at its peak beside the data. How many weights there will be is not known
+// before, so 32 items are fitted, which takes less memory than the fit: right to some percent, as
+// NeighbourCounts is. Above memory_limit already without any weights, it is that.
 uint64_t SlimMemory(const Interactions& data, const SlimOptions& options);
 
 }  // namespace starling::learning

@@ -99,6 +99,17 @@ TEST(Slim, IsEaseWhereThereIsOneNeighbourAndNoL1) {
   }
 }
 
+// That the bytes are those of a fit is tested where memory is measured (fit_memory_test.cc).
+TEST(Slim, EstimatesLessMemoryTheFewerWeightsThereAre) {
+  const Interactions data = MakeInteractions(TestEvents(600, 300, 5), 600, 300).value();
+  const auto memory = [&](double l1) {
+    return SlimMemory(data, {.weighting = kLinear, .l1 = l1, .l2 = 1, .neighbours = 100});
+  };
+  EXPECT_GT(memory(0), memory(2));
+  EXPECT_GT(memory(2), memory(20));
+  EXPECT_GE(memory(20), memory(1e6));
+}
+
 TEST(Slim, ThreadsChangeNothing) {
   const Interactions data = MakeInteractions(TestEvents(300, 200, 5), 300, 200).value();
   const auto one = FitSlim(data, {.l1 = 0.1, .l2 = 1, .neighbours = 20, .threads = 1});

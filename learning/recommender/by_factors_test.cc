@@ -128,7 +128,7 @@ class Shop {
     constexpr size_t kRows = 4'000;
     Random random(1);
     std::vector<float> columns(kRows * kRankFeatures, 0);
-    std::vector<uint8_t> targets;
+    std::vector<uint4_t> targets;
     for (size_t row = 0; row < kRows; ++row) {
       const double main = random.Unit();
       const double popular = random.Unit();
@@ -235,7 +235,7 @@ TEST_P(ByIndex, TheExactOneRanksAsReadingAllFactorsDoes) {
 TEST_P(ByIndex, AnApproximateOneFindsNearlyAllAtTheirExactScores) {
   const Shop shop(GetParam());
   const Recommender all = shop.Open();
-  for (const RetrievalMethod method : {RetrievalMethod::kQuantised, RetrievalMethod::kHnsw}) {
+  for (const RetrievalMethod method : {RetrievalMethod::kNibbles, RetrievalMethod::kHnsw}) {
     const Recommender indexed = shop.OpenWith(method);
     RankScratch of_all, of_index;
     Random random(9);

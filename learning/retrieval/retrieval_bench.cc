@@ -214,17 +214,17 @@ void BuildGraph(benchmark::State& state, GetCatalogue get) {
   for (auto _ : state) benchmark::DoNotOptimize(HnswGraph::Build(codes, {}));
 }
 
-void MakeBytes(benchmark::State& state, GetCatalogue get) {
+void MakeNibbles(benchmark::State& state, GetCatalogue get) {
   const Catalogue& made = get();
-  for (auto _ : state) benchmark::DoNotOptimize(QuantisedItems::Make(made.items()));
+  for (auto _ : state) benchmark::DoNotOptimize(NibbleItems::Make(made.items()));
 }
 
-#define STARLING_RETRIEVAL(Data)                                           \
-  BENCHMARK_CAPTURE(Read, Data, Data);                                     \
-  BENCHMARK_CAPTURE(Exact, Data, Data);                                    \
-  BENCHMARK_CAPTURE(By, Data##_int8, Data, RetrievalMethod::kQuantised);   \
-  BENCHMARK_CAPTURE(By, Data##_hnsw, Data, RetrievalMethod::kHnsw);        \
-  BENCHMARK_CAPTURE(MakeBytes, Data, Data)->Unit(benchmark::kMillisecond); \
+#define STARLING_RETRIEVAL(Data)                                             \
+  BENCHMARK_CAPTURE(Read, Data, Data);                                       \
+  BENCHMARK_CAPTURE(Exact, Data, Data);                                      \
+  BENCHMARK_CAPTURE(By, Data##_int4, Data, RetrievalMethod::kNibbles);       \
+  BENCHMARK_CAPTURE(By, Data##_hnsw, Data, RetrievalMethod::kHnsw);          \
+  BENCHMARK_CAPTURE(MakeNibbles, Data, Data)->Unit(benchmark::kMillisecond); \
   BENCHMARK_CAPTURE(BuildGraph, Data, Data)->Iterations(1)->Unit(benchmark::kSecond)
 STARLING_RETRIEVAL(Shop);
 STARLING_RETRIEVAL(Isotropic);

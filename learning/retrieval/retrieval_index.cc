@@ -13,7 +13,7 @@ namespace starling::learning {
 namespace {
 
 // Tried in this order until one finds enough. Items to score exactly, in multiples of k.
-constexpr size_t kKept[] = {2, 4, 8, 16};
+constexpr size_t kKept[] = {2, 3, 4, 8, 16};
 // The same for the graph: what is kept while walking.
 constexpr size_t kWidths[] = {2, 4, 6, 9, 14, 20, 32, 50};
 constexpr int kRounds = 3;  // the quickest counts: others may use the machine
@@ -67,8 +67,8 @@ std::string_view Name(RetrievalMethod method) {
   switch (method) {
     case RetrievalMethod::kExact:
       return "exact";
-    case RetrievalMethod::kQuantised:
-      return "int8";
+    case RetrievalMethod::kNibbles:
+      return "int4";
     case RetrievalMethod::kHnsw:
       return "hnsw";
   }
@@ -77,11 +77,12 @@ std::string_view Name(RetrievalMethod method) {
 
 uint64_t RetrievalMemory(size_t items, size_t dimension) {
   // With the norms by which it sorts.
-  return items * sizeof(float) + QuantisedItems::MemoryOf(items, dimension);
+  return items * sizeof(float) + NibbleItems::MemoryOf(items, dimension);
 }
 
 uint64_t RetrievalMemory(size_t items, size_t dimension, const HnswOptions& graph) {
-  return RetrievalMemory(items, dimension) + HnswGraph::BuildMemory(items, graph);
+  return NibbleItems::MemoryOf(items, dimension) + QuantisedItems::MemoryOf(items, dimension) +
+         HnswGraph::BuildMemory(items, graph);
 }
 
 StatusOr<RetrievalIndex> RetrievalIndex::Make(const ItemFactors& items, const SecondsNow& now,
@@ -101,46 +102,55 @@ StatusOr<RetrievalIndex> RetrievalIndex::Make(const ItemFactors& items, const Se
     index.choice_.why = exact_only ? "exact: as asked" : "exact: there are no items";
     return index;
   }
-  const uint64_t bytes = RetrievalMemory(items.items(), items.dimension);
+  const uint64_t nibbles = RetrievalMemory(items.items(), items.dimension);
   const uint64_t with_graph = RetrievalMemory(items.items(), items.dimension, options.graph);
+  const uint64_t bytes = QuantisedItems::MemoryOf(items.items(), items.dimension);
   const bool must = options.method == RetrievalMethod::kHnsw;
-  const uint64_t needed = must ? with_graph : bytes;
+  const bool made = options.made_graph != nullptr && options.made_graph->rows() == items.items() &&
+                    nibbles + bytes <= options.memory_limit;
+  const uint64_t needed = must && !made ? with_graph : nibbles;
   if (needed > options.memory_limit) {
     index.choice_.why = fmt::format("exact: an index would take {} kB and memory_limit is {} kB",
                                     needed / 1'000, options.memory_limit / 1'000);
     return index;
   }
-  index.codes_ = QuantisedItems::Make(items);
-  const bool wanted = must || (!options.method.has_value() && with_graph <= options.memory_limit &&
-                               items.items() >= options.graph_from);
-  if (options.made_graph != nullptr && options.made_graph->rows() == items.items()) {
-    index.graph_ = options.made_graph;
-  } else if (wanted) {
+  index.nibbles_ = NibbleItems::Make(items);
+  const bool build =
+      !made && (must || (!options.method.has_value() && with_graph <= options.memory_limit &&
+                         items.items() >= options.graph_from));
+  if (made || build) index.bytes_ = QuantisedItems::Make(items);
+  if (made) index.graph_ = options.made_graph;
+  if (build) {
     STARLING_ASSIGN_OR_RETURN(HnswGraph graph,
-                              HnswGraph::Build(index.codes_, options.graph, progress));
+                              HnswGraph::Build(index.bytes_, options.graph, progress));
     index.graph_ = std::make_shared<const HnswGraph>(std::move(graph));
-    index.memory_ = with_graph - bytes;
   }
   if (options.method.has_value()) {
     index.choice_.method = *options.method;
     index.choice_.width = options.width;
     index.choice_.why = fmt::format("{}: as asked", Name(*options.method));
-    index.memory_ += bytes;
-    return index;
+  } else {
+    const std::vector<float> sums = options.sample.empty()
+                                        ? SumsOfItems(items, options.queries, options.seed)
+                                        : std::vector<float>();
+    index.Measure(now, options.sample.empty() ? sums : options.sample, options);
   }
-  const std::vector<float> made = options.sample.empty()
-                                      ? SumsOfItems(items, options.queries, options.seed)
-                                      : std::vector<float>();
-  index.Measure(now, options.sample.empty() ? made : options.sample, options);
   // What lost is not kept.
-  index.memory_ += bytes;
-  if (index.choice_.method != RetrievalMethod::kHnsw) {
-    index.graph_ = nullptr;
-    index.memory_ = bytes;
+  switch (index.choice_.method) {
+    case RetrievalMethod::kExact:
+      index.nibbles_ = {};
+      break;
+    case RetrievalMethod::kNibbles:
+      index.memory_ = NibbleItems::MemoryOf(items.items(), items.dimension);
+      break;
+    case RetrievalMethod::kHnsw:
+      index.nibbles_ = {};
+      index.memory_ = made ? bytes : bytes + HnswGraph::BuildMemory(items.items(), options.graph);
+      break;
   }
-  if (index.choice_.method == RetrievalMethod::kExact) {
-    index.codes_ = {};
-    index.memory_ = 0;
+  if (index.choice_.method != RetrievalMethod::kHnsw) {
+    index.bytes_ = {};
+    index.graph_ = nullptr;
   }
   return index;
 }
@@ -183,7 +193,7 @@ void RetrievalIndex::Measure(const SecondsNow& now, std::span<const float> sampl
       if (enough || measured.microseconds > best.microseconds) return;
     }
   };
-  try_widths(RetrievalMethod::kQuantised, kKept);
+  try_widths(RetrievalMethod::kNibbles, kKept);
   if (graph_ != nullptr) try_widths(RetrievalMethod::kHnsw, kWidths);
   choice_.method = best.method;
   choice_.width = best.width;
@@ -208,12 +218,12 @@ std::vector<ScoredItem> RetrievalIndex::RetrieveBy(RetrievalMethod method, size_
                                                    std::span<const float> query,
                                                    const TopKOptions& options,
                                                    RetrievalScratch& scratch) const {
-  if (method == RetrievalMethod::kQuantised) {
-    return codes_.Retrieve(items_, query, options, width, scratch.query);
+  if (method == RetrievalMethod::kNibbles) {
+    return nibbles_.Retrieve(items_, query, options, width, scratch.nibbles);
   }
   if (method == RetrievalMethod::kHnsw) {
-    codes_.Encode(query, scratch.query);
-    if (graph_->Search(codes_, scratch.query, options, width, items_.items() / kMostVisitedPart,
+    bytes_.Encode(query, scratch.bytes);
+    if (graph_->Search(bytes_, scratch.bytes, options, width, items_.items() / kMostVisitedPart,
                        scratch.graph)) {
       std::vector<ScoredItem> found = scratch.graph.found;
       Rescore(items_, query, options.k, found);

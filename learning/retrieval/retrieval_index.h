@@ -7,11 +7,11 @@
 //   std::vector<ScoredItem> best = index.Retrieve(user, {.k = 10, .excluded = known}, scratch);
 //   LOG(index.choice().why);
 //
-// Three ways: all factors are read (top_k.h), all bytes are (quantised_items.h), or a graph is
-// walked (hnsw.h). Which is quickest depends on the number of items, on how their norms differ and
-// on the machine, so a few hundred queries are asked in each way when the index is made, and of
-// those that find at least `least_recall` of what the first finds, the quickest is taken. The
-// scores that are given are those of the factors in any case.
+// Three ways: all factors are read (top_k.h), all in half a byte each are (nibble_items.h), or a
+// graph is walked (hnsw.h). Which is quickest depends on the number of items, on how their norms
+// differ and on the machine, so a few hundred queries are asked in each way when the index is made,
+// and of those that find at least `least_recall` of what the first finds, the quickest is taken.
+// The scores that are given are those of the factors in any case.
 //
 // The factors are borrowed and must live as long as the index. Immutable and thread-safe.
 #pragma once
@@ -27,13 +27,14 @@
 #include <vector>
 
 #include "learning/retrieval/hnsw.h"
+#include "learning/retrieval/nibble_items.h"
 #include "learning/retrieval/quantised_items.h"
 #include "learning/retrieval/top_k.h"
 
 namespace starling::learning {
 
-enum class RetrievalMethod : uint8_t { kExact, kQuantised, kHnsw };
-std::string_view Name(RetrievalMethod method);  // "exact", "int8", "hnsw"
+enum class RetrievalMethod : uint8_t { kExact, kNibbles, kHnsw };
+std::string_view Name(RetrievalMethod method);  // "exact", "int4", "hnsw"
 
 // Seconds from any beginning, ever growing: this library has no clock of its own.
 using SecondsNow = std::function<double()>;
@@ -51,7 +52,7 @@ struct RetrievalOptions {
   std::shared_ptr<const HnswGraph> made_graph;
   uint64_t seed = 1;
   // Bytes beside the factors. What would take more (RetrievalMemory) is not made: without a graph
-  // the bytes are tried, without bytes all factors are read.
+  // the half bytes are tried, without those all factors are read.
   size_t memory_limit = size_t{4} << 30;
   // Takes this one and does not measure: for tests, and where the answer is known. The width is
   // then `width`.
@@ -59,7 +60,8 @@ struct RetrievalOptions {
   size_t width = 100;
 };
 
-// What an index takes at its peak, beside the factors: its bytes, and a graph when one is built.
+// What an index takes at its peak, beside the factors: half bytes, then bytes and a graph where one
+// is built.
 uint64_t RetrievalMemory(size_t items, size_t dimension);
 uint64_t RetrievalMemory(size_t items, size_t dimension, const HnswOptions& graph);
 
@@ -78,14 +80,15 @@ struct RetrievalChoice {
 
 // Of one thread, for any index.
 struct RetrievalScratch {
-  QueryCodes query;
+  NibbleQuery nibbles;
+  QueryCodes bytes;
   HnswScratch graph;
 };
 
 class RetrievalIndex {
  public:
-  // Takes some 20 ms for the bytes of 65,000 items, some seconds for a graph, and measures for
-  // about a tenth of a second. INVALID_ARGUMENT when an option is out of its range or the factors
+  // Takes some 20 ms for the half bytes of 65,000 items, some seconds for a graph, and measures for
+  // some tenths of a second. INVALID_ARGUMENT when an option is out of its range or the factors
   // are not items x dimension.
   static StatusOr<RetrievalIndex> Make(const ItemFactors& items, const SecondsNow& now,
                                        const RetrievalOptions& options = {},
@@ -113,7 +116,8 @@ class RetrievalIndex {
 
   ItemFactors items_;
   size_t measured_k_ = 10;
-  QuantisedItems codes_;
+  NibbleItems nibbles_;
+  QuantisedItems bytes_;  // of the graph
   std::shared_ptr<const HnswGraph> graph_;
   RetrievalChoice choice_;
   uint64_t memory_ = 0;

@@ -12,7 +12,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
-constexpr RetrievalMethod kMethods[] = {RetrievalMethod::kExact, RetrievalMethod::kQuantised,
+constexpr RetrievalMethod kMethods[] = {RetrievalMethod::kExact, RetrievalMethod::kNibbles,
                                         RetrievalMethod::kHnsw};
 
 // Measuring reads it at the beginning and the end of each round; a way then takes as long as it is
@@ -104,11 +104,11 @@ TEST(RetrievalIndex, HoldsFiltersAndGivesAllThatMayBeGiven) {
 TEST(RetrievalIndex, TakesTheQuickestOfThoseThatFindEnough) {
   const TestCatalogue made = Catalogue(2'000);
   struct Row {
-    std::vector<double> seconds;  // exact, int8 (20), hnsw (20), hnsw (40), ...
+    std::vector<double> seconds;  // exact, int4 (20), hnsw (20), hnsw (40), ...
     RetrievalMethod chosen;
   };
   for (const Row& row : std::vector<Row>{{{1, 2, 2}, RetrievalMethod::kExact},
-                                         {{3, 1, 2}, RetrievalMethod::kQuantised},
+                                         {{3, 1, 2}, RetrievalMethod::kNibbles},
                                          {{3, 2, 1}, RetrievalMethod::kHnsw}}) {
     const RetrievalIndex index =
         *RetrievalIndex::Make(made.items(), MadeClock(row.seconds), Small());
@@ -146,7 +146,7 @@ TEST(RetrievalIndex, WidensUntilEnoughIsFound) {
 TEST(RetrievalIndex, MakesNoGraphOfFewItems) {
   const TestCatalogue made = Catalogue(900);
   const RetrievalIndex index = *RetrievalIndex::Make(made.items(), MadeClock({3, 2, 1}), Small());
-  EXPECT_EQ(index.choice().method, RetrievalMethod::kQuantised);
+  EXPECT_EQ(index.choice().method, RetrievalMethod::kNibbles);
 }
 
 TEST(RetrievalIndex, AGraphOfOtherItemsIsMeasuredAndLeftOut) {

@@ -17,8 +17,7 @@ float Dot(const float* a, const float* b, size_t size) {
   return total;
 }
 
-template <typename Byte>
-int32_t Dot(const int8_t* a, const Byte* b, size_t size) {
+int32_t Dot(const int8_t* a, const int8_t* b, size_t size) {
   int32_t total = 0;
   for (size_t i = 0; i < size; ++i) total += int32_t{a[i]} * int32_t{b[i]};
   return total;
@@ -39,13 +38,26 @@ void Score(const float* rows, size_t dimension, const uint32_t* of, size_t count
   for (size_t i = 0; i < count; ++i) scores[i] = Dot(rows + of[i] * dimension, query, dimension);
 }
 
-size_t ScanCodes(const CodeRows& rows, size_t count, const uint8_t* query, float bar, float* scores,
-                 uint32_t* above) {
+size_t ScanNibbles(const NibbleBlocks& blocks, size_t count, const NibbleBytes& query, float bar,
+                   float* scores, uint32_t* above) {
   size_t found = 0;
-  for (size_t row = 0; row < count; ++row) {
-    const int32_t dot = Dot(rows.codes + row * rows.stride, query, rows.stride) - rows.sums[row];
-    scores[row] = rows.scales[row] * static_cast<float>(dot);
-    if (scores[row] > bar) above[found++] = static_cast<uint32_t>(row);
+  const NibbleStep* codes = blocks.codes;
+  for (size_t block = 0; block < count; ++block) {
+    int32_t dots[kNibbleRows] = {};
+    for (size_t step = 0; step < blocks.steps; ++step, ++codes) {
+      const int8_t* q = query.bytes + step * kNibbleStep;
+      for (size_t row = 0; row < kNibbleRows; ++row) {
+        const int a = codes->bytes[2 * row];
+        const int b = codes->bytes[2 * row + 1];
+        const int lower = ((a & 15) - kLowerShift) * q[0] + ((b & 15) - kLowerShift) * q[1];
+        dots[row] += (a - kByteShift) * q[2] + (b - kByteShift) * q[3] + query.ratio * lower;
+      }
+    }
+    for (size_t row = 0; row < kNibbleRows; ++row) {
+      const size_t at = block * kNibbleRows + row;
+      scores[at] = blocks.scales[at] * static_cast<float>(dots[row]);
+      if (scores[at] > bar) above[found++] = static_cast<uint32_t>(at);
+    }
   }
   return found;
 }
@@ -55,7 +67,7 @@ void DotCodes(const int8_t* codes, size_t stride, const uint32_t* of, size_t cou
   for (size_t i = 0; i < count; ++i) dots[i] = Dot(codes + of[i] * stride, query, stride);
 }
 
-constexpr ScanKernels kPlain = {"plain", Scan, Score, ScanCodes, DotCodes};
+constexpr ScanKernels kPlain = {"plain", Scan, Score, ScanNibbles, DotCodes};
 
 }  // namespace
 

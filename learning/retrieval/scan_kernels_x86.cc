@@ -21,8 +21,6 @@ namespace {
 #define STARLING_INLINE inline __attribute__((always_inline))
 
 constexpr size_t kRows = 8;
-// The one that factors mostly have: known while compiling, the addresses of the rows cost nothing.
-constexpr size_t kUsualStride = 64;
 // How far ahead the next rows are asked for, since the machine's own foresight ends at every page.
 // Asking for memory behind the last row does nothing.
 constexpr size_t kBytesAhead = 4096;
@@ -192,83 +190,42 @@ STARLING_VNNI STARLING_INLINE __m256i AddProductsVnni(__m256i sum, __m256i posit
                           Dots##Level(group, dimension, query));                                \
     }                                                                                           \
   }
-#define STARLING_CODE_SCANS(Level, attribute)                                                     \
-  template <typename Rows>                                                                        \
-  attribute STARLING_INLINE __m256i Positive##Level(const Rows& row, size_t stride,               \
-                                                    const uint8_t* query) {                       \
-    __m256i sums[kRows];                                                                          \
-    for (__m256i & sum : sums) sum = _mm256_setzero_si256();                                      \
-    for (size_t f = 0; f < stride; f += kCodeAlignment) {                                         \
-      const __m256i q = LoadBytes(query + f);                                                     \
-      _Pragma("GCC unroll 8") for (size_t r = 0; r < kRows; ++r) {                                \
-        sums[r] = AddProducts##Level(sums[r], q, LoadBytes(row[r] + f));                          \
-      }                                                                                           \
-    }                                                                                             \
-    return SumEach(sums);                                                                         \
-  }                                                                                               \
-  /* Of bytes of either sign: |q| and x with the signs of q. */                                   \
-  template <typename Rows>                                                                        \
-  attribute STARLING_INLINE __m256i Signed##Level(const Rows& row, size_t stride,                 \
-                                                  const int8_t* query) {                          \
-    __m256i sums[kRows];                                                                          \
-    for (__m256i & sum : sums) sum = _mm256_setzero_si256();                                      \
-    for (size_t f = 0; f < stride; f += kCodeAlignment) {                                         \
-      const __m256i q = LoadBytes(query + f);                                                     \
-      const __m256i size = _mm256_abs_epi8(q);                                                    \
-      _Pragma("GCC unroll 8") for (size_t r = 0; r < kRows; ++r) {                                \
-        const __m256i x = _mm256_sign_epi8(LoadBytes(row[r] + f), q);                             \
-        sums[r] = AddProducts##Level(sums[r], size, x);                                           \
-      }                                                                                           \
-    }                                                                                             \
-    return SumEach(sums);                                                                         \
-  }                                                                                               \
-  attribute STARLING_INLINE size_t ScanCodesOf##Level(CodeRows rows, size_t stride, size_t count, \
-                                                      const uint8_t* query, float bar,            \
-                                                      float* scores, uint32_t* above) {           \
-    size_t found = 0;                                                                             \
-    size_t r = 0;                                                                                 \
-    for (; r + kRows <= count; r += kRows) {                                                      \
-      const Adjacent<int8_t> group{rows.codes + r * stride, stride};                              \
-      FetchAhead(group.first, kRows* stride);                                                     \
-      const __m256i dots =                                                                        \
-          _mm256_sub_epi32(Positive##Level(group, stride, query), LoadBytes(rows.sums + r));      \
-      const __m256 scored =                                                                       \
-          _mm256_mul_ps(_mm256_cvtepi32_ps(dots), _mm256_loadu_ps(rows.scales + r));              \
-      found = Keep(scored, r, kRows, bar, scores, above, found);                                  \
-    }                                                                                             \
-    if (r == count) return found;                                                                 \
-    const auto last = LastRows(rows.codes + r * stride, stride, count - r);                       \
-    const __m256i lanes = FirstLanes(count - r);                                                  \
-    const __m256i dots = _mm256_sub_epi32(Positive##Level(last, stride, query),                   \
-                                          _mm256_maskload_epi32(rows.sums + r, lanes));           \
-    const __m256 scored =                                                                         \
-        _mm256_mul_ps(_mm256_cvtepi32_ps(dots), _mm256_maskload_ps(rows.scales + r, lanes));      \
-    return Keep(scored, r, count - r, bar, scores, above, found);                                 \
-  }                                                                                               \
-  attribute size_t ScanCodes##Level(const CodeRows& rows, size_t count, const uint8_t* query,     \
-                                    float bar, float* scores, uint32_t* above) {                  \
-    return rows.stride == kUsualStride                                                            \
-               ? ScanCodesOf##Level(rows, kUsualStride, count, query, bar, scores, above)         \
-               : ScanCodesOf##Level(rows, rows.stride, count, query, bar, scores, above);         \
-  }                                                                                               \
-  attribute void DotCodes##Level(const int8_t* codes, size_t stride, const uint32_t* of,          \
-                                 size_t count, const int8_t* query, int32_t* dots) {              \
-    for (size_t i = 0; i < count; i += kRows) {                                                   \
-      const auto group = RowsOf(codes, stride, of + i, count - i);                                \
-      _mm256_maskstore_epi32(dots + i, FirstLanes(std::min(kRows, count - i)),                    \
-                             Signed##Level(group, stride, query));                                \
-    }                                                                                             \
+#define STARLING_CODE_DOTS(Level, attribute)                                             \
+  /* Of bytes of either sign: |q| and x with the signs of q. */                          \
+  template <typename Rows>                                                               \
+  attribute STARLING_INLINE __m256i Signed##Level(const Rows& row, size_t stride,        \
+                                                  const int8_t* query) {                 \
+    __m256i sums[kRows];                                                                 \
+    for (__m256i & sum : sums) sum = _mm256_setzero_si256();                             \
+    for (size_t f = 0; f < stride; f += kCodeAlignment) {                                \
+      const __m256i q = LoadBytes(query + f);                                            \
+      const __m256i size = _mm256_abs_epi8(q);                                           \
+      _Pragma("GCC unroll 8") for (size_t r = 0; r < kRows; ++r) {                       \
+        const __m256i x = _mm256_sign_epi8(LoadBytes(row[r] + f), q);                    \
+        sums[r] = AddProducts##Level(sums[r], size, x);                                  \
+      }                                                                                  \
+    }                                                                                    \
+    return SumEach(sums);                                                                \
+  }                                                                                      \
+  attribute void DotCodes##Level(const int8_t* codes, size_t stride, const uint32_t* of, \
+                                 size_t count, const int8_t* query, int32_t* dots) {     \
+    for (size_t i = 0; i < count; i += kRows) {                                          \
+      const auto group = RowsOf(codes, stride, of + i, count - i);                       \
+      _mm256_maskstore_epi32(dots + i, FirstLanes(std::min(kRows, count - i)),           \
+                             Signed##Level(group, stride, query));                       \
+    }                                                                                    \
   }
 STARLING_SCANS(Avx2, STARLING_AVX2)
 STARLING_SCANS(Avx512, STARLING_AVX512)
-STARLING_CODE_SCANS(Avx2, STARLING_AVX2)
-STARLING_CODE_SCANS(Vnni, STARLING_VNNI)
+STARLING_CODE_DOTS(Avx2, STARLING_AVX2)
+STARLING_CODE_DOTS(Vnni, STARLING_VNNI)
 #undef STARLING_SCANS
-#undef STARLING_CODE_SCANS
+#undef STARLING_CODE_DOTS
 
-constexpr ScanKernels kAvx2 = {"AVX2", ScanAvx2, ScoreAvx2, ScanCodesAvx2, DotCodesAvx2};
-constexpr ScanKernels kAvx512 = {"AVX-512", ScanAvx512, ScoreAvx512, ScanCodesAvx2, DotCodesAvx2};
-constexpr ScanKernels kVnni = {"AVX-512 VNNI", ScanAvx512, ScoreAvx512, ScanCodesVnni,
+constexpr ScanKernels kAvx2 = {"AVX2", ScanAvx2, ScoreAvx2, ScanNibblesAvx2, DotCodesAvx2};
+constexpr ScanKernels kAvx512 = {"AVX-512", ScanAvx512, ScoreAvx512, ScanNibblesAvx512,
+                                 DotCodesAvx2};
+constexpr ScanKernels kVnni = {"AVX-512 VNNI", ScanAvx512, ScoreAvx512, ScanNibblesAvx512,
                                DotCodesVnni};
 
 }  // namespace

@@ -43,25 +43,6 @@ TEST_P(Scan, OfFloatsAgreesWithSortingForEveryShapeWithTiesAndFilters) {
   }
 }
 
-TEST_P(Scan, OfBytesAgreesWithSortingWhereTheyAreExact) {
-  Random random(2);
-  for (const size_t dimension : kDimensions) {
-    for (const size_t count : kCounts) {
-      const TestCatalogue made = WholeNumbers(count, dimension, random);
-      const QuantisedItems codes = QuantisedItems::Make(made.items());
-      QueryCodes scratch;
-      for (size_t q = 0; q < made.query_count(); ++q) {
-        const TestFilters filters(count, random);
-        const TopKOptions options = q == 0 ? TopKOptions{.k = 10} : filters.Of(random.Below(40));
-        // Every item is kept, so only a mistake could lose one.
-        EXPECT_EQ(codes.Retrieve(made.items(), made.query(q), options, count, scratch, kernels()),
-                  BySorting(made.Scores(q), options))
-            << count << " x " << dimension << ", k " << options.k;
-      }
-    }
-  }
-}
-
 TEST_P(Scan, GivesRowsThatAreEqualTheSameScoreWhereverTheyStand) {
   Random random(3);
   for (const size_t dimension : {5, 64, 100}) {
@@ -107,10 +88,6 @@ TEST_P(Scan, GivesNoItemWithoutAScore) {
     // A query that has none says nothing of any item.
     made.queries[dimension - 1] = nan;
     EXPECT_THAT(RetrieveTopK(made.items(), made.query(0), {.k = 100}, kernels()), IsEmpty());
-    const QuantisedItems codes = QuantisedItems::Make(made.items());
-    QueryCodes scratch;
-    EXPECT_THAT(codes.Retrieve(made.items(), made.query(0), {.k = 5}, 20, scratch, kernels()),
-                IsEmpty());
   }
 }
 
@@ -118,24 +95,6 @@ TEST_P(Scan, OfNothingIsNothing) {
   const std::vector<float> query(8, 1.0F);
   EXPECT_THAT(RetrieveTopK({{}, 8}, query, {.k = 5}, kernels()), IsEmpty());
   EXPECT_THAT(RetrieveTopK({{}, 0}, {}, {.k = 5}, kernels()), IsEmpty());
-  const QuantisedItems none = QuantisedItems::Make({{}, 8});
-  QueryCodes scratch;
-  EXPECT_THAT(none.Retrieve({{}, 8}, query, {.k = 5}, 20, scratch, kernels()), IsEmpty());
-}
-
-TEST_P(Scan, OfBytesFindsWhatTheFloatsFind) {
-  Random random(6);
-  const TestCatalogue made = Shop(5'000, 64, 100, random);
-  const QuantisedItems codes = QuantisedItems::Make(made.items());
-  QueryCodes scratch;
-  double recall = 0;
-  for (size_t q = 0; q < 100; ++q) {
-    const auto found =
-        codes.Retrieve(made.items(), made.query(q), {.k = 10}, 40, scratch, kernels());
-    ASSERT_EQ(found.size(), 10);
-    recall += RecallOf(found, RetrieveTopK(made.items(), made.query(q), {.k = 10})) / 100;
-  }
-  EXPECT_GE(recall, 0.99);
 }
 
 TEST_P(Scan, MultipliesBytesAsWholeNumbersDo) {
@@ -162,45 +121,6 @@ TEST_P(Scan, MultipliesBytesAsWholeNumbersDo) {
         }
         EXPECT_EQ(dots[count], 77);  // nothing is written behind the last
       }
-    }
-  }
-}
-
-TEST_P(Scan, OfBytesGivesWhatWholeNumbersGiveToTheLastBit) {
-  Random random(8);
-  for (const size_t stride : {32, 64, 96, 1024}) {
-    for (const size_t count : {1, 7, 8, 21}) {
-      std::vector<int8_t> codes(count * stride);
-      for (int8_t& code : codes)
-        code = static_cast<int8_t>(static_cast<int>(random.Below(255)) - 127);
-      std::fill_n(codes.begin(), stride, static_cast<int8_t>(count % 2 == 0 ? 127 : -127));
-      std::vector<uint8_t> query(stride);
-      for (uint8_t& byte : query) byte = static_cast<uint8_t>(1 + random.Below(127));
-      if (count != 21) std::fill(query.begin(), query.end(), uint8_t{127});
-      std::vector<float> scales(count);
-      std::vector<int32_t> sums(count);
-      std::vector<float> expected(count);
-      for (size_t row = 0; row < count; ++row) {
-        int32_t dot = 0;
-        for (size_t f = 0; f < stride; ++f) {
-          sums[row] += kQueryShift * codes[row * stride + f];
-          dot += codes[row * stride + f] * (query[f] - kQueryShift);
-        }
-        scales[row] = static_cast<float>(random.Unit());
-        expected[row] = scales[row] * static_cast<float>(dot);
-      }
-      std::vector<float> scores(count);
-      std::vector<uint32_t> above(count);
-      const size_t found =
-          kernels().scan_codes({codes.data(), scales.data(), sums.data(), stride}, count,
-                               query.data(), expected[0], scores.data(), above.data());
-      EXPECT_EQ(scores, expected) << count << " x " << stride;
-      std::vector<uint32_t> higher;
-      for (uint32_t row = 0; row < count; ++row) {
-        if (expected[row] > expected[0]) higher.push_back(row);
-      }
-      above.resize(found);
-      EXPECT_EQ(above, higher);
     }
   }
 }

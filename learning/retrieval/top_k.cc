@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "learning/retrieval/best_items.h"
 
@@ -52,6 +53,26 @@ std::vector<ScoredItem> RetrieveTopK(const ItemFactors& items, std::span<const f
     }
   }
   return best.Take();
+}
+
+void Rescore(const ItemFactors& items, std::span<const float> query, size_t k,
+             std::vector<ScoredItem>& found, const ScanKernels& kernels) {
+  constexpr size_t kAtOnce = 64;
+  uint32_t of[kAtOnce];
+  float scores[kAtOnce];
+  for (size_t begin = 0; begin < found.size(); begin += kAtOnce) {
+    const size_t count = std::min(kAtOnce, found.size() - begin);
+    for (size_t i = 0; i < count; ++i) of[i] = found[begin + i].item;
+    kernels.score(items.values.data(), items.dimension, of, count, query.data(), scores);
+    for (size_t i = 0; i < count; ++i) found[begin + i].score = scores[i];
+  }
+  std::erase_if(found, [](const ScoredItem& each) {
+    return !(each.score > -std::numeric_limits<float>::infinity());
+  });
+  const size_t count = std::min(k, found.size());
+  std::partial_sort(found.begin(), found.begin() + static_cast<ptrdiff_t>(count), found.end(),
+                    Before);
+  found.resize(count);
 }
 
 }  // namespace starling::learning

@@ -53,4 +53,8 @@ std::vector<ScoredItem> RetrieveTopK(const ItemFactors& items, std::span<const f
                                      const TopKOptions& options,
                                      const ScanKernels& kernels = BestScanKernels());
 
+// Replaces the scores of `found` by those that RetrieveTopK gives, and leaves the best k in order.
+void Rescore(const ItemFactors& items, std::span<const float> query, size_t k,
+             std::vector<ScoredItem>& found, const ScanKernels& kernels = BestScanKernels());
+
 }  // namespace starling::learning

@@ -12,9 +12,11 @@ struct InferenceConfig {
   config::Bytes index_memory = config::Bytes::GiB(1);
   static void Describe(config::Fields<InferenceConfig>& fields) {
     fields
-        .Add("index_memory", &InferenceConfig::index_memory,
-             "memory that the index over one version's factors may take, about 80 bytes a product "
-             "with 64 factors; where it would take more, all factors are read for each answer")
+        .Add(
+            "index_memory", &InferenceConfig::index_memory,
+            "memory that the index over one version's factors may take, about 40 bytes a product "
+            "with 64 factors, 120 with a graph; where it would take more, all factors are read for "
+            "each answer")
         .NeedsRestart();
   }
 };

@@ -99,8 +99,12 @@ TEST_P(FitMemory, OfASampledFactorisationIsWhatItSays) {
 
 TEST_P(FitMemory, OfSlimIsWhatItSays) {
   const auto data = MadeInteractions({.users = 10'000, .items = 20'000, .entries = 150'000});
-  const learning::SlimOptions options{.neighbours = 40, .threads = GetParam()};
-  ExpectTrue(learning::SlimMemory(*data, options), [&] { return FitSlim(*data, options); });
+  // From nearly all neighbours with a weight to nearly none.
+  for (const double l1 : {0.0, 0.5, 2.0, 20.0}) {
+    SCOPED_TRACE(l1);
+    const learning::SlimOptions options{.l1 = l1, .neighbours = 40, .threads = GetParam()};
+    ExpectTrue(learning::SlimMemory(*data, options), [&] { return FitSlim(*data, options); });
+  }
 }
 
 TEST_P(FitMemory, OfItemKnnIsWhatItSays) {
@@ -147,7 +151,7 @@ TEST_P(FitMemory, OfAnIndexIsWhatItSays) {
   const learning::ItemFactors items{factors, 32};
   ExpectTrue(learning::RetrievalMemory(items.items(), items.dimension), [&] {
     return learning::RetrievalIndex::Make(items, nullptr,
-                                          {.method = learning::RetrievalMethod::kQuantised});
+                                          {.method = learning::RetrievalMethod::kNibbles});
   });
 }
 
