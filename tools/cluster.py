@@ -133,7 +133,7 @@ class Cluster:
         if broker:
             document["messaging"] = {"engine": broker, "url": self.engines[broker].url}
         if "postgres" in self.engines:
-            document["storage"] = {"sql": {"url": self.engines["postgres"].url}}
+            document["storage"] = {"sql": {"url": self.engines["postgres"].url}, "vector": {"engine": "pgvector"}}
         if "redis" in self.engines:
             document.setdefault("storage", {})["kv"] = {"engine": "redis", "url": self.engines["redis"].url}
             document["gateway"] = {"limit_store": "redis", **document.get("gateway", {})}

@@ -64,7 +64,8 @@ class EmbeddedStore final : public Store {
       : make_index_(std::move(make_index)), pool_(pool) {}
 
   Status Open(const std::filesystem::path& path) {
-    STARLING_ASSIGN_OR_RETURN(database_, sql::Database::Open({.path = path}, kMigrations));
+    STARLING_ASSIGN_OR_RETURN(
+        database_, sql::Database::Open({.path = path, .reader_threads = 1}, kMigrations));
     auto collections = std::make_shared<Collections>();
     STARLING_RETURN_IF_ERROR(database_->ReadSync([&](sql::Connection& connection) -> Status {
       STARLING_ASSIGN_OR_RETURN(
