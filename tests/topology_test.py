@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""The same shop, spread differently, answers the same: in one process, in eight on embedded stores, in eight on PostgreSQL, Redis, Kafka
-and etcd, and in eight on PostgreSQL, RabbitMQ and etcd. What is imported, trained on and asked is the same; answers are compared byte for byte, where no clock and no random
+"""The same shop, spread differently, answers the same: in one process, in eight on embedded stores, in eight on PostgreSQL with pgvector, Redis,
+Kafka and etcd, and in eight on PostgreSQL with pgvector, RabbitMQ and etcd. What is imported, trained on and asked is the same; answers are compared byte for byte, where no clock and no random
 name is in them. Then a shopper buys, and the very next answers are compared too.
 
 TOPOLOGIES=one,eight chooses some of: one, eight, engines, rabbitmq.
@@ -78,6 +78,11 @@ def walk(shop: cluster.Cluster) -> list[str]:
         answers.ask(f"/v1/users/{user}/history?limit=20")
     for product in products[:10]:
         answers.ask(f"/v1/users/{users[0]}/recommendations?limit=8&context=product&product_id={product}")
+    # More than the model has to say, so that the nearest by vectors follow: those that it has no word for but "goes with".
+    for product in products[:10]:
+        similar = answers.ask(f"/v1/products/{product}/similar?limit=60")
+        expect(any(item["reason"].startswith("goes with ") for item in similar["items"]),
+               f"what is nearest to {product} is among {[item['reason'] for item in similar['items']]}")
     answers.ask(f"/v1/users/{users[0]}/recommendations?limit=1000")
     put = {"title": "A new thing", "categories": ["New"], "price": {"currency_code": "EUR", "units": "3"}, "availability": "IN_STOCK"}
     answers.ask("/v1/products/new-thing", put, "PUT")
@@ -120,6 +125,8 @@ def answers_of(name: str, folder: pathlib.Path, files: pathlib.Path) -> list[str
         print(f"{name}: {len(shop.processes)} processes are ready after {time.monotonic() - start:.1f} s", flush=True)
         wait_for("the model", lambda: "model" in shop.ask("/v1/users/ada/recommendations")[1],
                  otherwise=lambda: shop.ask("/v1/users/ada/recommendations"))
+        wait_for("the vectors", lambda: "degraded" not in shop.ask("/v1/products/bread-1/similar?limit=60")[1],
+                 otherwise=lambda: shop.ask("/v1/products/bread-1/similar?limit=60"))
         lines = walk(shop)
         codes = shop.stop()
         expect(all(code == 0 for code in codes.values()), f"all end well: {codes}")

@@ -133,7 +133,7 @@ class Cluster:
         if broker:
             document["messaging"] = {"engine": broker, "url": self.engines[broker].url}
         if "postgres" in self.engines:
-            document["storage"] = {"sql": {"url": self.engines["postgres"].url}}
+            document["storage"] = {"sql": {"url": self.engines["postgres"].url}, "vector": {"engine": "pgvector"}}
         if "redis" in self.engines:
             document.setdefault("storage", {})["kv"] = {"engine": "redis", "url": self.engines["redis"].url}
             document["gateway"] = {"limit_store": "redis", **document.get("gateway", {})}
@@ -333,7 +333,7 @@ def main() -> int:
     commands = parser.add_subparsers(dest="command", required=True)
     runner = commands.add_parser("run", help="start all of it and keep it")
     runner.add_argument("--data", type=pathlib.Path, default=pathlib.Path("data/distributed"))
-    runner.add_argument("--engines", default="", help="postgres,kafka,rabbitmq,redis,etcd,s3, one broker of both; none: embedded stores")
+    runner.add_argument("--engines", default="", help="postgres (with pgvector),kafka,rabbitmq,redis,etcd,s3, one broker of both; none: embedded stores")
     runner.add_argument("--port", type=int, default=8080)
     runner.add_argument("--import", dest="imports", nargs=2, action="append", default=[], metavar=("KIND", "FILE"),
                         help="filled with this at the first start, and trained on it; as starling import has it")

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "learning/models/content.h"
+#include "learning/models/item_vectors.h"
 #include "learning/models/item_knn.h"
 #include "learning/recommender/recommender.h"
 #include "learning/recommender/recommender_writer.h"
@@ -71,6 +72,7 @@ class NewItems : public testing::Test {
     const IdTable items = *IdTable::Make(kTitles);
     const IdTable names = *IdTable::Make(users);
     const bool all = with == With::kRowsAndAll;
+    const std::vector<float> vectors = *FitItemVectors(data, {.dimension = 3});
     auto bytes = WriteRecommender(
         {.items = items,
          .users = names,
@@ -81,6 +83,8 @@ class NewItems : public testing::Test {
          .similar = with == With::kRows || all ? &similar : nullptr,
          .next_basket = all || with == With::kNextBasket ? &next_basket : nullptr,
          .content = with == With::kNextBasket ? nullptr : &content,
+         .vectors = all ? std::span<const float>(vectors) : std::span<const float>(),
+         .vector_dimension = 3,
          .item_facts = all ? std::span<const float>(facts) : std::span<const float>()});
     ASSERT_TRUE(bytes.ok()) << bytes.status();
     bytes_ = *std::move(bytes);
@@ -193,6 +197,22 @@ TEST_F(NewItems, NextBasketsAreRankedAsTheirModelSays) {
               ElementsAre("big lamp"));
 }
 
+TEST_F(NewItems, AVersionHasVectorsOfWhatSomebodyHad) {
+  Make(With::kRows);
+  EXPECT_EQ(recommender_->vector_dimension(), 0u) << "none were given";
+  Make(With::kRowsAndAll);
+  ASSERT_EQ(recommender_->vector_dimension(), 3u);
+  const auto product = [&](const char* a, const char* b) {
+    const auto x = recommender_->VectorOf(*recommender_->FindItem(a));
+    const auto y = recommender_->VectorOf(*recommender_->FindItem(b));
+    return x[0] * y[0] + x[1] * y[1] + x[2] * y[2];
+  };
+  EXPECT_GT(product("red mug", "tea"), 0.9);
+  EXPECT_NEAR(product("red mug", "big lamp"), 0, 1e-3);
+  EXPECT_EQ(product("green lamp", "green lamp"), 0) << "nobody had it";
+  EXPECT_FALSE(recommender_->FindItem("black lamp").has_value());
+}
+
 TEST_F(NewItems, BytesThatContradictThemselvesAreRefused) {
   for (const With with : {With::kRowsAndAll, With::kNextBasket}) {
     Make(with);
@@ -209,6 +229,10 @@ TEST_F(NewItems, BytesThatContradictThemselvesAreRefused) {
         for (const RankedItem& item : opened->Rank(query, scratch))
           EXPECT_LT(item.item, opened->items());
         (void)opened->Describe(query, scratch);
+      }
+      if (opened->vector_dimension() == 0) continue;
+      for (uint32_t item = 0; item < opened->items(); ++item) {
+        for (const float value : opened->VectorOf(item)) EXPECT_TRUE(std::isfinite(value));
       }
     }
   }

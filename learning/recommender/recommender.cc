@@ -102,6 +102,7 @@ StatusOr<Recommender> Recommender::Open(std::span<const std::byte> bytes,
   }
   if (artifact.Has("content.offsets")) STARLING_RETURN_IF_ERROR(opened.OpenContent(artifact));
   if (artifact.Has("items.facts")) STARLING_RETURN_IF_ERROR(opened.OpenSecondStage(artifact));
+  if (artifact.Has("vectors")) STARLING_RETURN_IF_ERROR(opened.OpenVectors(artifact));
   return opened;
 }
 
@@ -111,6 +112,21 @@ Status Recommender::OpenGraph(const Artifact& artifact, const std::shared_ptr<co
                                                                 owner, Checksums::kTrustBytes));
   STARLING_ASSIGN_OR_RETURN(HnswGraph graph, HnswGraph::Open(made, factors_->items()));
   graph_ = std::make_shared<const HnswGraph>(std::move(graph));
+  return OkStatus();
+}
+
+Status Recommender::OpenVectors(const Artifact& artifact) {
+  STARLING_ASSIGN_OR_RETURN(const Matrix<float> vectors, artifact.Get<float>("vectors"));
+  if (vectors.rows != ids_.size()) {
+    return DataLoss("section 'vectors' has {} rows and there are {} names", vectors.rows,
+                    ids_.size());
+  }
+  if (!std::all_of(vectors.values.begin(), vectors.values.end(),
+                   [](float value) { return std::isfinite(value); })) {
+    return DataLoss("section 'vectors' has a value that is not finite");
+  }
+  vectors_ = vectors.values;
+  vector_dimension_ = vectors.columns;
   return OkStatus();
 }
 

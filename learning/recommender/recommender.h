@@ -27,6 +27,8 @@
 //   history.frequency f32 of each entry, and history.baskets u32, how many each user had
 //   content.offsets u64, content.entries u32    of each item those described alike, in both
 //   directions and packed as rows are (models/content.h), when the catalogue was read
+//   vectors     f32  items x their dimension, for a vector store (models/item_vectors.h); zeros for
+//   an item without one
 //
 //   score(i) = main(i) / max main + w_p popularity(i) + w_r repeat(i) / max repeat,
 //   main(i)  = sum over the history of x_h W_hi, or user vector . factors of i, or what next_basket
@@ -238,6 +240,13 @@ class Recommender {
   size_t users() const { return users_.size(); }
   std::string_view ItemId(uint32_t item) const { return ids_.Id(item); }
   std::string_view UserId(uint32_t user) const { return users_.Id(user); }
+  std::optional<uint32_t> FindItem(std::string_view item) const { return ids_.Find(item); }
+  // What a vector store searches: of each item a row, zeros when it has none. Nothing in what older
+  // trainings made, and where they did not fit into memory; dimension 0 then.
+  size_t vector_dimension() const { return vector_dimension_; }
+  std::span<const float> VectorOf(uint32_t item) const {
+    return vectors_.subspan(item * vector_dimension_, vector_dimension_);
+  }
   bool KnowsUser(std::string_view user) const { return users_.Find(user).has_value(); }
 
  private:
@@ -247,6 +256,7 @@ class Recommender {
   Status OpenSecondStage(const Artifact& artifact);
   Status OpenNextBasket(const Artifact& artifact, const std::shared_ptr<const void>& owner);
   Status OpenContent(const Artifact& artifact);
+  Status OpenVectors(const Artifact& artifact);
   Status OpenHistory(const Artifact& artifact, const std::shared_ptr<const void>& owner);
   int64_t Newest(const RankQuery& query, bool known) const;
   EventKind KindOf(float weight) const;
@@ -322,6 +332,8 @@ class Recommender {
   Array<uint32_t> history_baskets_;
   Array<uint64_t> content_offsets_;  // empty: none
   Array<uint32_t> content_entries_;
+  Array<float> vectors_;
+  size_t vector_dimension_ = 0;
 };
 
 }  // namespace starling::learning

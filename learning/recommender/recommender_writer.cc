@@ -143,6 +143,12 @@ Status CheckSizes(const RecommenderParts& parts) {
     return InvalidField("content", "has {} items and there are {} names", parts.content->items(),
                         items);
   }
+  const size_t dimension = parts.vector_dimension;
+  if (!parts.vectors.empty() && (dimension == 0 || parts.vectors.size() % dimension != 0 ||
+                                 parts.vectors.size() / dimension > items)) {
+    return InvalidField("vectors", "has {} values of {} an item and there are {} names",
+                        parts.vectors.size(), dimension, items);
+  }
   if (parts.next_basket != nullptr &&
       (parts.history.frequency.size() != parts.history.items.size() ||
        parts.history.baskets.size() != parts.users.size())) {
@@ -243,6 +249,12 @@ StatusOr<std::string> WriteRecommender(const RecommenderParts& parts) {
         content, LargestWeights(*parts.content, parts.items.size(), kContentNeighbours));
     writer.Add<uint64_t>("content.offsets", content.offsets);
     writer.Add<uint32_t>("content.entries", content.entries);
+  }
+
+  std::vector<float> vectors(parts.vectors.begin(), parts.vectors.end());
+  if (!vectors.empty()) {
+    vectors.resize(parts.items.size() * parts.vector_dimension, 0);
+    writer.Add<float>("vectors", vectors, parts.items.size(), parts.vector_dimension);
   }
 
   ArtifactWriter names("users");

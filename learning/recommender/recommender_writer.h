@@ -47,6 +47,9 @@ struct RecommenderParts {
   const NextBasketModel* next_basket = nullptr;
   // Of all items.
   const ItemToItemModel* content = nullptr;
+  // Of the first items, `vector_dimension` values each (models/item_vectors.h).
+  std::span<const float> vectors = {};
+  size_t vector_dimension = 0;
   // For a second stage: FactsOfItems at settings.until, what the catalogue says when that is known,
   // and trees over the first of kRankFeatures.
   std::span<const float> item_facts = {};

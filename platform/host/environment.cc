@@ -6,6 +6,8 @@
 #include "platform/storage/blob/folder.h"
 #include "platform/storage/blob/s3/s3_store.h"
 #include "platform/storage/file/durable_file.h"
+#include "platform/storage/vector/embedded_store.h"
+#include "platform/storage/vector/pgvector/pgvector_store.h"
 
 namespace starling::host {
 
@@ -40,6 +42,25 @@ StatusOr<std::unique_ptr<blob::Store>> Environment::OpenBlobs(std::string_view s
   }
   STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, data_.Path(service));
   return blob::OpenFolder(folder / name);
+}
+
+StatusOr<std::unique_ptr<vector::Store>> Environment::OpenVectors(std::string_view service,
+                                                                  std::string_view name,
+                                                                  vector::MakeIndex make_index) {
+  const VectorStorageConfig& vectors = storage_.vector;
+  if (vectors.engine == VectorStorageConfig::Engine::kPgVector) {
+    std::string schema = fmt::format("{}_{}", service, name);
+    std::replace(schema.begin(), schema.end(), '-', '_');
+    auto opened = vector::OpenPgVector(
+        {.url = vectors.url.empty() ? storage_.sql.UrlOf(service) : vectors.url.Reveal(),
+         .schema = std::move(schema)});
+    if (!opened.ok()) return Annotate(opened.status(), "storage.vector");
+    return opened;
+  }
+  STARLING_ASSIGN_OR_RETURN(const std::filesystem::path folder, data_.Path(service));
+  return vector::OpenEmbedded(
+      {.path = folder / fmt::format("{}.sqlite", name), .make_index = std::move(make_index)},
+      runtime_.blocking());
 }
 
 }  // namespace starling::host

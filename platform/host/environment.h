@@ -20,6 +20,8 @@
 #include "platform/saga/engine.h"
 #include "platform/storage/blob/store.h"
 #include "platform/storage/sql/sql.h"
+#include "platform/storage/vector/index.h"
+#include "platform/storage/vector/store.h"
 #include "platform/telemetry/telemetry.h"
 
 namespace starling::host {
@@ -89,6 +91,12 @@ class Environment {
   // Whole files of the service's own: the folder DATA/<service>/<name>, or keys of these names in
   // the bucket that storage.blob names. Blocks.
   StatusOr<std::unique_ptr<blob::Store>> OpenBlobs(std::string_view service, std::string_view name);
+  // Collections of vectors of the service's own: the file DATA/<service>/<name>.sqlite, or the
+  // schema <service>_<name> on the server that storage.vector names. `make_index` is for the
+  // former. Blocks.
+  StatusOr<std::unique_ptr<vector::Store>> OpenVectors(std::string_view service,
+                                                       std::string_view name,
+                                                       vector::MakeIndex make_index = nullptr);
   // The outbox in that database. Blocks.
   StatusOr<std::unique_ptr<messaging::Outbox>> OpenOutbox(sql::Database& database) {
     return messaging::Outbox::Open(database, events_, runtime_, {});

@@ -13,6 +13,8 @@
 //       bucket: shop
 //       access_key_file: /run/secrets/s3-access
 //       secret_key_file: /run/secrets/s3-secret
+//     vector:
+//       engine: pgvector                     # on the server of sql, unless it has a url
 #pragma once
 
 #include <map>
@@ -151,14 +153,41 @@ struct BlobStorageConfig {
   }
 };
 
+struct VectorStorageConfig {
+  enum class Engine { kEmbedded, kPgVector };
+  Engine engine = Engine::kEmbedded;
+  config::Secret url;
+
+  static void Describe(config::Fields<VectorStorageConfig>& fields) {
+    fields
+        .AddEnum("engine", &VectorStorageConfig::engine,
+                 {{"embedded", Engine::kEmbedded}, {"pgvector", Engine::kPgVector}},
+                 "where vectors are: embedded (in memory, kept in the data folder) or pgvector (a "
+                 "PostgreSQL server with the extension vector, 0.5 or newer)")
+        .NeedsRestart();
+    fields
+        .Add("url", &VectorStorageConfig::url,
+             "the server of pgvector, a schema a service; empty: storage.sql.url")
+        .NeedsRestart();
+  }
+};
+
 struct StorageConfig {
   SqlStorageConfig sql;
   KvStorageConfig kv;
   BlobStorageConfig blob;
+  VectorStorageConfig vector;
   static void Describe(config::Fields<StorageConfig>& fields) {
     fields.Add("sql", &StorageConfig::sql, "tables");
     fields.Add("kv", &StorageConfig::kv, "what is looked up by key");
     fields.Add("blob", &StorageConfig::blob, "whole files");
+    fields.Add("vector", &StorageConfig::vector, "what is looked for by likeness");
+    fields.Check([](const StorageConfig& storage) -> std::string {
+      return storage.vector.engine == VectorStorageConfig::Engine::kPgVector &&
+                     storage.vector.url.empty() && storage.sql.url.empty()
+                 ? "vector.engine is pgvector: say where it is by vector.url or sql.url"
+                 : "";
+    });
   }
 };
 

@@ -37,6 +37,9 @@ class TestEnvironment {
   // The same for its blobs (see s3_tests.cc).
   inline static BlobStorageConfig (*make_blobs)() = nullptr;
 
+  // The same for its vectors (see pgvector_tests.cc).
+  inline static VectorStorageConfig (*make_vectors)() = nullptr;
+
   Environment& get() { return environment_; }
   FakeClock& clock() { return clock_; }
   // Settings of the service's section T, as {"catalog.limit", "7"}; before the service is made.
@@ -67,6 +70,7 @@ class TestEnvironment {
   static StorageConfig Storage() {
     StorageConfig storage = make_storage != nullptr ? make_storage() : StorageConfig{};
     if (make_blobs != nullptr) storage.blob = make_blobs();
+    if (make_vectors != nullptr) storage.vector = make_vectors();
     return storage;
   }
   std::unique_ptr<messaging::EventLog> OpenLog(Log log) {

@@ -10,6 +10,7 @@ struct InferenceConfig {
   static constexpr char kDoc[] = "how versions of the model serve";
 
   config::Bytes index_memory = config::Bytes::GiB(1);
+  Duration vectors_timeout = std::chrono::milliseconds(50);
   static void Describe(config::Fields<InferenceConfig>& fields) {
     fields
         .Add(
@@ -18,6 +19,10 @@ struct InferenceConfig {
             "with 64 factors, 120 with a graph; where it would take more, all factors are read for "
             "each answer")
         .NeedsRestart();
+    fields
+        .Add("vectors_timeout", &InferenceConfig::vectors_timeout,
+             "after which an answer does without the products that storage.vector finds nearest")
+        .AtLeast(std::chrono::milliseconds(1));
   }
 };
 

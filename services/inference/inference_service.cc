@@ -27,9 +27,9 @@ Status NoModel() {
       "NO_MODEL");
 }
 
-// Waits, and gives false when the service stops meanwhile.
-Task<bool> Pause(const CancellationToken& stopping, Duration pause) {
-  for (Duration slept{0}; slept < pause; slept += kStep * 4) {
+// Waits, or until `look` is set, and gives false when the service stops meanwhile.
+Task<bool> Pause(const CancellationToken& stopping, std::atomic<bool>& look, Duration pause) {
+  for (Duration slept{0}; slept < pause && !look.exchange(false); slept += kStep * 4) {
     if (stopping.IsCancelled()) co_return false;
     co_await SleepFor(kStep * 4);
   }
@@ -76,13 +76,17 @@ StatusOr<std::shared_ptr<InferenceService>> InferenceService::Create(
   STARLING_ASSIGN_OR_RETURN(
       ModelFiles files,
       ModelFiles::Open(folder, environment.Config<InferenceConfig>().Get()->index_memory.count()));
-  auto service = std::make_shared<InferenceService>(std::move(files), environment);
+  STARLING_ASSIGN_OR_RETURN(std::shared_ptr<NearestProducts> nearest,
+                            NearestProducts::Create(environment));
+  auto service =
+      std::make_shared<InferenceService>(std::move(files), std::move(nearest), environment);
   STARLING_RETURN_IF_ERROR(service->LoadOwnCopy());
   return service;
 }
 
-InferenceService::InferenceService(ModelFiles files, host::Environment& environment)
-    : environment_(environment), files_(std::move(files)) {}
+InferenceService::InferenceService(ModelFiles files, std::shared_ptr<NearestProducts> nearest,
+                                   host::Environment& environment)
+    : environment_(environment), files_(std::move(files)), nearest_(std::move(nearest)) {}
 
 Status InferenceService::LoadOwnCopy() {
   STARLING_ASSIGN_OR_RETURN(const auto version, files_.Serving(kModel));
@@ -106,6 +110,8 @@ void InferenceService::Publish(Loaded loaded) {
 
 Status InferenceService::Start() {
   training_ = environment_.Find<training::v1::Training>();
+  Spawn(environment_.runtime().NextExecutor(),
+        [self = shared_from_this()] { return self->KeepInSync(); });
   if (training_ == nullptr) {
     log::Warning("inference", "this process cannot reach training; what it has serves on");
     return OkStatus();
@@ -115,10 +121,9 @@ Status InferenceService::Start() {
       environment_.Follow(kTopic, "inference", {},
                           [this](std::span<const messaging::Delivered>) -> Task<Status> {
                             const Status synced = co_await Sync();
+                            look_ = true;
                             co_return MayPass(synced) ? synced : OkStatus();
                           }));
-  Spawn(environment_.runtime().NextExecutor(),
-        [self = shared_from_this()] { return self->KeepInSync(); });
   return OkStatus();
 }
 
@@ -153,14 +158,25 @@ Task<void> InferenceService::KeepInSync() {
     } else {
       pause = MayPass(synced) ? std::min(pause * 2, kLongestPause) : kRefusedPause;
     }
-    const bool go_on = co_await Pause(stopping_.token(), synced.ok() ? kLook : pause);
+    co_await KeepVectors();
+    const bool go_on = co_await Pause(stopping_.token(), look_, synced.ok() ? kLook : pause);
     if (!go_on) co_return;
   }
+}
+
+// Of all versions that are loaded. What fails is tried again with the next look.
+Task<void> InferenceService::KeepVectors() {
+  const std::shared_ptr<const Loaded> now = loaded_.load();
+  std::vector<Model> models = now->others;
+  if (now->serving != nullptr) models.push_back(now->serving);
+  const Status kept = co_await nearest_->Keep(std::move(models));
+  if (!kept.ok()) log::Warning("inference", "vectors of products are not kept").With(kept);
 }
 
 // Makes what training says serves the version that serves here. The event is a hint only, so an old
 // one that comes again turns nothing back.
 Task<Status> InferenceService::Sync() {
+  if (training_ == nullptr) co_return OkStatus();
   const Mark mark(busy_);
   if (!mark.taken()) co_return Unavailable("a version is being loaded");
   rpc::CallContext context = rpc::CallContext::ForService("inference", std::chrono::seconds(5));
@@ -244,10 +260,12 @@ Task<void> InferenceService::LoadOther(std::string version) {
     if (loaded.others.size() < kOthers) loaded.others.push_back(other);
   }
   Publish(std::move(loaded));
+  look_ = true;
 }
 
 Task<StatusOr<InferenceService::Model>> InferenceService::Other(CallContext& context,
                                                                 std::string version) {
+  if (version.empty()) co_return NoModel();
   if (training_ == nullptr) co_return NotFound("version '{}' is not here", version);
   training::v1::ListVersionsRequest request;
   request.set_model(kModel);
@@ -275,13 +293,24 @@ Task<StatusOr<v1::RecommendResponse>> InferenceService::Recommend(
     co_return NotFound("there is no model '{}'; there is '{}'", request.model(), kModel);
   }
   Model model = loaded_.load()->Find(request.version());
-  if (model == nullptr && !request.version().empty()) {
+  if (model == nullptr) {
     StatusOr<Model> other = co_await Other(context, request.version());
     if (!other.ok()) co_return other.status();
     model = *std::move(other);
   }
-  if (model == nullptr) co_return NoModel();
   co_return Rank(*model, request, environment_.clock().Now());
+}
+
+Task<StatusOr<v1::ListNearestResponse>> InferenceService::ListNearest(
+    CallContext& context, const v1::ListNearestRequest& request) {
+  CO_RETURN_IF_ERROR(CheckRequest(request));
+  Model model = loaded_.load()->Find(request.version());
+  if (model == nullptr) {
+    StatusOr<Model> other = co_await Other(context, request.version());
+    if (!other.ok()) co_return other.status();
+    model = *std::move(other);
+  }
+  co_return co_await nearest_->List(context, std::move(model), request);
 }
 
 Task<StatusOr<v1::ListLoadedModelsResponse>> InferenceService::ListLoadedModels(

@@ -7,6 +7,8 @@
 // version that they began with. One that is broken is refused, the old one serves on, and
 // ListLoadedModels says why.
 //
+// The vectors of its products are in a vector store once a version is loaded (nearest_products.h).
+//
 // A call takes no lock and reads an immutable snapshot. Other versions are loaded when a call names
 // them; the newest two stay.
 #pragma once
@@ -24,6 +26,7 @@
 #include "platform/messaging/event_log.h"
 #include "services/inference/inference_config.h"
 #include "services/inference/model_files.h"
+#include "services/inference/nearest_products.h"
 
 namespace starling::inference {
 
@@ -35,10 +38,13 @@ class InferenceService final : public v1::Inference,
   using Config = InferenceConfig;
   static constexpr host::Keeps kKeeps = host::Keeps::kView | host::Keeps::kFolder;
   static StatusOr<std::shared_ptr<InferenceService>> Create(host::Environment& environment);
-  InferenceService(ModelFiles files, host::Environment& environment);
+  InferenceService(ModelFiles files, std::shared_ptr<NearestProducts> nearest,
+                   host::Environment& environment);
 
   Task<StatusOr<v1::RecommendResponse>> Recommend(CallContext& context,
                                                   const v1::RecommendRequest& request) override;
+  Task<StatusOr<v1::ListNearestResponse>> ListNearest(
+      CallContext& context, const v1::ListNearestRequest& request) override;
   Task<StatusOr<v1::ListLoadedModelsResponse>> ListLoadedModels(
       CallContext& context, const v1::ListLoadedModelsRequest& request) override;
 
@@ -62,6 +68,8 @@ class InferenceService final : public v1::Inference,
   Task<void> KeepInSync();
   Task<Status> Sync();
   Task<StatusOr<Model>> Fetch(const std::string& version);
+  Task<void> KeepVectors();
+  // What is not loaded: FAILED_PRECONDITION when nothing serves, for the empty version.
   Task<StatusOr<Model>> Other(CallContext& context, std::string version);
   Task<void> LoadOther(std::string version);
   // The same, holding the service while it goes on.
@@ -70,10 +78,12 @@ class InferenceService final : public v1::Inference,
 
   host::Environment& environment_;
   const ModelFiles files_;
+  const std::shared_ptr<NearestProducts> nearest_;
   std::shared_ptr<training::v1::Training> training_;
   Snapshot<Loaded> loaded_{std::make_shared<const Loaded>()};
   std::atomic<bool> synced_{false};  // with training, once
   std::atomic<bool> busy_{false};    // one change of what is loaded at a time
+  std::atomic<bool> look_{false};    // again at once, something has changed
   CancellationSource stopping_;
   std::unique_ptr<messaging::Subscription> subscription_;
 };

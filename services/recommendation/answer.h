@@ -40,6 +40,7 @@ struct RecommendationService::Answer {
   bool shows_seen = false;                         // these too, behind the rest
   absl::flat_hash_set<std::string_view> excluded;  // of config, ask, history and seen_too_often
   Ranked ranked;
+  inference::v1::ListNearestResponse nearest;
   std::deque<ScoredProduct> popular;             // behind those
   std::vector<const ScoredProduct*> candidates;  // best first
   // What is shown, and the candidates that these are: nullptr for what the shop has pinned.

@@ -152,6 +152,47 @@ Task<void> RecommendationService::Rank(CallContext& context, const Ask& ask, Ans
     answer.candidates.push_back(&product);
 }
 
+// The model's answer ends with what it knows nothing of but that it is popular. Scores stay in the
+// order of the answer: those found here lie above the lower half of the last that goes with the
+// product, the popular ones in it.
+Task<void> RecommendationService::AddNearest(CallContext& context, const Ask& ask, Answer& answer) {
+  if (!answer.model_ranked) co_return;
+  auto& ranked = *answer.ranked.mutable_products();
+  int spoken = ranked.size();
+  while (spoken > 0 && ranked[spoken - 1].source() == inference::v1::SOURCE_POPULAR) --spoken;
+  const int wanted = static_cast<int>(ask.limit * 2);
+  if (static_cast<size_t>(spoken) >= ask.wanted()) co_return;
+  inference::v1::ListNearestRequest request;
+  request.set_product_id(ask.seeds.front());
+  request.set_version(answer.ranked.version());
+  request.set_limit(wanted - spoken);
+  for (const std::string_view id : answer.excluded) request.add_excluded_ids(std::string(id));
+  for (int i = 0; i < spoken; ++i) request.add_excluded_ids(ranked[i].product_id());
+  const Executor here = co_await CurrentExecutor();
+  const auto call = rpc::StartCall(here, inference_, &inference::v1::Inference::ListNearest,
+                                   context, std::move(request), ask.config->inference_timeout);
+  co_await call->Wait();
+  if (!Gave(*call, answer.degraded, "vectors")) co_return;
+  answer.nearest = *std::move(call->answer());
+  if (!answer.nearest.error().empty()) Degrade(answer.degraded, "vectors");
+  auto& nearest = *answer.nearest.mutable_products();
+  if (nearest.empty()) co_return;
+  const float last = spoken == 0 ? 1 : ranked[spoken - 1].score();
+  const float best = nearest[0].score();
+  absl::flat_hash_set<std::string_view> found;
+  answer.candidates.resize(static_cast<size_t>(spoken));
+  for (ScoredProduct& product : nearest) {
+    product.set_score(last * 0.999F * (0.5F + 0.5F * product.score() / best));
+    found.insert(product.product_id());
+    answer.candidates.push_back(&product);
+  }
+  for (int i = spoken; i < ranked.size(); ++i) {
+    if (found.contains(ranked[i].product_id())) continue;
+    ranked[i].set_score(0.499F * ranked[i].score());
+    answer.candidates.push_back(&ranked[i]);
+  }
+}
+
 // So that an answer is full: a new shop's model may know few products.
 Task<void> RecommendationService::AddPopular(CallContext& context, const Ask& ask, Answer& answer) {
   if (!answer.model_ranked) {

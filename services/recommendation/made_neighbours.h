@@ -140,12 +140,19 @@ class FakeInference final : public inference::v1::Inference {
                    products.end());
     co_return co_await mood.Answer(std::move(answer));
   }
+  Task<StatusOr<inference::v1::ListNearestResponse>> ListNearest(
+      CallContext&, const inference::v1::ListNearestRequest& request) override {
+    asked_nearest = request;
+    co_return co_await nearest_mood.Answer(inference::v1::ListNearestResponse(nearest));
+  }
   STARLING_NOT_ASKED(inference::v1::ListLoadedModelsResponse, ListLoadedModels,
                      inference::v1::ListLoadedModelsRequest)
   inference::v1::RecommendResponse ranked;
   inference::v1::RecommendRequest asked;
   std::string missing_version;
-  Mood mood;
+  inference::v1::ListNearestResponse nearest;
+  std::optional<inference::v1::ListNearestRequest> asked_nearest;
+  Mood mood, nearest_mood;
 };
 #undef STARLING_NOT_ASKED
 

@@ -34,6 +34,7 @@ RecommendationService::RecommendationService(host::Environment& environment)
         for (const auto& [part, event] : {std::pair{"profile", "fallback: profile"},
                                           {"experiment", "fallback: experiment"},
                                           {"inference", "fallback: inference"},
+                                          {"vectors", "fallback: vectors"},
                                           {"features", "fallback: features"},
                                           {"catalog", "fallback: catalog"}}) {
           all.push_back({part, event,
@@ -138,6 +139,7 @@ Task<StatusOr<v1::RecommendResponse>> RecommendationService::Compose(CallContext
     co_await ReadHistory(context, ask, answer);
     if (answer.model_ranked) co_await Rank(context, ask, answer);
   }
+  if (ask.placement == Placement::kProduct) co_await AddNearest(context, ask, answer);
   co_await AddPopular(context, ask, answer);
   co_await ChooseItems(context, ask, answer);
   if (answer.items.size() < ask.limit && !answer.seen_too_often.empty() && !answer.gone) {

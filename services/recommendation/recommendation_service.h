@@ -5,6 +5,7 @@
 //   part that fails or is slow      the answer does without it                  `degraded`
 //   profile                         the newest history; the model knows older   "profile"
 //   inference                       the user's last good answer, then popular   "inference"
+//   vectors, which inference asks   popular products behind what the model says "vectors"
 //   catalog                         products as they were when last read        "catalog"
 //
 // A user whom the model knows needs but the newest history: how far the model's knowledge goes is
@@ -65,6 +66,9 @@ class RecommendationService final : public v1::Recommendation, public host::Host
   // What the user did after `answer.after`, and what of it keeps products out.
   Task<void> ReadHistory(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> Rank(CallContext& context, const Ask& ask, Answer& answer);
+  // What goes with the same others as the product that is looked at, behind what the model says of
+  // it and before what is merely popular.
+  Task<void> AddNearest(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> AddPopular(CallContext& context, const Ask& ask, Answer& answer);
   Task<void> ReadPopular(CallContext& context, const Ask& ask, Answer& answer, Popular& popular);
   using Cards = std::vector<std::shared_ptr<const catalog::v1::Product>>;

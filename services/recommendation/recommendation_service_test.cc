@@ -335,6 +335,59 @@ TEST_F(RecommendationServiceTest, AsksWhatGoesWithAProductOrACart) {
               ElementsAre("a", "b", "c", "d", "e"));
 }
 
+TEST_F(RecommendationServiceTest, WhatIsNearestComesBeforeWhatIsMerelyPopular) {
+  Begin();
+  for (const char* id : {"x", "y", "z"}) Stock(id);
+  // The model says something of a and b alone; c, z and d are what it fills up with.
+  inference_->ranked.mutable_products(2)->set_source(inference::v1::SOURCE_POPULAR);
+  for (const char* id : {"z", "d"}) RankNext(id).set_source(inference::v1::SOURCE_POPULAR);
+  for (const auto& [id, score] : {std::pair{"y", 4.0F}, {"z", 2.0F}}) {
+    auto& product = *inference_->nearest.add_products();
+    product.set_product_id(id);
+    product.set_score(score);
+    product.set_source(inference::v1::SOURCE_SIMILAR);
+    product.set_because_product_id("m");
+  }
+  v1::ListSimilarProductsRequest similar;
+  similar.set_product_id("m");
+  similar.set_limit(6);
+  const auto answer = Block(service_->ListSimilarProducts(context_, similar));
+  EXPECT_THAT(Ids(answer), ElementsAre("a", "b", "y", "z", "c", "d"));
+  EXPECT_THAT(Degraded(answer), IsEmpty());
+  EXPECT_EQ(answer->items(2).reason(), "goes with Product m");
+  for (int i = 1; i < answer->items_size(); ++i)
+    EXPECT_GT(answer->items(i - 1).score(), answer->items(i).score()) << i;
+  ASSERT_TRUE(inference_->asked_nearest.has_value());
+  EXPECT_EQ(inference_->asked_nearest->product_id(), "m");
+  EXPECT_EQ(inference_->asked_nearest->version(), "7");
+  EXPECT_EQ(inference_->asked_nearest->limit(), 10);
+  EXPECT_THAT(inference_->asked_nearest->excluded_ids(),
+              testing::UnorderedElementsAre("m", "a", "b"));
+}
+
+TEST_F(RecommendationServiceTest, NobodyAsksForTheNearestWhereTheModelSaysEnough) {
+  Begin();
+  inference_->nearest.set_error("not to be seen");
+  EXPECT_THAT(Degraded(Ask("ada", 2, "product", "m")), IsEmpty()) << "three go with it";
+  EXPECT_THAT(Degraded(Ask("ada", 10, "home")), IsEmpty());
+  EXPECT_FALSE(inference_->asked_nearest.has_value());
+}
+
+TEST_F(RecommendationServiceTest, WithoutVectorsThePopularFollowAsBefore) {
+  Begin();
+  inference_->nearest.set_error("the vectors of products cannot be reached");
+  const auto told = Ask("ada", 5, "product", "m");
+  EXPECT_THAT(Ids(told), ElementsAre("a", "b", "c", "d", "e"));
+  EXPECT_THAT(Degraded(told), ElementsAre("vectors"));
+  inference_->nearest.clear_error();
+  inference_->nearest_mood.failure = Unavailable("away");
+  const auto failed = Ask("ada", 5, "product", "m");
+  EXPECT_THAT(Ids(failed), ElementsAre("a", "b", "c", "d", "e"));
+  EXPECT_THAT(Degraded(failed), ElementsAre("vectors"));
+  inference_->nearest_mood.failure = OkStatus();
+  EXPECT_THAT(Degraded(Ask("ada", 5, "product", "m")), IsEmpty()) << "it knows of none";
+}
+
 TEST_F(RecommendationServiceTest, LeavesOutWhatWasSeenTooOften) {
   Begin({{"recommendation.max_impressions", "2"}});
   const auto tell = [&](const std::string& type) {

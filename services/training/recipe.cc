@@ -8,6 +8,7 @@
 #include "learning/models/content.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
+#include "learning/models/item_vectors.h"
 #include "learning/models/local_ease.h"
 #include "learning/models/sampled_mf.h"
 #include "learning/models/transitions.h"
@@ -26,6 +27,7 @@ constexpr std::string_view kMainNames[] = {
 // As many as are kept for serving, twice.
 constexpr int kLocalNeighbours = 100;
 constexpr size_t kLargeCatalogue = 20'000;
+constexpr size_t kVectorDimension = 64;
 constexpr learning::FrequencyOptions kFrequency;
 // The part is aged before a model sees it.
 constexpr Weighting kAsGiven{.scale = Weighting::Scale::kLinear, .half_life = 0};
@@ -287,6 +289,14 @@ StatusOr<std::optional<learning::ItemToItemModel>> FitContentOf(const Dataset& d
   return content;
 }
 
+// None where they take too much memory: everything else goes on without.
+StatusOr<std::vector<float>> FitVectorsOf(const Part& part, const TrainingConfig& config) {
+  auto fitted = learning::FitItemVectors(
+      part.strengths, {.dimension = kVectorDimension, .memory_limit = config.memory.count()});
+  if (fitted.status().code() == StatusCode::kResourceExhausted) return std::vector<float>();
+  return fitted;
+}
+
 }  // namespace
 
 StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, const Dataset& data,
@@ -327,6 +337,10 @@ StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, cons
   if (when == Content::kAlways || recipe.told == Recipe::Told::kAlikeAndContent) {
     STARLING_ASSIGN_OR_RETURN(content, FitContentOf(data, part, config));
   }
+  std::vector<float> vectors;
+  if (when == Content::kAlways) {
+    STARLING_ASSIGN_OR_RETURN(vectors, FitVectorsOf(part, config));
+  }
   std::vector<float> facts;
   if (recipe.ranked) facts = ItemFactsOf(data, part.until, part.goal);
   return learning::WriteRecommender(
@@ -342,6 +356,8 @@ StatusOr<std::string> Assemble(const Recipe& recipe, const MainModel& main, cons
        .repeat = repeat ? &*repeat : nullptr,
        .next_basket = next_basket,
        .content = content ? &*content : nullptr,
+       .vectors = vectors,
+       .vector_dimension = kVectorDimension,
        .item_facts = facts,
        .attributes = data.attributes.empty() ? nullptr : &data.attributes,
        .trees = trees,

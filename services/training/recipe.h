@@ -74,7 +74,8 @@ size_t FeaturesOf(Recipe::Told told);
 // config.memory.
 StatusOr<MainModel> FitMain(const Recipe& recipe, const Part& part, const TrainingConfig& config,
                             const learning::Progress& progress);
-// What serves always has it, for what goes with a product, when the catalogue was read.
+// What serves always has it, for what goes with a product, when the catalogue was read; and has
+// vectors of its products then, also without a catalogue.
 enum class Content { kWhereTold, kAlways };
 // Fits what is blended with it, and writes the artefact, with a graph over its factors when there
 // is one. Without trees a ranked recipe's artefact

@@ -8,6 +8,7 @@ import { tell } from "./events.js";
 const DEGRADED = {
   profile: "your profile",
   inference: "the model",
+  vectors: "what is alike",
   catalog: "the catalogue",
 };
 

@@ -14,6 +14,7 @@
 #include "learning/models/content.h"
 #include "learning/models/ease.h"
 #include "learning/models/item_knn.h"
+#include "learning/models/item_vectors.h"
 #include "learning/models/local_ease.h"
 #include "learning/models/low_pass.h"
 #include "learning/models/next_basket.h"
@@ -69,6 +70,13 @@ TEST_P(FitMemory, OfAnAutoencoderIsWhatItSays) {
   const learning::AutoencoderOptions options{.factors = 64, .steps = 3, .threads = GetParam()};
   ExpectTrue(learning::AutoencoderMemory(*data, options),
              [&] { return FitAutoencoder(*data, options); });
+}
+
+TEST_P(FitMemory, OfItemVectorsIsWhatItSays) {
+  const auto data = MadeInteractions({.users = 20'000, .items = 80'000, .entries = 200'000});
+  const learning::ItemVectorOptions options{.dimension = 64, .rounds = 1};
+  ExpectTrue(learning::ItemVectorMemory(*data, options),
+             [&] { return FitItemVectors(*data, options); });
 }
 
 TEST_P(FitMemory, OfEaseIsWhatItSays) {
