@@ -249,14 +249,36 @@ def idle_connections(report, folder: pathlib.Path) -> None:
         process.end()
 
 
-PARTS = {"peers": against_peers, "everything": with_everything, "routes": many_routes, "idle": idle_connections}
+def cached(report, folder: pathlib.Path) -> None:
+    """Answers from memory, beside nginx' proxy_cache."""
+    nginx = Process(0, nginx_config(folder, "cache", f"""
+        proxy_cache_path {folder}/cached keys_zone=kept:16m;
+        upstream up {{ server 127.0.0.1:{UPSTREAM}; keepalive 16; }}
+        server {{ listen 127.0.0.1:{NGINX} backlog=4096; location / {{ proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection "";
+                  proxy_cache kept; proxy_cache_valid 200 1h; }} }}"""), stderr=subprocess.DEVNULL)
+    ours = Starling(folder, "cached", '    - {path: "/kept/{rest=**}", access: anyone, to: {up: 1}, cache: true}\n')
+    try:
+        found: dict[str, list] = {"nginx, proxy_cache": [], "Starling, cache": []}
+        for process, port in ((nginx, NGINX), (ours, OURS)):
+            wait_for(port)
+            load(process, port, "/kept/a", seconds=1)
+        for _ in range(ROUNDS):
+            for name, process, port in zip(found, (nginx, ours), (NGINX, OURS)):
+                found[name].append(load(process, port, "/kept/a"))
+        table(report, "an answer that is kept; the last column is of nginx", {name: median(rows) for name, rows in found.items()}, "nginx, proxy_cache")
+    finally:
+        nginx.end()
+        ours.end()
+
+
+PARTS = {"peers": against_peers, "everything": with_everything, "cached": cached, "routes": many_routes, "idle": idle_connections}
 
 
 def gateway(report) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         folder = pathlib.Path(scratch)
         upstream = Process(1, nginx_config(folder, "upstream", f"""
-            server {{ listen 127.0.0.1:{UPSTREAM} backlog=4096; location / {{ default_type application/json; return 200 '{BODY}'; }} }}"""))
+            server {{ listen 127.0.0.1:{UPSTREAM} backlog=4096; location / {{ default_type application/json; add_header Cache-Control max-age=3600; return 200 '{BODY}'; }} }}"""))
         try:
             wait_for(UPSTREAM)
             for part in PARTS.values():

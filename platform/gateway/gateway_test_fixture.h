@@ -57,7 +57,7 @@ class GatewayTest : public testing::Test {
     STARLING_RETURN_IF_ERROR(CheckRoutes(upstreams, routes));
     auto router = std::make_shared<http::Router>();
     STARLING_RETURN_IF_ERROR(upstreams_.Set(upstreams));
-    STARLING_RETURN_IF_ERROR(AddProxyRoutes(routes, upstreams_, edge_, *router));
+    STARLING_RETURN_IF_ERROR(AddProxyRoutes(routes, upstreams_, cache_, edge_, *router));
     if (server_ == nullptr) {
       server_ = std::make_unique<http::Server>(
           runtime_, http::ServerOptions{.sweep_interval = std::chrono::milliseconds(10)}, router);
@@ -85,6 +85,7 @@ class GatewayTest : public testing::Test {
   Runtime runtime_{{.io_threads = 2, .blocking_threads = 1}};
   TestCredentials credentials_;
   rpc::EdgeOptions edge_{.authenticator = &credentials_, .telemetry = &telemetry_};
+  HttpCache cache_{{}};
   Upstreams upstreams_{runtime_, telemetry_.metrics()};
   std::unique_ptr<http::Server> server_;
   uint16_t port_ = 0;

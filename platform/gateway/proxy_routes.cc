@@ -49,6 +49,7 @@ struct ProxyRoute {
   rpc::EdgeOptions edge;
   mutable rpc::EdgeGate gate;
   telemetry::MethodMetrics* metrics = nullptr;
+  HttpCache* cache = nullptr;  // nullptr: nothing is kept
 
   Upstream& Choose() const {
     if (to.size() == 1) return *to[0].first;
@@ -132,36 +133,101 @@ void AppendTarget(const ProxyRoute& route, const http::Exchange& exchange, std::
   if (!request.query.empty()) target.append("?").append(request.query);
 }
 
-Task<Status> Forward(const ProxyRoute& route, http::Exchange& exchange, rpc::EdgeEntry& entry) {
+// What the upstream is told of a request beside what the client said. Owns its texts, since a refresh
+// in the background outlives the request.
+struct Told {
   std::string target;
-  AppendTarget(route, exchange, target);
+  std::string caller;
+  std::string user;
+  std::string traceparent;
+  bool trusted_peer = false;
+};
+
+Told ToldOf(const ProxyRoute& route, const http::Exchange& exchange, const rpc::EdgeEntry& entry) {
   const security::Identity& caller = *entry.caller();
-  std::string name;
-  if (caller.kind != security::Identity::kAnonymous) name = security::IdentityName(caller);
-  const std::string traceparent = entry.trace().ToTraceparent();
-  absl::InlinedVector<HeaderPair, 4> headers{{"X-Starling-Caller", name},
-                                             {"X-Starling-User", caller.user()},
-                                             {"traceparent", traceparent}};
-  for (const auto& [field, value] : route.config.set_headers) headers.emplace_back(field, value);
-  const auto on_head = [&entry](http::Response&) { entry.Decorate(); };
-  const Forwarding how{
-      .policy = route.policy,
-      .target = target,
-      .headers = headers,
-      .on_head = on_head,
-      .trusted_peer = route.edge.limits != nullptr &&
-                      route.edge.limits->IsTrustedProxy(exchange.request.remote_address)};
-  co_return co_await route.Choose().Forward(exchange, how);
+  Told told{.user = caller.user(), .traceparent = entry.trace().ToTraceparent()};
+  AppendTarget(route, exchange, told.target);
+  if (caller.kind != security::Identity::kAnonymous) told.caller = security::IdentityName(caller);
+  told.trusted_peer = route.edge.limits != nullptr &&
+                      route.edge.limits->IsTrustedProxy(exchange.request.remote_address);
+  return told;
 }
 
-Task<void> Answer(const ProxyRoute& route, http::Exchange& exchange) {
+Task<Status> Forward(const ProxyRoute& route, const http::Request& request,
+                     http::Exchange& exchange, const Told& told,
+                     absl::FunctionRef<Forwarding::Gather(http::Response&)> on_head) {
+  absl::InlinedVector<HeaderPair, 4> headers{{"X-Starling-Caller", told.caller},
+                                             {"X-Starling-User", told.user},
+                                             {"traceparent", told.traceparent}};
+  for (const auto& [field, value] : route.config.set_headers) headers.emplace_back(field, value);
+  const Forwarding how{.policy = route.policy,
+                       .target = told.target,
+                       .headers = headers,
+                       .on_head = on_head,
+                       .trusted_peer = told.trusted_peer};
+  co_return co_await route.Choose().Forward(request, exchange, how);
+}
+
+// For the cache: a whole answer where it may be kept, else one that went to the exchange.
+Task<Fetched> FetchFor(std::shared_ptr<const ProxyRoute> route, Told told, http::Request& request,
+                       http::Exchange& exchange) {
+  const auto on_head = [&](http::Response& response) -> Forwarding::Gather {
+    if (!route->cache->WantsWhole(request, response.status, response.headers)) {
+      response.headers.Set("traceparent", told.traceparent);
+      return {};
+    }
+    return {.most = route->cache->max_object_bytes(), .whole = true};
+  };
+  const Status status = co_await Forward(*route, request, exchange, told, on_head);
+  Fetched fetched{.streamed = exchange.streaming()};
+  if (fetched.streamed) co_return fetched;
+  if (status.ok()) {
+    fetched.response = std::move(exchange.response);
+  } else {
+    fetched.response = http::ProblemResponse(status, request.path);
+  }
+  exchange.response.Clear();
+  co_return fetched;
+}
+
+Task<void> ServeCached(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange,
+                       rpc::EdgeEntry& entry) {
+  // One key for all ways to write a path.
+  std::string normal;
+  AppendPath(exchange.request.path, normal);
+  if (!exchange.request.query.empty()) normal.append("?").append(exchange.request.query);
+  if (exchange.request.target != normal) exchange.request.target = std::move(normal);
+  if (route->cache->ServeFresh(exchange, route->config.path)) co_return;
+  Told told = ToldOf(*route, exchange, entry);
+  Fetch fetch = [route, told = std::move(told)](http::Request& request, http::Exchange& to) {
+    return FetchFor(route, told, request, to);
+  };
+  co_await route->cache->Serve(exchange, route->config.path, std::move(fetch));
+}
+
+Task<Status> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchange,
+                                rpc::EdgeEntry& entry) {
+  const Told told = ToldOf(route, exchange, entry);
+  const auto on_head = [&entry](http::Response&) {
+    entry.Decorate();
+    return Forwarding::Gather();
+  };
+  co_return co_await Forward(route, exchange.request, exchange, told, on_head);
+}
+
+Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange) {
   const Instant start = std::chrono::steady_clock::now();
-  rpc::EdgeEntry entry(route.edge, exchange, route.name);
-  Status status = entry.LetIn(route.gate, /*streaming=*/false);
+  rpc::EdgeEntry entry(route->edge, exchange, route->name);
+  Status status = entry.LetIn(route->gate, /*streaming=*/false);
   if (status.ok()) status = co_await entry.Identify();
-  if (status.ok()) status = CheckAccess(route.access, *entry.caller());
-  if (status.ok()) status = co_await Forward(route, exchange, entry);
-  route.metrics->Record(
+  if (status.ok()) status = CheckAccess(route->access, *entry.caller());
+  if (status.ok() && route->cache != nullptr) {
+    co_await ServeCached(route, exchange, entry);
+    if (!exchange.streaming()) entry.Announce();
+  } else if (status.ok()) {
+    status = co_await AnswerFromUpstream(*route, exchange, entry);
+  }
+  route->metrics->Record(
       status.ok() ? http::CodeOfHttpStatus(exchange.response.status) : status.code(),
       std::chrono::steady_clock::now() - start);
   entry.Leave(status);
@@ -173,7 +239,7 @@ using Alternatives = std::vector<std::shared_ptr<const ProxyRoute>>;
 Task<void> AnswerByHeaders(const Alternatives& alternatives, http::Exchange& exchange) {
   for (const auto& route : alternatives) {
     if (!route->Takes(exchange.request)) continue;
-    co_await Answer(*route, exchange);
+    co_await Answer(route, exchange);
     co_return;
   }
   exchange.response = http::ProblemResponse(
@@ -271,11 +337,12 @@ StatusOr<Parsed> Parse(const RouteConfig& config, const std::vector<std::string>
 }
 
 StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
-                                                      const Upstreams& upstreams,
+                                                      const Upstreams& upstreams, HttpCache& cache,
                                                       const rpc::EdgeOptions& edge) {
   auto route = std::make_shared<ProxyRoute>();
   route->config = config;
   route->edge = edge;
+  if (config.cache) route->cache = &cache;
   route->policy = {.timeout = config.timeout,
                    .try_timeout = config.try_timeout,
                    .quiet_timeout = config.quiet_timeout,
@@ -357,7 +424,7 @@ std::vector<std::string> Upstreams::Names() const {
 }
 
 Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
-                      const rpc::EdgeOptions& edge, http::Router& router) {
+                      HttpCache& cache, const rpc::EdgeOptions& edge, http::Router& router) {
   // By host and path, by verb: in the order of the list.
   struct Place {
     size_t first;  // route, for errors
@@ -366,7 +433,7 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
   std::map<std::string, std::map<std::string, Place>> places;
   for (size_t i = 0; i < routes.size(); ++i) {
     const std::string where = fmt::format("gateway.routes[{}]", i);
-    StatusOr<std::shared_ptr<const ProxyRoute>> route = MakeRoute(routes[i], upstreams, edge);
+    StatusOr<std::shared_ptr<const ProxyRoute>> route = MakeRoute(routes[i], upstreams, cache, edge);
     if (!route.ok()) return Annotate(route.status(), where);
     std::vector<std::string> hosts = routes[i].hosts;
     if (hosts.empty()) hosts.emplace_back();
@@ -396,7 +463,7 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
         http::Handler handler;
         if (alternatives.size() == 1 && alternatives[0]->config.headers.empty()) {
           handler = [route = alternatives[0]](http::Exchange& exchange) {
-            return Answer(*route, exchange);
+            return Answer(route, exchange);
           };
         } else {
           const auto shared = std::make_shared<const Alternatives>(std::move(alternatives));

@@ -3,12 +3,15 @@
 //   Upstreams upstreams(runtime, metrics);
 //   STARLING_RETURN_IF_ERROR(upstreams.Set(config.upstreams));
 //   http::Router router;                              // with the services' routes
-//   STARLING_RETURN_IF_ERROR(AddProxyRoutes(config.routes, upstreams, edge, router));
+//   STARLING_RETURN_IF_ERROR(AddProxyRoutes(config.routes, upstreams, cache, edge, router));
 //
 // A request passes what every request at the edge passes (rpc/edge_entry.h), then the route's
 // access rule, then goes on by Upstream::Forward. The upstream is told who calls in
 // X-Starling-Caller
 // ("user:u42", "key:0192") and X-Starling-User; nothing that a client writes there arrives.
+//
+// A route with `cache` goes through the cache (cache/http_cache.h), once it is known that its caller
+// may ask; keys begin with the route's path and name the host and the path in its normal form.
 //
 // Of routes with the same host, path and method the first in the list is taken whose header fields
 // the request has. Paths are matched in their normal form, and the upstream gets that form: it can
@@ -20,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/gateway/cache/http_cache.h"
 #include "platform/gateway/route_config.h"
 #include "platform/gateway/upstream.h"
 #include "platform/http/router.h"
@@ -49,8 +53,8 @@ class Upstreams {
 };
 
 // INVALID_ARGUMENT or ALREADY_EXISTS name the route as gateway.routes[3]; `router` is then of no
-// use. What `edge` names must outlive the router, and all requests.
+// use. What `edge` names, and the cache, must outlive the router, and all requests.
 Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
-                      const rpc::EdgeOptions& edge, http::Router& router);
+                      HttpCache& cache, const rpc::EdgeOptions& edge, http::Router& router);
 
 }  // namespace starling::gateway

@@ -123,6 +123,70 @@ TEST_F(Routes, SetFieldsForTheUpstream) {
   EXPECT_THAT(request, HasSubstr("Authorization: Bearer ada\r\n"));
 }
 
+TEST_F(Routes, KeepAnswersForOthers) {
+  std::atomic<int> asked = 0;
+  RawServer upstream([&](const std::string& request, int) -> Answer {
+    ++asked;
+    if (request.starts_with("GET /kept"))
+      return {Ok(std::to_string(asked), "Cache-Control: max-age=60\r\nETag: \"e\"\r\n")};
+    if (request.starts_with("GET /long"))
+      return {"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n"
+              "5\r\nhello\r\n",
+              false, {}, {"5\r\nworld\r\n", "0\r\n\r\n"}};
+    return {Ok(std::to_string(asked))};
+  });
+  RouteConfig kept = Route("/{rest=**}", "up");
+  kept.cache = true;
+  RouteConfig mine = Route("/kept/mine", "up");
+  mine.access = "caller";
+  mine.cache = true;
+  Start({{"up", To({upstream.address()})}}, {kept, mine, Route("/kept/never", "up")});
+  const std::string first = Get("/kept/a?x=1");
+  EXPECT_EQ(BodyOf(first), "1");
+  EXPECT_THAT(first, HasSubstr("Cache-Status: starling; fwd=uri-miss"));
+  for (const char* same : {"/kept/a?x=1", "/kept/b/../a?x=1", "/kept/%61?x=1"}) {
+    const std::string again = Get(same);
+    EXPECT_EQ(BodyOf(again), "1") << same;
+    EXPECT_THAT(again, HasSubstr("Cache-Status: starling; hit")) << same;
+    EXPECT_THAT(again, HasSubstr("Age: ")) << same;
+    EXPECT_THAT(again, HasSubstr("traceparent: 00-")) << same;
+  }
+  EXPECT_EQ(StatusOf(Get("/kept/a?x=1", "If-None-Match: \"e\"\r\n")), 304);
+  EXPECT_EQ(asked, 1);
+  EXPECT_EQ(BodyOf(Get("/kept/a?x=2")), "2");
+  // What a change makes old is asked for again.
+  EXPECT_EQ(StatusOf(Ask("POST /kept/a?x=1 HTTP/1.1\r\nHost: shop.example\r\nContent-Length: "
+                         "0\r\n\r\n")),
+            200);
+  EXPECT_EQ(BodyOf(Get("/kept/a?x=1")), "4");
+  // Without leave nothing is kept; nor what was said to somebody.
+  EXPECT_EQ(BodyOf(Get("/other")), "5");
+  EXPECT_EQ(BodyOf(Get("/other")), "6");
+  EXPECT_EQ(BodyOf(Get("/kept/never")), "7");
+  EXPECT_EQ(BodyOf(Get("/kept/never")), "8");
+  EXPECT_EQ(BodyOf(Get("/kept/mine", "Authorization: Bearer ada\r\n")), "9");
+  EXPECT_EQ(BodyOf(Get("/kept/mine", "Authorization: Bearer ada\r\n")), "10");
+  EXPECT_EQ(StatusOf(Get("/kept/mine")), 401);
+  // Of unknown length, gathered whole.
+  EXPECT_EQ(BodyOf(Get("/long")), "helloworld");
+  EXPECT_EQ(BodyOf(Get("/long")), "helloworld");
+  EXPECT_EQ(asked, 11);
+}
+
+TEST_F(Routes, GiveStaleAnswersForAServerThatIsGone) {
+  auto upstream = std::make_unique<RawServer>([](const std::string&, int) -> Answer {
+    return {Ok("kept", "Cache-Control: max-age=0, stale-if-error=60\r\n")};
+  });
+  RouteConfig kept = Route("/", "up");
+  kept.cache = true;
+  Start({{"up", To({upstream->address()})}}, {kept});
+  EXPECT_EQ(BodyOf(Get("/")), "kept");
+  upstream.reset();
+  const std::string stale = Get("/");
+  EXPECT_EQ(BodyOf(stale), "kept");
+  EXPECT_EQ(StatusOf(stale), 200);
+}
+
 TEST_F(Routes, AreRefusedWithAWordWhenTheyAreWrong) {
   const auto refused = [&](auto change, StatusCode code = StatusCode::kInvalidArgument) {
     RouteConfig route = Route("/a/{id}", "a");

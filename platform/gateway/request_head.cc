@@ -112,12 +112,14 @@ void AppendRequestHead(const http::Request& request, const Forwarding& how,
   if (how.trusted_peer && !forwarded_for.empty())
     out.append(request.headers.Joined("x-forwarded-for")).append(", ");
   out.append(request.remote_address).append("\r\n");
-  if (!proto) out.append(how.tls ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n");
+  if (!proto) out.append(request.tls ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n");
   if (!forwarded_host && host && !host->empty())
     out.append("X-Forwarded-Host: ").append(*host).append("\r\n");
   out.append("Via: ");
   if (!via.empty()) out.append(request.headers.Joined("via")).append(", ");
-  out.append(request.minor_version == 0 ? "1.0 starling\r\n" : "1.1 starling\r\n");
+  out.append(request.major_version == 2   ? "2.0 starling\r\n"
+             : request.minor_version == 0 ? "1.0 starling\r\n"
+                                          : "1.1 starling\r\n");
 
   const bool has_content = !request.body.empty() || request.verb == http::Verb::kPost ||
                            request.verb == http::Verb::kPut || request.verb == http::Verb::kPatch;

@@ -71,6 +71,7 @@ struct RouteConfig {
   config::Bytes max_body{};
   std::map<std::string, std::string> set_headers;
   bool pass_authorization = false;
+  bool cache = false;
   static void Describe(config::Fields<RouteConfig>& fields) {
     fields
         .Add("path", &RouteConfig::path,
@@ -111,6 +112,8 @@ struct RouteConfig {
                "fields that the upstream gets instead of the client's; an empty one: none");
     fields.Add("pass_authorization", &RouteConfig::pass_authorization,
                "whether the upstream gets the caller's credential");
+    fields.Add("cache", &RouteConfig::cache,
+               "whether answers are kept for others, as far and as long as they say (RFC 9111)");
   }
 };
 

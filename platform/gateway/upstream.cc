@@ -180,9 +180,10 @@ std::shared_ptr<void> Upstream::OpenPool(const discovery::Endpoint& endpoint,
   return pool;
 }
 
-Task<Status> Upstream::Forward(http::Exchange& exchange, Forwarding how) {
+Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exchange,
+                               Forwarding how) {
   const Instant deadline = std::chrono::steady_clock::now() + how.policy.timeout;
-  const bool idempotent = IsIdempotent(exchange.request.verb);
+  const bool idempotent = IsIdempotent(request.verb);
   absl::InlinedVector<std::string, 2> tried;
   absl::InlinedVector<std::string_view, 2> avoid;
   budget_.OnCall();
@@ -190,7 +191,7 @@ Task<Status> Upstream::Forward(http::Exchange& exchange, Forwarding how) {
     StatusOr<discovery::Pick> pick = balancer_->Choose(avoid);
     if (!pick.ok()) co_return pick.status();
     const bool last = retry >= how.policy.retries;
-    const Attempt attempt = co_await Try(exchange, how, *pick, deadline, last || !idempotent);
+    const Attempt attempt = co_await Try(request, exchange, how, *pick, deadline, last || !idempotent);
     if (attempt.status.ok()) {
       if (attempt.answer == 503) {
         pick->Overloaded();
@@ -225,11 +226,11 @@ Task<Status> Upstream::Forward(http::Exchange& exchange, Forwarding how) {
   }
 }
 
-Task<Upstream::Attempt> Upstream::Try(http::Exchange& exchange, const Forwarding& how,
+Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchange& exchange,
+                                      const Forwarding& how,
                                       discovery::Pick& pick, Instant deadline, bool last) {
   Pool& pool = pick.connection<Pool>();
-  const auto thread = static_cast<size_t>(exchange.request.thread_index);
-  const http::Request& request = exchange.request;
+  const auto thread = static_cast<size_t>(request.thread_index);
   const bool idempotent = IsIdempotent(request.verb);
   if (how.policy.try_timeout > Duration(0))
     deadline = std::min(deadline, std::chrono::steady_clock::now() + how.policy.try_timeout);
@@ -242,13 +243,13 @@ Task<Upstream::Attempt> Upstream::Try(http::Exchange& exchange, const Forwarding
     if (!reused) {
       connection =
           std::make_unique<UpstreamConnection>(*threads_[thread], options_.max_header_bytes);
-      connection->Use(exchange, std::min(deadline, std::chrono::steady_clock::now() +
+      connection->Use(request, exchange, std::min(deadline, std::chrono::steady_clock::now() +
                                                        options_.connect_timeout));
       Status connected = co_await connection->Connect(pool.host, pool.port);
       if (!connected.ok()) co_return Attempt{.status = std::move(connected), .may_repeat = true};
       connection->SetDeadline(deadline);
     } else {
-      connection->Use(exchange, deadline);
+      connection->Use(request, exchange, deadline);
     }
     // Nobody else uses it before Send has sent it, or copied what is left.
     thread_local std::string head;
@@ -258,7 +259,7 @@ Task<Upstream::Attempt> Upstream::Try(http::Exchange& exchange, const Forwarding
         co_await connection->Send(head, request.body, request.verb == http::Verb::kHead);
     // A server may answer and close before it has read all: its answer is worth more than our
     // error.
-    Attempt attempt = co_await Read(exchange, how, *connection, last);
+    Attempt attempt = co_await Read(request, exchange, how, *connection, last);
     if (!attempt.status.ok()) {
       const bool unanswered = !connection->parser().begun() && absl::IsUnavailable(attempt.status);
       connection.reset();
@@ -273,7 +274,8 @@ Task<Upstream::Attempt> Upstream::Try(http::Exchange& exchange, const Forwarding
   }
 }
 
-Task<Upstream::Attempt> Upstream::Read(http::Exchange& exchange, const Forwarding& how,
+Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Exchange& exchange,
+                                       const Forwarding& how,
                                        UpstreamConnection& connection, bool last) {
   using Step = UpstreamConnection::Step;
   http::Response& response = exchange.response;
@@ -285,18 +287,18 @@ Task<Upstream::Attempt> Upstream::Read(http::Exchange& exchange, const Forwardin
     attempt.status = Unavailable("it answered {}", attempt.answer);
     co_return attempt;
   }
-  how.on_head(response);
+  const Forwarding::Gather gather = how.on_head(response);
   const std::optional<uint64_t> length = connection.parser().content_length();
-  if (exchange.request.verb == http::Verb::kHead) {
+  if (request.verb == http::Verb::kHead) {
     response.length = length;
     co_return attempt;
   }
-  const bool gather = length.value_or(kGathered + 1) <= kGathered;
+  const bool wait = length ? *length <= gather.most : gather.whole;
   connection.SetDeadline(std::chrono::steady_clock::now() + how.policy.quiet_timeout);
   while (!connection.parser().complete()) {
     step = connection.NextRead(response);
-    if (step == Step::kNeedMore || response.body.size() > kGathered) {
-      if (!gather) {
+    if (step == Step::kNeedMore || response.body.size() > gather.most) {
+      if (!wait || response.body.size() > gather.most) {
         if (step == Step::kBody) response.body.append(connection.piece());
         attempt.status = co_await Stream(exchange, how, connection);
         co_return attempt;

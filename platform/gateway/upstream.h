@@ -2,7 +2,7 @@
 //
 //   auto upstream = Upstream::Make({.name = "search", .endpoints = {{"127.0.0.1:9001"}}},
 //                                  runtime, metrics).value();
-//   Status status = co_await upstream->Forward(exchange, {.policy = policy, .target =
+//   Status status = co_await upstream->Forward(exchange.request, exchange, {.policy = policy, .target =
 //   "/find?q=tea"});
 //
 // Which endpoint gets a request is the balancer's choice (discovery/balancer.h): two drawn at
@@ -64,6 +64,8 @@ struct UpstreamOptions {
   resilience::RetryBudget::Options retries;
 };
 
+inline constexpr uint64_t kGathered = 64 * 1024;
+
 // How a route's requests are sent on.
 struct ForwardPolicy {
   // Until the head of the answer, with all tries.
@@ -80,10 +82,15 @@ struct Forwarding {
   std::string_view target;  // "/path?query", encoded
   // Sent instead of what the client said under these names.
   std::span<const std::pair<std::string_view, std::string_view>> headers = {};
-  // Called when an answer's head is known, before any of it goes out: to add fields.
-  absl::FunctionRef<void(http::Response&)> on_head = [](http::Response&) {};
+  // Called when an answer's head is known, before any of it goes out: to add fields. Gives how many
+  // bytes of a body are gathered before the first goes on; `whole` asks that one of unknown length
+  // is, too.
+  struct Gather {
+    uint64_t most = kGathered;
+    bool whole = false;
+  };
+  absl::FunctionRef<Gather(http::Response&)> on_head;
   bool trusted_peer = false;  // what it says in X-Forwarded-* is true
-  bool tls = false;           // how the client came
 };
 
 class UpstreamConnection;
@@ -91,8 +98,6 @@ class ProxyThread;
 
 class Upstream {
  public:
-  static constexpr uint64_t kGathered = 64 * 1024;
-
   // INVALID_ARGUMENT names an address that is none, or says that there are no endpoints.
   static StatusOr<std::shared_ptr<Upstream>> Make(UpstreamOptions options, Runtime& runtime,
                                                   telemetry::Metrics& metrics);
@@ -101,11 +106,11 @@ class Upstream {
 
   const std::string& name() const { return options_.name; }
 
-  // Answers the exchange with what the upstream said, and gives OK for whatever that was. An error
+  // Answers the exchange with what the upstream said to `request`, its own or another of its client, and gives OK for whatever that was. An error
   // says why there is no answer, and leaves the response to the caller, unless the exchange is
   // streaming: then it was cut. UNAVAILABLE (nobody could be reached, or the answer broke),
   // DEADLINE_EXCEEDED, CANCELLED (the client is gone). What `how` names must live until the end.
-  Task<Status> Forward(http::Exchange& exchange, Forwarding how);
+  Task<Status> Forward(const http::Request& request, http::Exchange& exchange, Forwarding how);
 
   std::vector<discovery::EndpointHealth> Health() const { return balancer_->Health(); }
 
@@ -115,9 +120,9 @@ class Upstream {
   struct Checks;
   using Threads = std::vector<std::shared_ptr<ProxyThread>>;
   Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics& metrics);
-  Task<Attempt> Try(http::Exchange& exchange, const Forwarding& how, discovery::Pick& pick,
-                    Instant deadline, bool last);
-  Task<Attempt> Read(http::Exchange& exchange, const Forwarding& how,
+  Task<Attempt> Try(const http::Request& request, http::Exchange& exchange, const Forwarding& how,
+                    discovery::Pick& pick, Instant deadline, bool last);
+  Task<Attempt> Read(const http::Request& request, http::Exchange& exchange, const Forwarding& how,
                      UpstreamConnection& connection, bool last);
   Task<Status> Stream(http::Exchange& exchange, const Forwarding& how,
                       UpstreamConnection& connection);

@@ -25,10 +25,11 @@ UpstreamConnection::UpstreamConnection(ProxyThread& thread, size_t max_header_by
 
 UpstreamConnection::~UpstreamConnection() { Release(); }
 
-void UpstreamConnection::Use(http::Exchange& exchange, Instant deadline) {
+void UpstreamConnection::Use(const http::Request& request, http::Exchange& exchange,
+                             Instant deadline) {
   exchange_ = &exchange;
   deadline_ = deadline;
-  used_since_ = exchange.request.received;
+  used_since_ = request.received;
   watches_client_ = false;
   stopped_ = failed_ = OkStatus();
   thread_.Add(*this);

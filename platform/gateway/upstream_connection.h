@@ -33,7 +33,7 @@ class UpstreamConnection {
 
   // In use for a request of this exchange until Release: its waits have a deadline, and end when
   // its client is gone.
-  void Use(http::Exchange& exchange, Instant deadline);
+  void Use(const http::Request& request, http::Exchange& exchange, Instant deadline);
   void Release();
   void SetDeadline(Instant deadline) { deadline_ = deadline; }
 

@@ -61,6 +61,19 @@ struct AccessLogConfig {
   }
 };
 
+struct CacheConfig {
+  config::Bytes max_size = config::Bytes::MiB(64);
+  config::Bytes max_object = config::Bytes::MiB(1);
+  static void Describe(config::Fields<CacheConfig>& fields) {
+    fields
+        .Add("max_size", &CacheConfig::max_size,
+             "memory for the answers of routes with `cache`; the least wanted make room")
+        .NeedsRestart();
+    fields.Add("max_object", &CacheConfig::max_object, "the largest body that is kept")
+        .NeedsRestart();
+  }
+};
+
 struct GatewayConfig {
   enum class LimitStore { kLocal, kRedis };
   RequestLimitConfig rate_limit;
@@ -68,6 +81,7 @@ struct GatewayConfig {
   LimitStore limit_store = LimitStore::kLocal;
   config::Secret limit_url;
   AccessLogConfig access_log;
+  CacheConfig cache;
   std::vector<std::string> trusted_proxies;
   std::map<std::string, gateway::UpstreamConfig> upstreams;
   std::vector<gateway::RouteConfig> routes;
@@ -98,6 +112,7 @@ struct GatewayConfig {
           return "";
         });
     fields.Add("access_log", &GatewayConfig::access_log, "a line for each request");
+    fields.Add("cache", &GatewayConfig::cache, "answers that are kept for others");
     fields.Add("upstreams", &GatewayConfig::upstreams,
                "servers beside the services, by a name for the routes");
     fields.Add("routes", &GatewayConfig::routes, "which requests go to which upstream");

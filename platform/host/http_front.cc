@@ -20,6 +20,7 @@ StatusOr<int> HttpFront::Start() {
                    .concurrency = options_.concurrency};
   edge_ = std::make_unique<rpc::HttpEdge>(edge_options_);
   upstreams_ = std::make_unique<gateway::Upstreams>(*options_.runtime, metrics);
+  OpenCache(gateway->cache);
   STARLING_ASSIGN_OR_RETURN(std::shared_ptr<const http::Router> router, MakeRouter(*gateway));
   http::ServerOptions options{.address = config->address,
                               .port = static_cast<uint16_t>(config->port),
@@ -84,8 +85,32 @@ StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const Gatewa
   STARLING_RETURN_IF_ERROR(options_.routes(*router));
   STARLING_RETURN_IF_ERROR(upstreams_->Set(gateway.upstreams));
   STARLING_RETURN_IF_ERROR(
-      gateway::AddProxyRoutes(gateway.routes, *upstreams_, edge_options_, *router));
+      gateway::AddProxyRoutes(gateway.routes, *upstreams_, *cache_, edge_options_, *router));
   return router;
+}
+
+void HttpFront::OpenCache(const CacheConfig& config) {
+  cache_ = std::make_unique<gateway::HttpCache>(
+      gateway::HttpCacheOptions{.max_bytes = config.max_size.count(),
+                                .max_object_bytes = config.max_object.count()},
+      *options_.clock);
+  using Stats = gateway::HttpCacheStats;
+  const auto add = [&](std::string_view name, std::string_view help, uint64_t Stats::*value) {
+    options_.telemetry->metrics().AddCallback(
+        name, help, {},
+        [cache = cache_.get(), value] { return static_cast<double>(cache->Stats().*value); });
+  };
+  add("starling_gateway_cache_hits_total", "Answers that were fresh in the cache", &Stats::hits);
+  add("starling_gateway_cache_misses_total", "Answers that were not in it", &Stats::misses);
+  add("starling_gateway_cache_stale_total", "Answers that were stale, and given", &Stats::stale);
+  add("starling_gateway_cache_revalidated_total", "Answers that were found unchanged",
+      &Stats::revalidated);
+  add("starling_gateway_cache_collapsed_total", "Answers by the fetch of another",
+      &Stats::collapsed);
+  add("starling_gateway_cache_evicted_total", "Answers that made room for others",
+      &Stats::evicted);
+  add("starling_gateway_cache_objects", "Answers in it", &Stats::objects);
+  add("starling_gateway_cache_bytes", "Bytes in it", &Stats::bytes);
 }
 
 // Asks nobody yet: a gateway starts without Redis, too.

@@ -49,6 +49,7 @@ class HttpFront {
 
  private:
   Status OpenSharedLimits();
+  void OpenCache(const CacheConfig& config);
   void AddLimiterMetrics();
   StatusOr<std::shared_ptr<const http::Router>> MakeRouter(const GatewayConfig& gateway);
 
@@ -58,6 +59,7 @@ class HttpFront {
   std::unique_ptr<rpc::GatewayLimits> limits_;
   std::unique_ptr<rpc::HttpEdge> edge_;
   rpc::EdgeOptions edge_options_;
+  std::unique_ptr<gateway::HttpCache> cache_;
   std::unique_ptr<gateway::Upstreams> upstreams_;
   std::unique_ptr<gateway::AccessLog> access_log_;
   std::unique_ptr<http::Server> server_;
