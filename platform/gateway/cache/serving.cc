@@ -211,7 +211,9 @@ class HttpCache::Shared::Reading {
     times.answered = shared_->clock.Now();
     const http::Response& head = fetched.streamed ? exchange_.response : fetched.response;
     if (head.status == 200 && found_ != nullptr) {
-      if (HeadSpeaksOf(head.headers, found_->headers, found_->body->size())) {
+      const size_t bytes = found_->body->size();
+      if (head.length.value_or(bytes) == bytes &&
+          HeadSpeaksOf(head.headers, found_->headers, bytes)) {
         const StoredPtr fresh = shared_->MakeFreshened(*found_, head.headers, times);
         lease.StoreIfCurrent([&] { shared_->store.Put(fresh, hash_); });
       } else {

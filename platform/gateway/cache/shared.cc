@@ -105,6 +105,7 @@ void HttpCache::Shared::Answer(http::Exchange& exchange, const StoredResponse& s
   http::Response& response = exchange.response;
   const Duration age = stored.Age(now);
   response.status = stored.status;
+  response.length.reset();
   response.headers = stored.headers;
   if (IsNotModified(exchange.request.headers, stored.status, stored.headers,
                     stored.answered_wall)) {
