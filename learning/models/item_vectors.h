@@ -19,8 +19,8 @@
 // (Nikolakopoulos et al., "EigenRec", 2019). Any rotation of the vectors has the same cosines, so
 // no eigenvectors are computed.
 //
-// Time: rounds + 1 times 4 x entries x dimension multiply-adds, and 2 x items x dimension^2: for a
-// million entries and 64 dimensions 0.5 s. The same data and seed give the same bits. One thread.
+// Time: rounds + 1 times 4 x entries x dimension multiply-adds, and 2 x items x dimension^2: 0.13 s
+// for Online Retail II and 64 dimensions. The same data and seed give the same bits. One thread.
 #pragma once
 
 #include <cstdint>

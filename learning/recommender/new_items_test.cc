@@ -3,8 +3,8 @@
 #include <gtest/gtest.h>
 
 #include "learning/models/content.h"
-#include "learning/models/item_vectors.h"
 #include "learning/models/item_knn.h"
+#include "learning/models/item_vectors.h"
 #include "learning/recommender/recommender.h"
 #include "learning/recommender/recommender_writer.h"
 #include "learning/recommender/second_stage.h"

@@ -169,7 +169,13 @@ Task<v1::ListNearestResponse> NearestProducts::List(rpc::CallContext& context, M
   co_await call->Wait();
   if (!call->answer().ok()) {
     const Status& status = call->answer().status();
-    if (status.code() != StatusCode::kNotFound) quiet_until_ = NowNanos() + kQuiet.count();
+    if (status.code() == StatusCode::kNotFound) {
+      // Not yet written; or another instance, which has not loaded the version, thought it old.
+      const std::lock_guard lock(mutex_);
+      kept_.clear();
+    } else {
+      quiet_until_ = NowNanos() + kQuiet.count();
+    }
     response.set_error(std::string(status.message()));
     co_return response;
   }

@@ -2,10 +2,11 @@
 //
 //   STARLING_ASSIGN_OR_RETURN(auto store, OpenEmbedded({.path = folder / "v.sqlite"}, pool));
 //
-// A search is exact below kIndexFrom items and where there is no index: about 15 ns an item of 64
-// values, on the caller's thread up to 1 Mi values, on the pool above. With an index it is as quick
-// as that one finds rows. A Replace makes the index; an Upsert or Remove copies the collection, and
-// it has none until the next Replace or start: they are for small changes now and then.
+// A search is exact below kIndexFrom items and where there is no index: it reads all of
+// the values, on the caller's thread up to 1 Mi of them, on the pool above. With an index it is as
+// quick as that one finds rows. A Replace makes the index; an Upsert or Remove copies the
+// collection, and it has none until the next Replace or start: they are for small changes now and
+// then.
 //
 // Memory: the items, once more with an index of kCosine or kL2, and the index. Bounds, errors and
 // guarantees: store.h; durability: a transaction of SQLite (sql.h).

@@ -8,10 +8,10 @@
 //                       of the metric's operators (<#>, <=>, <->)
 //
 // A Replace fills a table of its own and changes the name in the same transaction, so readers see
-// one or the other and do not wait. It takes about 3 s for 10,000 vectors of 64, of which most goes
-// into the index; other changes to the schema wait meanwhile, and fail after sql.h's lock_timeout.
-// The server finds candidates and sends their values, which are scored here: a search is about two
-// round trips. It stops a search after `query_timeout` (DEADLINE_EXCEEDED).
+// one or the other and do not wait. Other changes to the schema wait meanwhile, also for the index,
+// and fail after sql.h's lock_timeout.
+// The server finds candidates and sends their values, which are scored here: a search is two round
+// trips, four by an index. It stops a search after `query_timeout` (DEADLINE_EXCEEDED).
 //
 // The index looks at hnsw.ef_search candidates: twice as many as are wanted, 200 at least. Where
 // that would be more than the 1,000 that pgvector allows, as with many excluded ids, and where it
