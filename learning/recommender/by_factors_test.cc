@@ -128,7 +128,7 @@ class Shop {
     constexpr size_t kRows = 4'000;
     Random random(1);
     std::vector<float> columns(kRows * kRankFeatures, 0);
-    std::vector<uint4_t> targets;
+    std::vector<uint8_t> targets;
     for (size_t row = 0; row < kRows; ++row) {
       const double main = random.Unit();
       const double popular = random.Unit();

@@ -70,7 +70,7 @@ void MeasureAll(size_t items, const std::string& url) {
   Runtime runtime({.io_threads = 1});
   const std::pair<const char*, MakeIndex> ways[] = {
       {"in memory, exact", nullptr},
-      {"in memory, int8", inference::MakeVectorIndex(RetrievalMethod::kQuantised)},
+      {"in memory, int4", inference::MakeVectorIndex(RetrievalMethod::kNibbles)},
       {"in memory, hnsw", inference::MakeVectorIndex(RetrievalMethod::kHnsw)}};
   for (const auto& [name, make_index] : ways) {
     const auto path = std::filesystem::temp_directory_path() / ("starling-" + NewId());

@@ -37,7 +37,7 @@ Adapter With(const char* name, RetrievalMethod method) {
 
 INSTANTIATE_TEST_SUITE_P(Indexed, VectorConformance,
                          testing::Values(With("hnsw", RetrievalMethod::kHnsw),
-                                         With("int8", RetrievalMethod::kQuantised)),
+                                         With("int4", RetrievalMethod::kNibbles)),
                          [](const testing::TestParamInfo<Adapter>& info) {
                            return info.param.name;
                          });
