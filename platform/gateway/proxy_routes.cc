@@ -7,35 +7,15 @@
 #include <set>
 
 #include "platform/base/id.h"
-#include "platform/base/nearest.h"
-#include "platform/discovery/address.h"
 #include "platform/gateway/request_head.h"
+#include "platform/gateway/route_rules.h"
 #include "platform/http/path_template.h"
 #include "platform/http/problem.h"
-#include "platform/http/syntax.h"
 
 namespace starling::gateway {
 namespace {
 
-constexpr int kMaxWeight = 1'000'000;
-
 using HeaderPair = std::pair<std::string_view, std::string_view>;
-
-// A path with variables in it, as pieces: text, and the segments of the request's path to put
-// behind it. These are taken as they are, never decoded: "..%2Fb" stays one segment.
-struct Rewrite {
-  struct Piece {
-    std::string text;
-    std::optional<http::PathTemplate::Variable> variable;
-  };
-  std::vector<Piece> pieces;
-  std::string custom_verb;  // of the route's path: ":train", which is no part of the last variable
-};
-
-struct Access {
-  enum Kind { kAnyone, kCaller, kUser, kScope } kind = kAnyone;
-  std::string scope;
-};
 
 struct ProxyRoute {
   RouteConfig config;
@@ -216,7 +196,6 @@ Task<Status> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchang
 }
 
 Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange) {
-  const Instant start = std::chrono::steady_clock::now();
   rpc::EdgeEntry entry(route->edge, exchange, route->name);
   Status status = entry.LetIn(route->gate, /*streaming=*/false);
   if (status.ok()) status = co_await entry.Identify();
@@ -229,7 +208,7 @@ Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& excha
   }
   route->metrics->Record(
       status.ok() ? http::CodeOfHttpStatus(exchange.response.status) : status.code(),
-      std::chrono::steady_clock::now() - start);
+      entry.Took());
   entry.Leave(status);
 }
 
@@ -247,95 +226,6 @@ Task<void> AnswerByHeaders(const Alternatives& alternatives, http::Exchange& exc
       exchange.request.path);
 }
 
-StatusOr<Access> ParseAccess(const std::string& text) {
-  if (text == "anyone") return Access{Access::kAnyone, ""};
-  if (text == "caller") return Access{Access::kCaller, ""};
-  if (text == "user") return Access{Access::kUser, ""};
-  if (!security::CheckScopeName(text).ok() || text.ends_with("*")) {
-    return InvalidArgument(
-        "access '{}' is none; write anyone, caller, user, or a scope such as search.read", text);
-  }
-  return Access{Access::kScope, text};
-}
-
-StatusOr<Rewrite> ParseRewrite(const std::string& text, const http::PathTemplate& path) {
-  Rewrite rewrite;
-  if (text.empty()) return rewrite;
-  if (!path.custom_verb.empty()) rewrite.custom_verb = ":" + path.custom_verb;
-  std::string_view rest = text;
-  while (!rest.empty()) {
-    const size_t open = rest.find('{');
-    Rewrite::Piece piece;
-    AppendPath(rest.substr(0, open), piece.text);
-    if (open != std::string_view::npos) {
-      const size_t close = rest.find('}', open);
-      if (close == std::string_view::npos)
-        return InvalidArgument("rewrite '{}' has a '{{' without '}}'", text);
-      const std::string_view name = rest.substr(open + 1, close - open - 1);
-      for (const auto& variable : path.variables) {
-        if (variable.name == name) piece.variable = variable;
-      }
-      if (!piece.variable) {
-        return InvalidArgument("rewrite '{}' names '{}', which is no variable of the path", text,
-                               name);
-      }
-      rest.remove_prefix(close + 1);
-    } else {
-      rest = {};
-    }
-    rewrite.pieces.push_back(std::move(piece));
-  }
-  if (text[0] != '/') return InvalidArgument("rewrite '{}' does not begin with '/'", text);
-  return rewrite;
-}
-
-StatusOr<std::vector<http::Verb>> VerbsOf(const RouteConfig& config) {
-  using http::Verb;
-  if (config.methods.empty())
-    return std::vector<Verb>{Verb::kGet,   Verb::kHead,   Verb::kPost,   Verb::kPut,
-                             Verb::kPatch, Verb::kDelete, Verb::kOptions};
-  std::vector<Verb> verbs;
-  for (const std::string& method : config.methods) {
-    verbs.push_back(http::ParseVerb(method));
-    if (verbs.back() == Verb::kOther) {
-      return InvalidArgument(
-          "method '{}' is none; write GET, HEAD, POST, PUT, PATCH, DELETE or OPTIONS", method);
-    }
-  }
-  return verbs;
-}
-
-// What a route's texts mean.
-struct Parsed {
-  Access access;
-  Rewrite rewrite;
-  std::vector<http::Verb> verbs;
-};
-
-StatusOr<Parsed> Parse(const RouteConfig& config, const std::vector<std::string>& upstreams) {
-  Parsed parsed;
-  STARLING_ASSIGN_OR_RETURN(parsed.access, ParseAccess(config.access));
-  STARLING_ASSIGN_OR_RETURN(const http::PathTemplate path, http::ParsePathTemplate(config.path));
-  STARLING_ASSIGN_OR_RETURN(parsed.rewrite, ParseRewrite(config.rewrite, path));
-  STARLING_ASSIGN_OR_RETURN(parsed.verbs, VerbsOf(config));
-  int64_t total = 0;
-  for (const auto& [name, weight] : config.to) {
-    if (std::find(upstreams.begin(), upstreams.end(), name) == upstreams.end()) {
-      return InvalidArgument("upstream '{}' is not among gateway.upstreams{}", name,
-                             DidYouMean(name, upstreams));
-    }
-    if (weight < 0 || weight > kMaxWeight)
-      return InvalidArgument("the weight of '{}' is {}; write 0 to {}", name, weight, kMaxWeight);
-    total += weight;
-  }
-  if (total == 0) return InvalidArgument("all weights of `to` are 0");
-  for (const auto& [name, value] : config.set_headers) {
-    if (name.empty() || !http::All(name, http::kToken) || !http::All(value, http::kValue))
-      return InvalidArgument("set_headers: '{}: {}' is no header field", name, value);
-  }
-  return parsed;
-}
-
 StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
                                                       const Upstreams& upstreams, HttpCache& cache,
                                                       const rpc::EdgeOptions& edge) {
@@ -348,7 +238,7 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
                    .quiet_timeout = config.quiet_timeout,
                    .retries = config.retries,
                    .pass_authorization = config.pass_authorization};
-  STARLING_ASSIGN_OR_RETURN(Parsed parsed, Parse(config, upstreams.Names()));
+  STARLING_ASSIGN_OR_RETURN(ParsedRoute parsed, ParseRoute(config, upstreams.Names()));
   route->access = std::move(parsed.access);
   route->rewrite = std::move(parsed.rewrite);
   route->verbs = std::move(parsed.verbs);
@@ -367,23 +257,6 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
 }
 
 }  // namespace
-
-Status CheckRoutes(const std::map<std::string, UpstreamConfig>& upstreams,
-                   const std::vector<RouteConfig>& routes) {
-  std::vector<std::string> names;
-  for (const auto& [name, config] : upstreams) {
-    names.push_back(name);
-    for (const std::string& address : config.endpoints) {
-      const Status good = discovery::CheckAddress(address);
-      if (!good.ok()) return Annotate(good, fmt::format("upstreams.{}.endpoints", name));
-    }
-  }
-  for (size_t i = 0; i < routes.size(); ++i) {
-    const StatusOr<Parsed> parsed = Parse(routes[i], names);
-    if (!parsed.ok()) return Annotate(parsed.status(), fmt::format("routes[{}]", i));
-  }
-  return OkStatus();
-}
 
 Status Upstreams::Set(const std::map<std::string, UpstreamConfig>& configs) {
   std::map<std::string, One> all;

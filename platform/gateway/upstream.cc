@@ -294,7 +294,6 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
     co_return attempt;
   }
   const bool wait = length ? *length <= gather.most : gather.whole;
-  connection.SetDeadline(std::chrono::steady_clock::now() + how.policy.quiet_timeout);
   while (!connection.parser().complete()) {
     step = connection.NextRead(response);
     if (step == Step::kNeedMore || response.body.size() > gather.most) {
@@ -303,6 +302,7 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
         attempt.status = co_await Stream(exchange, how, connection);
         co_return attempt;
       }
+      connection.SetDeadline(std::chrono::steady_clock::now() + how.policy.quiet_timeout);
       step = co_await connection.Next(response);
     }
     if (step == Step::kBody) {

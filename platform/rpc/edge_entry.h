@@ -59,6 +59,7 @@ class EdgeEntry {
   // be told, adds traceparent and x-request-id, ends the span.
   void Leave(const Status& status);
 
+  Duration Took() const { return std::chrono::steady_clock::now() - start_; }
   const std::shared_ptr<const security::Identity>& caller() const { return caller_; }
   const telemetry::TraceContext& trace() const { return span_.context(); }
   resilience::Priority priority() const { return gate_->priority.load(std::memory_order_relaxed); }

@@ -43,7 +43,22 @@ bool IsControl(uint32_t code) {
 
 enum class Quotes { kEscape, kKeep };
 
+// Whether all of it is printable ASCII that nothing needs an escape for. Without a branch a byte, so
+// that a compiler makes vectors of it.
+bool IsPlain(std::string_view text) {
+  bool plain = true;
+  for (const char c : text) {
+    const auto byte = static_cast<uint8_t>(c);
+    plain &= byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+  }
+  return plain;
+}
+
 void AppendEscaped(std::string_view text, Quotes quotes, std::string& out) {
+  if (IsPlain(text)) {
+    out += text;
+    return;
+  }
   for (size_t at = 0; at < text.size();) {
     const Character character = Decode(text, at);
     if (character.bytes == 0) {

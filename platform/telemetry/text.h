@@ -4,8 +4,8 @@
 //   AppendJsonString(message, out);     // "a\nb" becomes "a\\nb" in quotes
 //
 // Control characters (C0, DEL, C1, the Unicode line and paragraph separators) are escaped, so that
-// no value can begin a line or drive a terminal; bytes that are no UTF-8 become U+FFFD. About 1 ns
-// a byte.
+// no value can begin a line or drive a terminal; bytes that are no UTF-8 become U+FFFD. Plain ASCII
+// takes 0.1 ns a byte, the rest some nanoseconds.
 #pragma once
 
 #include <string>
