@@ -113,8 +113,8 @@ void AppendTarget(const ProxyRoute& route, const http::Exchange& exchange, std::
   if (!request.query.empty()) target.append("?").append(request.query);
 }
 
-// What the upstream is told of a request beside what the client said. Owns its texts, since a refresh
-// in the background outlives the request.
+// What the upstream is told of a request beside what the client said. Owns its texts, since a
+// refresh in the background outlives the request.
 struct Told {
   std::string target;
   std::string caller;
@@ -207,8 +207,7 @@ Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& excha
     status = co_await AnswerFromUpstream(*route, exchange, entry);
   }
   route->metrics->Record(
-      status.ok() ? http::CodeOfHttpStatus(exchange.response.status) : status.code(),
-      entry.Took());
+      status.ok() ? http::CodeOfHttpStatus(exchange.response.status) : status.code(), entry.Took());
   entry.Leave(status);
 }
 
@@ -306,7 +305,8 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
   std::map<std::string, std::map<std::string, Place>> places;
   for (size_t i = 0; i < routes.size(); ++i) {
     const std::string where = fmt::format("gateway.routes[{}]", i);
-    StatusOr<std::shared_ptr<const ProxyRoute>> route = MakeRoute(routes[i], upstreams, cache, edge);
+    StatusOr<std::shared_ptr<const ProxyRoute>> route =
+        MakeRoute(routes[i], upstreams, cache, edge);
     if (!route.ok()) return Annotate(route.status(), where);
     std::vector<std::string> hosts = routes[i].hosts;
     if (hosts.empty()) hosts.emplace_back();

@@ -10,8 +10,9 @@
 // X-Starling-Caller
 // ("user:u42", "key:0192") and X-Starling-User; nothing that a client writes there arrives.
 //
-// A route with `cache` goes through the cache (cache/http_cache.h), once it is known that its caller
-// may ask; keys begin with the route's path and name the host and the path in its normal form.
+// A route with `cache` goes through the cache (cache/http_cache.h), once it is known that its
+// caller may ask; keys begin with the route's path and name the host and the path in its normal
+// form.
 //
 // Of routes with the same host, path and method the first in the list is taken whose header fields
 // the request has. Paths are matched in their normal form, and the upstream gets that form: it can

@@ -130,9 +130,12 @@ TEST_F(Routes, KeepAnswersForOthers) {
     if (request.starts_with("GET /kept"))
       return {Ok(std::to_string(asked), "Cache-Control: max-age=60\r\nETag: \"e\"\r\n")};
     if (request.starts_with("GET /long"))
-      return {"HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n"
-              "5\r\nhello\r\n",
-              false, {}, {"5\r\nworld\r\n", "0\r\n\r\n"}};
+      return {
+          "HTTP/1.1 200 OK\r\nCache-Control: max-age=60\r\nTransfer-Encoding: chunked\r\n\r\n"
+          "5\r\nhello\r\n",
+          false,
+          {},
+          {"5\r\nworld\r\n", "0\r\n\r\n"}};
     return {Ok(std::to_string(asked))};
   });
   RouteConfig kept = Route("/{rest=**}", "up");

@@ -112,7 +112,8 @@ void AppendRequestHead(const http::Request& request, const Forwarding& how,
   if (how.trusted_peer && !forwarded_for.empty())
     out.append(request.headers.Joined("x-forwarded-for")).append(", ");
   out.append(request.remote_address).append("\r\n");
-  if (!proto) out.append(request.tls ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n");
+  if (!proto)
+    out.append(request.tls ? "X-Forwarded-Proto: https\r\n" : "X-Forwarded-Proto: http\r\n");
   if (!forwarded_host && host && !host->empty())
     out.append("X-Forwarded-Host: ").append(*host).append("\r\n");
   out.append("Via: ");

@@ -34,7 +34,8 @@ struct ParsedRoute {
   std::vector<http::Verb> verbs;
 };
 
-// INVALID_ARGUMENT says which text means nothing, and what to write. `upstreams`: the names there are.
+// INVALID_ARGUMENT says which text means nothing, and what to write. `upstreams`: the names there
+// are.
 StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
                                  const std::vector<std::string>& upstreams);
 

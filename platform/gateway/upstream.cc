@@ -191,7 +191,8 @@ Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exc
     StatusOr<discovery::Pick> pick = balancer_->Choose(avoid);
     if (!pick.ok()) co_return pick.status();
     const bool last = retry >= how.policy.retries;
-    const Attempt attempt = co_await Try(request, exchange, how, *pick, deadline, last || !idempotent);
+    const Attempt attempt =
+        co_await Try(request, exchange, how, *pick, deadline, last || !idempotent);
     if (attempt.status.ok()) {
       if (attempt.answer == 503) {
         pick->Overloaded();
@@ -227,8 +228,8 @@ Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exc
 }
 
 Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchange& exchange,
-                                      const Forwarding& how,
-                                      discovery::Pick& pick, Instant deadline, bool last) {
+                                      const Forwarding& how, discovery::Pick& pick,
+                                      Instant deadline, bool last) {
   Pool& pool = pick.connection<Pool>();
   const auto thread = static_cast<size_t>(request.thread_index);
   const bool idempotent = IsIdempotent(request.verb);
@@ -243,8 +244,9 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
     if (!reused) {
       connection =
           std::make_unique<UpstreamConnection>(*threads_[thread], options_.max_header_bytes);
-      connection->Use(request, exchange, std::min(deadline, std::chrono::steady_clock::now() +
-                                                       options_.connect_timeout));
+      connection->Use(
+          request, exchange,
+          std::min(deadline, std::chrono::steady_clock::now() + options_.connect_timeout));
       Status connected = co_await connection->Connect(pool.host, pool.port);
       if (!connected.ok()) co_return Attempt{.status = std::move(connected), .may_repeat = true};
       connection->SetDeadline(deadline);
@@ -275,8 +277,8 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
 }
 
 Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Exchange& exchange,
-                                       const Forwarding& how,
-                                       UpstreamConnection& connection, bool last) {
+                                       const Forwarding& how, UpstreamConnection& connection,
+                                       bool last) {
   using Step = UpstreamConnection::Step;
   http::Response& response = exchange.response;
   response.Clear();

@@ -2,7 +2,8 @@
 //
 //   auto upstream = Upstream::Make({.name = "search", .endpoints = {{"127.0.0.1:9001"}}},
 //                                  runtime, metrics).value();
-//   Status status = co_await upstream->Forward(exchange.request, exchange, {.policy = policy, .target =
+//   Status status = co_await upstream->Forward(exchange.request, exchange, {.policy = policy,
+//   .target =
 //   "/find?q=tea"});
 //
 // Which endpoint gets a request is the balancer's choice (discovery/balancer.h): two drawn at
@@ -106,10 +107,11 @@ class Upstream {
 
   const std::string& name() const { return options_.name; }
 
-  // Answers the exchange with what the upstream said to `request`, its own or another of its client, and gives OK for whatever that was. An error
-  // says why there is no answer, and leaves the response to the caller, unless the exchange is
-  // streaming: then it was cut. UNAVAILABLE (nobody could be reached, or the answer broke),
-  // DEADLINE_EXCEEDED, CANCELLED (the client is gone). What `how` names must live until the end.
+  // Answers the exchange with what the upstream said to `request`, its own or another of its
+  // client, and gives OK for whatever that was. An error says why there is no answer, and leaves
+  // the response to the caller, unless the exchange is streaming: then it was cut. UNAVAILABLE
+  // (nobody could be reached, or the answer broke), DEADLINE_EXCEEDED, CANCELLED (the client is
+  // gone). What `how` names must live until the end.
   Task<Status> Forward(const http::Request& request, http::Exchange& exchange, Forwarding how);
 
   std::vector<discovery::EndpointHealth> Health() const { return balancer_->Health(); }

@@ -96,9 +96,9 @@ void HttpFront::OpenCache(const CacheConfig& config) {
       *options_.clock);
   using Stats = gateway::HttpCacheStats;
   const auto add = [&](std::string_view name, std::string_view help, uint64_t Stats::*value) {
-    options_.telemetry->metrics().AddCallback(
-        name, help, {},
-        [cache = cache_.get(), value] { return static_cast<double>(cache->Stats().*value); });
+    options_.telemetry->metrics().AddCallback(name, help, {}, [cache = cache_.get(), value] {
+      return static_cast<double>(cache->Stats().*value);
+    });
   };
   add("starling_gateway_cache_hits_total", "Answers that were fresh in the cache", &Stats::hits);
   add("starling_gateway_cache_misses_total", "Answers that were not in it", &Stats::misses);
@@ -107,8 +107,7 @@ void HttpFront::OpenCache(const CacheConfig& config) {
       &Stats::revalidated);
   add("starling_gateway_cache_collapsed_total", "Answers by the fetch of another",
       &Stats::collapsed);
-  add("starling_gateway_cache_evicted_total", "Answers that made room for others",
-      &Stats::evicted);
+  add("starling_gateway_cache_evicted_total", "Answers that made room for others", &Stats::evicted);
   add("starling_gateway_cache_objects", "Answers in it", &Stats::objects);
   add("starling_gateway_cache_bytes", "Bytes in it", &Stats::bytes);
 }

@@ -43,8 +43,8 @@ bool IsControl(uint32_t code) {
 
 enum class Quotes { kEscape, kKeep };
 
-// Whether all of it is printable ASCII that nothing needs an escape for. Without a branch a byte, so
-// that a compiler makes vectors of it.
+// Whether all of it is printable ASCII that nothing needs an escape for. Without a branch a byte,
+// so that a compiler makes vectors of it.
 bool IsPlain(std::string_view text) {
   bool plain = true;
   for (const char c : text) {

@@ -154,7 +154,7 @@ TEST_P(FitMemory, OfContentIsAtMostWhatItSays) {
 // One thread makes it.
 TEST_P(FitMemory, OfAnIndexIsWhatItSays) {
   learning::Random random(1);
-  std::vector<float> factors(size_t{500'000} * 32);
+  std::vector<float> factors(size_t{1'000'000} * 32);
   for (float& factor : factors) factor = static_cast<float>(random.Unit());
   const learning::ItemFactors items{factors, 32};
   ExpectTrue(learning::RetrievalMemory(items.items(), items.dimension), [&] {
