@@ -30,6 +30,8 @@ int StartBinary(std::vector<std::string> arguments, uint64_t file_limit, pid_t& 
   argv.push_back(nullptr);
   pid = fork();
   if (pid == 0) {
+    // Who runs the tests in the background ignores it, and a child would too.
+    std::signal(SIGINT, SIG_DFL);
     if (file_limit > 0) {
       const rlimit limit{file_limit, RLIM_INFINITY};
       setrlimit(RLIMIT_FSIZE, &limit);
