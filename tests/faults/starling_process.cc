@@ -1,6 +1,7 @@
 #include "tests/faults/starling_process.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -18,7 +19,7 @@ namespace {
 
 // Starts the binary with its output in a pipe; the pipe's end to read, or -1.
 int StartBinary(std::vector<std::string> arguments, uint64_t file_limit, pid_t& pid) {
-  const char* binary = std::getenv("STARLING_BINARY");
+  const char* binary = std::getenv("STARLING_BINARY");  // NOLINT(concurrency-mt-unsafe)
   int ends[2];
   if (binary == nullptr || pipe2(ends, O_CLOEXEC) != 0) {
     ADD_FAILURE() << "STARLING_BINARY is not set; run this by ./dev test";
@@ -26,6 +27,7 @@ int StartBinary(std::vector<std::string> arguments, uint64_t file_limit, pid_t& 
   }
   arguments.insert(arguments.begin(), binary);
   std::vector<char*> argv;
+  argv.reserve(arguments.size() + 1);
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   pid = fork();
