@@ -50,10 +50,7 @@ Task<void> H2Connection::Run(std::string received) {
     Flush();
     while (!gone_ && (blocked_ || !session_.finished())) {
       const bool open = co_await Read();
-      if (!open && !session_.finished()) {
-        if (session_.open_streams() > 0) thread_->counters.client_disconnects.Add();
-        GiveUp();
-      }
+      if (!open && !session_.finished()) ClientLeft();
       Flush();
     }
     polite = !gone_;
@@ -154,7 +151,7 @@ void H2Connection::Flush() {
     if (head.empty()) break;
     const Transport::Sent sent = transport_.TrySend(head, none);
     out_sent_ = out_.size() - head.size();
-    if (sent == Transport::Sent::kBroken) return GiveUp();
+    if (sent == Transport::Sent::kBroken) return ClientLeft();
     if (sent == Transport::Sent::kBlocked) {
       blocked_ = true;
       blocked_since_ = std::chrono::steady_clock::now();
@@ -174,6 +171,12 @@ Task<void> H2Connection::FlushWhenWritable() {
   blocked_ = false;
   if (gone_ || over_) co_return;
   Flush();
+}
+
+// Found by a read or by a write, whichever is first.
+void H2Connection::ClientLeft() {
+  if (!gone_ && session_.open_streams() > 0) thread_->counters.client_disconnects.Add();
+  GiveUp();
 }
 
 void H2Connection::GiveUp() {

@@ -37,6 +37,7 @@ class H2Connection final : public Connection, private H2Session::Owner {
   Task<void> Handle(H2Stream& stream);
   void Flush();
   Task<void> FlushWhenWritable();
+  void ClientLeft();
   void GiveUp();  // the socket is of no use any more
   void Wake();    // Read returns
 
