@@ -82,10 +82,11 @@ class GatewayTest : public testing::Test {
   }
 
   telemetry::Telemetry telemetry_;
+  resilience::ConcurrencyLimiter limiter_{{}};  // of who sets edge_.concurrency
   Runtime runtime_{{.io_threads = 2, .blocking_threads = 1}};
   TestCredentials credentials_;
   rpc::EdgeOptions edge_{.authenticator = &credentials_, .telemetry = &telemetry_};
-  HttpCache cache_{{}};
+  std::shared_ptr<HttpCache> cache_ = std::make_shared<HttpCache>(HttpCacheOptions{});
   Upstreams upstreams_{runtime_, telemetry_.metrics()};
   std::unique_ptr<http::Server> server_;
   uint16_t port_ = 0;

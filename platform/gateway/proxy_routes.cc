@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 
+#include "platform/base/hash.h"
 #include "platform/base/id.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/route_rules.h"
@@ -29,7 +30,8 @@ struct ProxyRoute {
   rpc::EdgeOptions edge;
   mutable rpc::EdgeGate gate;
   telemetry::MethodMetrics* metrics = nullptr;
-  HttpCache* cache = nullptr;  // nullptr: nothing is kept
+  std::shared_ptr<HttpCache> cache;  // nullptr: nothing is kept
+  std::string cache_prefix;
 
   Upstream& Choose() const {
     if (to.size() == 1) return *to[0].first;
@@ -135,7 +137,8 @@ Told ToldOf(const ProxyRoute& route, const http::Exchange& exchange, const rpc::
 
 Task<Status> Forward(const ProxyRoute& route, const http::Request& request,
                      http::Exchange& exchange, const Told& told,
-                     absl::FunctionRef<Forwarding::Gather(http::Response&)> on_head) {
+                     absl::FunctionRef<Forwarding::Gather(http::Response&)> on_head,
+                     absl::FunctionRef<void()> on_stream) {
   absl::InlinedVector<HeaderPair, 4> headers{{"X-Starling-Caller", told.caller},
                                              {"X-Starling-User", told.user},
                                              {"traceparent", told.traceparent}};
@@ -144,6 +147,7 @@ Task<Status> Forward(const ProxyRoute& route, const http::Request& request,
                        .target = told.target,
                        .headers = headers,
                        .on_head = on_head,
+                       .on_stream = on_stream,
                        .trusted_peer = told.trusted_peer};
   co_return co_await route.Choose().Forward(request, exchange, how);
 }
@@ -158,7 +162,8 @@ Task<Fetched> FetchFor(std::shared_ptr<const ProxyRoute> route, Told told, http:
     }
     return {.most = route->cache->max_object_bytes(), .whole = true};
   };
-  const Status status = co_await Forward(*route, request, exchange, told, on_head);
+  const auto on_stream = [] {};
+  const Status status = co_await Forward(*route, request, exchange, told, on_head, on_stream);
   Fetched fetched{.streamed = exchange.streaming()};
   if (fetched.streamed) co_return fetched;
   if (status.ok()) {
@@ -177,12 +182,12 @@ Task<void> ServeCached(std::shared_ptr<const ProxyRoute> route, http::Exchange& 
   AppendPath(exchange.request.path, normal);
   if (!exchange.request.query.empty()) normal.append("?").append(exchange.request.query);
   if (exchange.request.target != normal) exchange.request.target = std::move(normal);
-  if (route->cache->ServeFresh(exchange, route->config.path)) co_return;
+  if (route->cache->ServeFresh(exchange, route->cache_prefix)) co_return;
   Told told = ToldOf(*route, exchange, entry);
   Fetch fetch = [route, told = std::move(told)](http::Request& request, http::Exchange& to) {
     return FetchFor(route, told, request, to);
   };
-  co_await route->cache->Serve(exchange, route->config.path, std::move(fetch));
+  co_await route->cache->Serve(exchange, route->cache_prefix, std::move(fetch));
 }
 
 Task<Status> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchange,
@@ -192,7 +197,8 @@ Task<Status> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchang
     entry.Decorate();
     return Forwarding::Gather();
   };
-  co_return co_await Forward(route, exchange.request, exchange, told, on_head);
+  const auto on_stream = [&entry] { entry.FreePlace(); };
+  co_return co_await Forward(route, exchange.request, exchange, told, on_head, on_stream);
 }
 
 Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange) {
@@ -225,13 +231,30 @@ Task<void> AnswerByHeaders(const Alternatives& alternatives, http::Exchange& exc
       exchange.request.path);
 }
 
+// Answers of routes that differ in whom they ask, or in what these are told, are never each
+// other's: those of one path that differ by header fields, and one whose configuration was changed.
+std::string CachePrefix(const RouteConfig& config) {
+  std::string text = config.rewrite;
+  const auto append = [&text](std::string_view name, std::string_view value) {
+    text.append("\n").append(name).append("=").append(value);
+  };
+  for (const auto& [name, value] : config.headers) append(name, value);
+  for (const auto& [name, weight] : config.to) append(name, std::to_string(weight));
+  for (const auto& [name, value] : config.set_headers) append(name, value);
+  return fmt::format("{}#{:016x}", config.path, Hash64(text));
+}
+
 StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
-                                                      const Upstreams& upstreams, HttpCache& cache,
+                                                      const Upstreams& upstreams,
+                                                      const std::shared_ptr<HttpCache>& cache,
                                                       const rpc::EdgeOptions& edge) {
   auto route = std::make_shared<ProxyRoute>();
   route->config = config;
   route->edge = edge;
-  if (config.cache) route->cache = &cache;
+  if (config.cache) {
+    route->cache = cache;
+    route->cache_prefix = CachePrefix(config);
+  }
   route->policy = {.timeout = config.timeout,
                    .try_timeout = config.try_timeout,
                    .quiet_timeout = config.quiet_timeout,
@@ -296,7 +319,8 @@ std::vector<std::string> Upstreams::Names() const {
 }
 
 Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
-                      HttpCache& cache, const rpc::EdgeOptions& edge, http::Router& router) {
+                      const std::shared_ptr<HttpCache>& cache, const rpc::EdgeOptions& edge,
+                      http::Router& router) {
   // By host and path, by verb: in the order of the list.
   struct Place {
     size_t first;  // route, for errors

@@ -11,8 +11,8 @@
 // ("user:u42", "key:0192") and X-Starling-User; nothing that a client writes there arrives.
 //
 // A route with `cache` goes through the cache (cache/http_cache.h), once it is known that its
-// caller may ask; keys begin with the route's path and name the host and the path in its normal
-// form.
+// caller may ask; keys begin with the route's path and a digest of whom it asks and with what, and
+// name the host and the path in its normal form.
 //
 // Of routes with the same host, path and method the first in the list is taken whose header fields
 // the request has. Paths are matched in their normal form, and the upstream gets that form: it can
@@ -54,8 +54,9 @@ class Upstreams {
 };
 
 // INVALID_ARGUMENT or ALREADY_EXISTS name the route as gateway.routes[3]; `router` is then of no
-// use. What `edge` names, and the cache, must outlive the router, and all requests.
+// use. What `edge` names must outlive the router, and all requests.
 Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
-                      HttpCache& cache, const rpc::EdgeOptions& edge, http::Router& router);
+                      const std::shared_ptr<HttpCache>& cache, const rpc::EdgeOptions& edge,
+                      http::Router& router);
 
 }  // namespace starling::gateway

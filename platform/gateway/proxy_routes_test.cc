@@ -176,6 +176,34 @@ TEST_F(Routes, KeepAnswersForOthers) {
   EXPECT_EQ(asked, 11);
 }
 
+TEST_F(Routes, ThatAskOthersShareNoAnswer) {
+  const auto named = [](std::string name) {
+    return [name](const std::string&, int) -> Answer {
+      return {Ok(name, "Cache-Control: max-age=60\r\n")};
+    };
+  };
+  RawServer one(named("one"));
+  RawServer two(named("two"));
+  const std::map<std::string, UpstreamConfig> upstreams{{"one", To({one.address()})},
+                                                        {"two", To({two.address()})}};
+  RouteConfig plain = Route("/", "one");
+  plain.cache = true;
+  RouteConfig beta = Route("/", "two");
+  beta.cache = true;
+  beta.headers = {{"X-Beta", "yes"}};
+  Start(upstreams, {beta, plain});
+  for (int i = 0; i < 2; ++i) {
+    EXPECT_EQ(BodyOf(Get("/")), "one");
+    EXPECT_EQ(BodyOf(Get("/", "X-Beta: yes\r\n")), "two");
+  }
+  EXPECT_EQ(one.requests().size(), 1u);
+  EXPECT_EQ(two.requests().size(), 1u);
+  // One that was changed asks anew.
+  plain.to = {{"two", 1}};
+  Start(upstreams, {plain});
+  EXPECT_EQ(BodyOf(Get("/")), "two");
+}
+
 TEST_F(Routes, GiveStaleAnswersForAServerThatIsGone) {
   auto upstream = std::make_unique<RawServer>([](const std::string&, int) -> Answer {
     return {Ok("kept", "Cache-Control: max-age=0, stale-if-error=60\r\n")};
@@ -216,6 +244,12 @@ TEST_F(Routes, AreRefusedWithAWordWhenTheyAreWrong) {
                 r.set_headers = {{"a", "b\r\nc"}};
               }),
               HasSubstr("no header field"));
+  for (const char* own : {"Host", "content-length", "Transfer-Encoding", "X-Starling-User"}) {
+    EXPECT_THAT(refused([&](RouteConfig& r) {
+                  r.set_headers = {{own, "5"}};
+                }),
+                HasSubstr("is the gateway's to write"));
+  }
   EXPECT_THAT(refused([](RouteConfig& r) { r.hosts = {"a b"}; }), HasSubstr("is no host"));
   EXPECT_THAT(refused([](RouteConfig&) {}, StatusCode::kAlreadyExists),
               HasSubstr("an earlier route takes all"));

@@ -65,6 +65,17 @@ void AppendField(std::string_view name, std::string_view value, std::string& out
 
 }  // namespace
 
+bool IsGatewaysField(std::string_view name) {
+  for (const std::string_view own :
+       {"host", "content-length", "transfer-encoding", "connection", "keep-alive",
+        "proxy-connection", "te", "trailer", "upgrade", "expect", "via", "traceparent",
+        "x-forwarded-for", "x-forwarded-proto", "x-forwarded-host", "x-starling-caller",
+        "x-starling-user"}) {
+    if (EqualsIgnoreCase(name, own)) return true;
+  }
+  return false;
+}
+
 void AppendPath(std::string_view normal_path, std::string& out) {
   static constexpr char kHex[] = "0123456789ABCDEF";
   for (const char c : normal_path) {
@@ -90,7 +101,7 @@ void AppendRequestHead(const http::Request& request, const Forwarding& how,
       request.headers.Has("connection") ? request.headers.Joined("connection") : std::string();
   for (const auto& [name, value] : request.headers) {
     const Fate fate = FateOf(name, how);
-    if (fate == Fate::kDrop) continue;
+    if (fate == Fate::kDrop || name.find('_') != std::string_view::npos) continue;
     if (fate == Fate::kForwarded) {
       // A list over several fields is one list; Joined only then.
       (name.size() == 3 ? via : forwarded_for) = value;

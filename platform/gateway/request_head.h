@@ -4,7 +4,8 @@
 // names, Keep-Alive, Proxy-Connection, Proxy-Authorization, TE, Trailer, Transfer-Encoding,
 // Upgrade), Expect, which the gateway has met, Authorization unless the policy passes it, and every
 // field that `how.headers` replaces. The body's length is always given: the upstream reads the
-// request as the gateway did.
+// request as the gateway did. A name with '_' is left out, too: for many servers (CGI, WSGI, Rack)
+// it is the same as the one with '-', so that X_Starling_User would pass for X-Starling-User.
 //
 // X-Forwarded-For, -Proto and -Host say where the request came from; what a peer that is not
 // trusted says in them, or in Forwarded, is replaced. Via names the gateway (RFC 9110, 7.6.3).
@@ -23,5 +24,8 @@ void AppendRequestHead(const http::Request& request, const Forwarding& how,
 // A path in its normal form (http::Request::path), encoded again: what it may not hold as itself is
 // escaped, "%2F" and "%25" stay.
 void AppendPath(std::string_view normal_path, std::string& out);
+
+// Whether only the gateway may write this field: what frames the request, or says where it is from.
+bool IsGatewaysField(std::string_view name);
 
 }  // namespace starling::gateway

@@ -94,6 +94,8 @@ StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
   for (const auto& [name, value] : config.set_headers) {
     if (name.empty() || !http::All(name, http::kToken) || !http::All(value, http::kValue))
       return InvalidArgument("set_headers: '{}: {}' is no header field", name, value);
+    if (IsGatewaysField(name))
+      return InvalidArgument("set_headers: {} is the gateway's to write; take it out", name);
   }
   return parsed;
 }

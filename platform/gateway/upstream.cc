@@ -61,10 +61,15 @@ struct Upstream::Pool {
     list.clear();
     return nullptr;
   }
-  void GiveBack(size_t thread, std::unique_ptr<UpstreamConnection> connection, size_t most) {
+  void GiveBack(size_t thread, std::unique_ptr<UpstreamConnection> connection, size_t most,
+                Duration idle_timeout) {
     auto& list = idle[thread];
     connection->idle_since = std::chrono::steady_clock::now();
-    if (list.size() >= most) list.erase(list.begin());
+    // The first is the oldest.
+    size_t old = list.size() >= most ? 1 : 0;
+    while (old < list.size() && connection->idle_since - list[old]->idle_since > idle_timeout)
+      ++old;
+    list.erase(list.begin(), list.begin() + static_cast<ptrdiff_t>(old));
     list.push_back(std::move(connection));
   }
 };
@@ -271,7 +276,9 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
     }
     const bool reusable = sent.ok() && connection->reusable();
     connection->Release();
-    if (reusable) pool.GiveBack(thread, std::move(connection), options_.max_idle);
+    if (reusable) {
+      pool.GiveBack(thread, std::move(connection), options_.max_idle, options_.idle_timeout);
+    }
     co_return attempt;
   }
 }
@@ -296,6 +303,7 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
     co_return attempt;
   }
   const bool wait = length ? *length <= gather.most : gather.whole;
+  Instant whole_by = Instant::max();  // read from the clock only where there is a wait
   while (!connection.parser().complete()) {
     step = connection.NextRead(response);
     if (step == Step::kNeedMore || response.body.size() > gather.most) {
@@ -304,7 +312,9 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
         attempt.status = co_await Stream(exchange, how, connection);
         co_return attempt;
       }
-      connection.SetDeadline(std::chrono::steady_clock::now() + how.policy.quiet_timeout);
+      const Instant now = std::chrono::steady_clock::now();
+      if (whole_by == Instant::max()) whole_by = now + how.policy.timeout;
+      connection.SetDeadline(std::min(whole_by, now + how.policy.quiet_timeout));
       step = co_await connection.Next(response);
     }
     if (step == Step::kBody) {
@@ -325,6 +335,7 @@ Task<Status> Upstream::Stream(http::Exchange& exchange, const Forwarding& how,
   response.body.clear();
   response.length = connection.parser().content_length();
   http::ResponseStream& stream = exchange.StartStream();
+  how.on_stream();
   // A client that reads slowly has the server's patience, not the upstream's.
   connection.SetDeadline(Instant::max());
   Status written = co_await stream.Write(begun);

@@ -18,7 +18,8 @@
 // A connection that its server closed while it was idle costs no try. What was answered with 502,
 // 503 or 504 is tried again under the same rules; the last answer is given on as it is.
 //
-// Connections are kept, by io thread and endpoint, and never change threads. Answers up to
+// Connections are kept, by io thread and endpoint, and never change threads. Those that nobody used
+// for idle_timeout are closed when the next one is given back or asked for. Answers up to
 // kGathered are read before they are given on; of longer ones, and of those whose length is not
 // known, each piece goes to the client as it comes, and only when the client took the one before.
 //
@@ -69,7 +70,7 @@ inline constexpr uint64_t kGathered = 64 * 1024;
 
 // How a route's requests are sent on.
 struct ForwardPolicy {
-  // Until the head of the answer, with all tries.
+  // Until the head of the answer, with all tries; then as long again for a body that is gathered.
   Duration timeout = std::chrono::seconds(30);
   Duration try_timeout = Duration(0);  // of one try; 0: none of its own
   // Between two pieces of an answer: also how long a stream of events may be silent.
@@ -91,6 +92,8 @@ struct Forwarding {
     bool whole = false;
   };
   absl::FunctionRef<Gather(http::Response&)> on_head;
+  // Called when it goes on piece by piece from here.
+  absl::FunctionRef<void()> on_stream;
   bool trusted_peer = false;  // what it says in X-Forwarded-* is true
 };
 

@@ -4,6 +4,7 @@
 
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
+#include <boost/asio/steady_timer.hpp>
 
 #include "platform/async/asio_await.h"
 
@@ -11,6 +12,7 @@ namespace starling::gateway {
 namespace {
 
 constexpr size_t kBuffer = 16 * 1024;
+constexpr int kMaxLookups = 64;  // of names, an io thread: the resolver does one at a time
 // A client is asked whether it is still there once its request has taken this long.
 constexpr Duration kClientCheck = std::chrono::milliseconds(100);
 
@@ -64,21 +66,54 @@ Status UpstreamConnection::error() const {
   return Unavailable("its answer is malformed: {}", parser_.error());
 }
 
+// A name that is being resolved. The system's resolver blocks a thread for as long as it is
+// configured to, whatever our deadline: so it goes on alone when nobody waits any more.
+struct UpstreamConnection::Lookup {
+  explicit Lookup(boost::asio::io_context& context) : resolver(context), wait(context) {}
+  Resolver resolver;
+  boost::asio::steady_timer wait;
+  Resolver::results_type found;
+  error_code error;
+  bool done = false;
+};
+
+Task<std::shared_ptr<UpstreamConnection::Lookup>> UpstreamConnection::LookUp(
+    const std::string& host, uint16_t port) {
+  if (thread_.lookups_ >= kMaxLookups) co_return nullptr;
+  ++thread_.lookups_;
+  const auto lookup = std::make_shared<Lookup>(thread_.context());
+  lookup->wait.expires_at(deadline_);
+  lookup->resolver.async_resolve(host, std::to_string(port),
+                                 [lookup, thread = thread_.shared_from_this()](
+                                     const error_code& error, Resolver::results_type found) {
+                                   --thread->lookups_;
+                                   lookup->done = true;
+                                   lookup->error = error;
+                                   lookup->found = std::move(found);
+                                   lookup->wait.cancel();
+                                 });
+  error_code ignored;
+  co_await lookup->wait.async_wait(AsTask(ignored));
+  co_return lookup;
+}
+
 Task<Status> UpstreamConnection::Connect(const std::string& host, uint16_t port) {
   error_code error;
   const auto address = boost::asio::ip::make_address(host, error);
   if (!error) {
     co_await socket_.async_connect(tcp::endpoint(address, port), AsTask(error));
   } else {
-    // The deadline ends the wait for a name only when the resolver does: it blocks a thread of its
-    // own, as long as the system's resolver is configured to.
-    Resolver resolver(thread_.context());
-    error = {};
-    const auto found = co_await resolver.async_resolve(host, std::to_string(port), AsTask(error));
+    const std::shared_ptr<Lookup> lookup = co_await LookUp(host, port);
     if (!stopped_.ok()) co_return stopped_;
-    if (error) co_return Unavailable("'{}' has no address: {}", host, error.message());
+    if (lookup == nullptr) {
+      co_return Unavailable("{} names are being looked up already, among them maybe '{}'",
+                            kMaxLookups, host);
+    }
+    if (!lookup->done) co_return DeadlineExceeded("'{}' was not resolved in time", host);
+    if (lookup->error)
+      co_return Unavailable("'{}' has no address: {}", host, lookup->error.message());
     error = boost::asio::error::host_not_found;
-    for (const auto& entry : found) {
+    for (const auto& entry : lookup->found) {
       error_code ignored;
       socket_.close(ignored);
       error = {};

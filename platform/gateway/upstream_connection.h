@@ -65,6 +65,9 @@ class UpstreamConnection {
   using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp,
                                                   boost::asio::io_context::executor_type>;
 
+  struct Lookup;
+  // Until it is done or the deadline comes; nullptr when too many are under way.
+  Task<std::shared_ptr<Lookup>> LookUp(const std::string& host, uint16_t port);
   void Stop(Status why);
   void CheckClient(Instant now);
 
@@ -109,6 +112,7 @@ class ProxyThread : public std::enable_shared_from_this<ProxyThread> {
                                     boost::asio::io_context::executor_type>
       timer_;
   bool armed_ = false;
+  int lookups_ = 0;
   UpstreamConnection* first_ = nullptr;
 };
 

@@ -84,6 +84,61 @@ TEST_F(Forward, KeepsFieldsOfTheConnectionAndCredentialsFromTheUpstream) {
   EXPECT_THAT(request, HasSubstr("Via: 1.0 old, 1.1 starling\r\n"));
 }
 
+TEST_F(Forward, LeavesOutNamesThatServersTakeForOthers) {
+  RawServer upstream(Says(Ok("")));
+  StartWith(upstream);
+  EXPECT_EQ(StatusOf(Get("/", "X_Starling_User: eve\r\nContent_Length: 7\r\nX-Mine: 1\r\n")), 200);
+  const std::string request = upstream.requests().at(0);
+  EXPECT_THAT(request, Not(HasSubstr("eve")));
+  EXPECT_THAT(request, Not(HasSubstr("_")));
+  EXPECT_THAT(request, HasSubstr("X-Mine: 1\r\n"));
+}
+
+TEST_F(Forward, FindsAServerByItsName) {
+  RawServer upstream(Says(Ok("found")));
+  Start({{"up", To({fmt::format("localhost:{}", upstream.port())})}}, {Route("/", "up")});
+  EXPECT_EQ(BodyOf(Get("/")), "found");
+  UpstreamConfig nobody = To({"nobody.invalid:80"});
+  nobody.connect_timeout = milliseconds(300);
+  Start({{"up", nobody}}, {Route("/", "up")});
+  const std::string answer = Get("/");
+  EXPECT_TRUE(StatusOf(answer) == 503 || StatusOf(answer) == 504) << answer;
+  EXPECT_THAT(answer, HasSubstr("'nobody.invalid'"));
+}
+
+TEST_F(Forward, WaitsForAGatheredBodyNoLongerThanTheTimeout) {
+  RawServer upstream([](const std::string&, int) -> Answer {
+    return {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+            false,
+            {},
+            std::vector<std::string>(50, "x")};
+  });
+  auto route = Route("/", "up");
+  route.timeout = milliseconds(200);
+  route.retries = 0;
+  Start({{"up", To({upstream.address()})}}, {route});
+  EXPECT_EQ(StatusOf(Get("/")), 504);
+}
+
+TEST_F(Forward, AStreamAsksForNoPlace) {
+  RawServer upstream([](const std::string& request, int) -> Answer {
+    if (request.starts_with("GET /stream")) {
+      return {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n",
+              false,
+              {},
+              std::vector<std::string>(30, "1\r\nb\r\n")};
+    }
+    return {Ok("x")};
+  });
+  edge_.concurrency = &limiter_;
+  StartWith(upstream);
+  RawSocket socket(port_);
+  socket.Send("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n");
+  (void)socket.ReadUntil("1\r\nb\r\n");
+  EXPECT_EQ(limiter_.in_flight(), 0);
+  EXPECT_EQ(StatusOf(Get("/")), 200);
+}
+
 TEST_F(Forward, ReadsAChunkedRequestAndSendsItsLength) {
   RawServer upstream(Says(Ok("")));
   StartWith(upstream);
@@ -270,7 +325,6 @@ TEST_F(Forward, GivesOneTryItsOwnTime) {
 }
 
 TEST_F(Forward, LeavesAnUpstreamWhoseClientIsGone) {
-  std::atomic<int> left = 0;
   RawServer upstream([&](const std::string&, int) -> Answer {
     return {"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
             false,

@@ -85,12 +85,12 @@ StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const Gatewa
   STARLING_RETURN_IF_ERROR(options_.routes(*router));
   STARLING_RETURN_IF_ERROR(upstreams_->Set(gateway.upstreams));
   STARLING_RETURN_IF_ERROR(
-      gateway::AddProxyRoutes(gateway.routes, *upstreams_, *cache_, edge_options_, *router));
+      gateway::AddProxyRoutes(gateway.routes, *upstreams_, cache_, edge_options_, *router));
   return router;
 }
 
 void HttpFront::OpenCache(const CacheConfig& config) {
-  cache_ = std::make_unique<gateway::HttpCache>(
+  cache_ = std::make_shared<gateway::HttpCache>(
       gateway::HttpCacheOptions{.max_bytes = config.max_size.count(),
                                 .max_object_bytes = config.max_object.count()},
       *options_.clock);

@@ -59,7 +59,7 @@ class HttpFront {
   std::unique_ptr<rpc::GatewayLimits> limits_;
   std::unique_ptr<rpc::HttpEdge> edge_;
   rpc::EdgeOptions edge_options_;
-  std::unique_ptr<gateway::HttpCache> cache_;
+  std::shared_ptr<gateway::HttpCache> cache_;
   std::unique_ptr<gateway::Upstreams> upstreams_;
   std::unique_ptr<gateway::AccessLog> access_log_;
   std::unique_ptr<http::Server> server_;

@@ -70,6 +70,7 @@ void EdgeEntry::Decorate() {
 }
 
 void EdgeEntry::Leave(const Status& status) {
+  if (exchange_.streaming()) FreePlace();
   if (gate_ != nullptr) place_.Finish(std::chrono::steady_clock::now() - start_, gate_->usual);
   http::Response& response = exchange_.response;
   if (!exchange_.streaming()) {

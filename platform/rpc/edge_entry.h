@@ -55,6 +55,9 @@ class EdgeEntry {
   void Announce() { verdict_.Announce(exchange_.response.headers); }
   // The same with traceparent and x-request-id: for an answer that is about to be streamed.
   void Decorate();
+  // For an answer that turned out to be a stream: it asks for no place any more, and how long it
+  // lasts says nothing of how busy we are.
+  void FreePlace() { place_ = {}; }
   // The end of the request: frees its place, makes the problem document of an error that can still
   // be told, adds traceparent and x-request-id, ends the span.
   void Leave(const Status& status);
