@@ -314,6 +314,7 @@ std::shared_ptr<Upstream> Upstreams::Find(const std::string& name) const {
 
 std::vector<std::string> Upstreams::Names() const {
   std::vector<std::string> names;
+  names.reserve(all_.size());
   for (const auto& [name, one] : all_) names.push_back(name);
   return names;
 }

@@ -14,7 +14,7 @@ using Answer = RawServer::Answer;
 
 class Routes : public GatewayTest {
  protected:
-  static RawServer::Handler Named(std::string name) {
+  static RawServer::Handler Named(const std::string& name) {
     return [name](const std::string&, int) -> Answer { return {Ok(name)}; };
   }
   RawServer a_{Named("a")};
@@ -177,7 +177,7 @@ TEST_F(Routes, KeepAnswersForOthers) {
 }
 
 TEST_F(Routes, ThatAskOthersShareNoAnswer) {
-  const auto named = [](std::string name) {
+  const auto named = [](const std::string& name) {
     return [name](const std::string&, int) -> Answer {
       return {Ok(name, "Cache-Control: max-age=60\r\n")};
     };
@@ -264,6 +264,7 @@ TEST_F(Routes, ChangeWithoutLosingARequest) {
   std::atomic<bool> ending = false;
   std::atomic<int> answered = 0, wrong = 0;
   std::vector<std::thread> clients;
+  clients.reserve(4);
   for (int i = 0; i < 4; ++i) {
     clients.emplace_back([&] {
       http::RawSocket socket(port_);

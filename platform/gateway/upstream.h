@@ -61,12 +61,12 @@ struct UpstreamOptions {
   Duration connect_timeout = std::chrono::seconds(1);
   Duration idle_timeout = std::chrono::seconds(30);
   size_t max_idle = 128;  // connections kept, an endpoint and io thread
-  size_t max_header_bytes = 32 * 1024;
+  size_t max_header_bytes = size_t{32} * 1024;
   std::optional<HealthCheck> health;
   resilience::RetryBudget::Options retries;
 };
 
-inline constexpr uint64_t kGathered = 64 * 1024;
+inline constexpr uint64_t kGathered = uint64_t{64} * 1024;
 
 // How a route's requests are sent on.
 struct ForwardPolicy {

@@ -11,7 +11,7 @@
 namespace starling::gateway {
 namespace {
 
-constexpr size_t kBuffer = 16 * 1024;
+constexpr size_t kBuffer = size_t{16} * 1024;
 constexpr int kMaxLookups = 64;  // of names, an io thread: the resolver does one at a time
 // A client is asked whether it is still there once its request has taken this long.
 constexpr Duration kClientCheck = std::chrono::milliseconds(100);

@@ -379,7 +379,7 @@ TEST_F(Forward, SendsLargeRequests) {
 
 TEST_F(Forward, LeavesOutWhatItsHealthCheckFinds) {
   std::atomic<bool> well = false;
-  const auto handler = [&](std::string name) {
+  const auto handler = [&](const std::string& name) {
     return [&well, name](const std::string& request, int) -> Answer {
       if (request.starts_with("GET /healthz"))
         return {name == "a" && !well ? "HTTP/1.1 500 Ill\r\nContent-Length: 0\r\n\r\n" : Ok("")};
