@@ -105,15 +105,21 @@ Task<Status> NearestProducts::Keep(std::vector<Model> models) {
 Task<Status> NearestProducts::Write(const Store& store, const LoadedModel& model,
                                     const std::string& collection) {
   const learning::Recommender& recommender = model.recommender;
-  vector::Batch batch(recommender.vector_dimension());
-  for (uint32_t item = 0; item < recommender.items(); ++item) {
-    const std::span<const float> values = recommender.VectorOf(item);
-    if (!IsZero(values)) batch.Add(recommender.ItemId(item), values);
-  }
-  const size_t count = batch.size();
+  // A large catalogue takes milliseconds to copy: not on an io thread.
+  StatusOr<vector::Batch> batch =
+      co_await environment_.runtime().blocking().Run([&recommender]() -> StatusOr<vector::Batch> {
+        vector::Batch made(recommender.vector_dimension());
+        for (uint32_t item = 0; item < recommender.items(); ++item) {
+          const std::span<const float> values = recommender.VectorOf(item);
+          if (!IsZero(values)) made.Add(recommender.ItemId(item), values);
+        }
+        return made;
+      });
+  if (!batch.ok()) co_return batch.status();
+  const size_t count = batch->size();
   const vector::Shape shape{.dimension = recommender.vector_dimension(),
                             .metric = vector::Metric::kInnerProduct};
-  Status written = co_await store->Replace(collection, shape, std::move(batch));
+  Status written = co_await store->Replace(collection, shape, *std::move(batch));
   if (written.ok())
     log::Info("inference", "{} vectors of version {} are kept", count, model.version.version());
   co_return written;
