@@ -5,7 +5,7 @@
 namespace starling::rpc {
 
 struct ChannelStates::Watched {
-  std::weak_ptr<grpc::Channel> channel;
+  std::shared_ptr<grpc::Channel> channel;
   OnState on_state;
 };
 
@@ -32,28 +32,28 @@ ChannelStates::~ChannelStates() {
   thread_.join();
 }
 
-void ChannelStates::Watch(const std::shared_ptr<grpc::Channel>& channel, OnState on_state) {
-  auto watched = std::make_unique<Watched>(Watched{channel, std::move(on_state)});
-  if (Next(*watched)) (void)watched.release();  // the queue's until it comes back
+void ChannelStates::Watch(std::shared_ptr<grpc::Channel> channel, OnState on_state) {
+  auto watched = std::make_unique<Watched>(Watched{std::move(channel), std::move(on_state)});
+  if (Next(*watched, true)) (void)watched.release();  // the queue's until it comes back
 }
 
-bool ChannelStates::Next(Watched& watched) {
-  const std::shared_ptr<grpc::Channel> channel = watched.channel.lock();
-  if (channel == nullptr) return false;
-  const grpc_connectivity_state now = channel->GetState(true);
-  watched.on_state(now);
+bool ChannelStates::Next(Watched& watched, bool changed) {
+  if (watched.channel.use_count() == 1) return false;  // and nobody can get at it again
+  const grpc_connectivity_state now = watched.channel->GetState(true);
+  if (changed) watched.on_state(now);
   const std::lock_guard lock(mutex_);
   if (ending_ || now == GRPC_CHANNEL_SHUTDOWN) return false;
-  channel->NotifyOnStateChange(now, gpr_inf_future(GPR_CLOCK_REALTIME), &queue_, &watched);
+  watched.channel->NotifyOnStateChange(now, std::chrono::system_clock::now() + kEnd, &queue_,
+                                       &watched);
   return true;
 }
 
 void ChannelStates::Run() {
   void* tag = nullptr;
-  bool ok = false;
+  bool ok = false;  // the state changed; else the time was over
   while (queue_.Next(&tag, &ok)) {
     std::unique_ptr<Watched> watched(static_cast<Watched*>(tag));
-    if (Next(*watched)) (void)watched.release();
+    if (Next(*watched, ok)) (void)watched.release();
   }
 }
 

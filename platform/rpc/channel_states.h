@@ -7,13 +7,16 @@
 // is someone who waits on its socket. A channel that is idle or lost is connected again at once,
 // after gRPC's own back-off.
 //
-// A watch ends with its channel, which must be gone before the last owner of the ChannelStates is.
-// Thread-safe.
+// A watch keeps its channel, and drops it when nobody else has it, kEnd later at most: in gRPC 1.51
+// a channel that ends while a change of its state is told uses the watcher after it is gone
+// (ClientChannel::ExternalConnectivityWatcher::Notify, whose clean-up is queued behind the end), so
+// the last reference goes here, where no watch is pending. Thread-safe.
 #pragma once
 
 #include <grpcpp/channel.h>
 #include <grpcpp/completion_queue.h>
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -24,23 +27,25 @@ namespace starling::rpc {
 class ChannelStates {
  public:
   using OnState = std::function<void(grpc_connectivity_state)>;
+  static constexpr std::chrono::milliseconds kEnd{100};
 
   // The one of this process, made when nobody has it.
   static std::shared_ptr<ChannelStates> Shared();
-  ~ChannelStates();
+  ~ChannelStates();  // waits kEnd at most
   ChannelStates(const ChannelStates&) = delete;
   ChannelStates& operator=(const ChannelStates&) = delete;
 
   // `on_state` is called with the state there is, then with each new one, never concurrently; it
   // must not block, nor own the channel.
-  void Watch(const std::shared_ptr<grpc::Channel>& channel, OnState on_state);
+  void Watch(std::shared_ptr<grpc::Channel> channel, OnState on_state);
 
  private:
   struct Watched;
   ChannelStates();
   void Run();
-  // Tells the state and waits for the next; false when there is nothing to watch any more.
-  bool Next(Watched& watched);
+  // Tells the state if it changed, and waits for the next; false when nobody else has the channel
+  // any more.
+  bool Next(Watched& watched, bool changed);
 
   grpc::CompletionQueue queue_;
   std::mutex mutex_;
