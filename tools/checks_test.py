@@ -6,6 +6,7 @@ import tempfile
 import unittest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
+import check_awaits  # noqa: E402
 import check_contracts  # noqa: E402
 import check_layers  # noqa: E402
 import check_links  # noqa: E402
@@ -54,6 +55,28 @@ class Folder(unittest.TestCase):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
         return path
+
+
+class Awaits(Folder):
+    def found(self, statement: str) -> list[str]:
+        self.write("platform/a.cc", f"Task<void> F() {{\n  {statement}\n}}\n")
+        return check_awaits.violations(self.root)
+
+    def test_a_temporary_lambda_with_a_copy_is_named_with_its_line(self):
+        found = self.found("const auto taken = co_await pool.Run([tls]() -> StatusOr<bool> { return tls->Reload(); });")
+        self.assertEqual(len(found), 1)
+        self.assertTrue(found[0].startswith("platform/a.cc:2: the lambda with tls "), found[0])
+
+    def test_so_are_initialised_and_mixed_captures(self):
+        self.assertIn("held = std::move(held)", self.found("co_await Run([&, held = std::move(held)] { Use(held); });")[0])
+        self.assertIn("with = ", self.found("co_await Suspend<int>([=](Completion<int> done) { done(x); });")[0])
+
+    def test_references_and_what_is_inside_of_the_body_pass(self):
+        self.assertEqual(self.found("co_await Run([&] { Later([held] { Use(held); }); });"), [])
+        self.assertEqual(self.found("co_await Run([this, &held](int a) -> Status { return Use(held[a]); });"), [])
+
+    def test_a_named_one_passes(self):
+        self.assertEqual(self.found("auto work = [tls] { Use(tls); };\n  co_await pool.Run(std::move(work));"), [])
 
 
 class Layers(Folder):

@@ -18,12 +18,12 @@ void Report(const StatusOr<bool>& taken, std::string& last_error) {
   if (*taken) log::Info("tls", "new certificates are taken");
 }
 
-Task<void> WatchFiles(std::shared_ptr<http::Tls> tls, BlockingPool& pool, CancellationToken until) {
+Task<void> WatchFiles(std::shared_ptr<http::Tls> tls, BlockingPool& pool, Duration interval,
+                      CancellationToken until) {
   std::string last_error;
   while (!until.IsCancelled()) {
-    co_await SleepFor(std::chrono::seconds(1));
-    const StatusOr<bool> taken =
-        co_await pool.Run([tls]() -> StatusOr<bool> { return tls->ReloadIfChanged(); });
+    co_await SleepFor(interval);
+    const StatusOr<bool> taken = co_await pool.Run([&] { return tls->ReloadIfChanged(); });
     if (taken.status().code() != StatusCode::kResourceExhausted) Report(taken, last_error);
   }
 }
@@ -33,7 +33,7 @@ Task<void> WatchFiles(std::shared_ptr<http::Tls> tls, BlockingPool& pool, Cancel
 StatusOr<std::unique_ptr<Https>> Https::Start(Runtime& runtime, const TlsConfig& config,
                                               http::ServerOptions options,
                                               std::shared_ptr<const http::Router> router,
-                                              CancellationToken until) {
+                                              CancellationToken until, Duration look_every) {
   if (config.certificates.empty()) return nullptr;
   STARLING_ASSIGN_OR_RETURN(std::shared_ptr<http::Tls> tls, http::Tls::Load(config.Options()));
   std::unique_ptr<Https> https(new Https(tls));
@@ -42,7 +42,8 @@ StatusOr<std::unique_ptr<Https>> Https::Start(Runtime& runtime, const TlsConfig&
   options.tls = tls;
   https->server_ = std::make_unique<http::Server>(runtime, std::move(options), std::move(router));
   STARLING_ASSIGN_OR_RETURN(https->port_, https->server_->Start());
-  Spawn(runtime.NextExecutor(), WatchFiles(std::move(tls), runtime.blocking(), std::move(until)));
+  Spawn(runtime.NextExecutor(),
+        WatchFiles(std::move(tls), runtime.blocking(), look_every, std::move(until)));
   return https;
 }
 

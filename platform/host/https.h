@@ -3,8 +3,8 @@
 //   STARLING_ASSIGN_OR_RETURN(https_, Https::Start(runtime, gateway.tls, options, router, until));
 //   if (https_ != nullptr) ... https_->port() ...
 //
-// Files of certificates are read again within a second of a change, on the blocking pool; what
-// cannot be used is logged, and the old certificates stay.
+// Files of certificates are looked at `look_every`, on the blocking pool, and taken when they
+// changed; what cannot be used is logged, and the old certificates stay.
 #pragma once
 
 #include <memory>
@@ -22,7 +22,8 @@ class Https {
   static StatusOr<std::unique_ptr<Https>> Start(Runtime& runtime, const TlsConfig& config,
                                                 http::ServerOptions options,
                                                 std::shared_ptr<const http::Router> router,
-                                                CancellationToken until);
+                                                CancellationToken until,
+                                                Duration look_every = std::chrono::seconds(1));
 
   int port() const { return port_; }
   const http::Server& server() const { return *server_; }

@@ -28,7 +28,8 @@ class HttpsTest : public testing::Test {
         });
     EXPECT_TRUE(added.ok());
     return Https::Start(runtime_, config, {},
-                        std::make_shared<const http::Router>(std::move(router)), until_.token());
+                        std::make_shared<const http::Router>(std::move(router)), until_.token(),
+                        std::chrono::milliseconds(1));
   }
   std::string NameAt(const Https& https) {
     return TlsClient(static_cast<uint16_t>(https.port()), {}).ServerName();
@@ -64,6 +65,16 @@ TEST_F(HttpsTest, AnswersAndTakesFilesThatChangeAndAChangedConfiguration) {
   for (int i = 0; i < 2000 && NameAt(https) != "renewed"; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
   EXPECT_EQ(NameAt(https), "renewed");
+
+  // Again and again: each look at the files is as good as the one before.
+  for (int round = 0; round < 20; ++round) {
+    const bool even = round % 2 == 0;
+    folder_.Write("shop", even ? old_ : renewed_);
+    const std::string expected = even ? "old" : "renewed";
+    for (int i = 0; i < 2000 && NameAt(https) != expected; ++i)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    ASSERT_EQ(NameAt(https), expected) << "round " << round;
+  }
 
   https.Set(ConfigOf({folder_.Path("absent.pem"), folder_.Path("absent.key")}));
   EXPECT_EQ(NameAt(https), "renewed");

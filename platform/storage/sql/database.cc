@@ -12,7 +12,7 @@ StatusOr<std::unique_ptr<Database>> Database::Open(Options options,
 }
 
 Task<Status> Database::UpkeepTask(Upkeep upkeep) {
-  co_return co_await Suspend<Status>([this, upkeep](Completion<Status> completion) {
+  co_return co_await Suspend<Status>([&](Completion<Status> completion) {
     auto shared = std::make_shared<Completion<Status>>(std::move(completion));
     SubmitUpkeep(upkeep, [shared](Status status) { (*shared)(std::move(status)); });
   });
