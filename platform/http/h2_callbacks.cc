@@ -155,7 +155,13 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
   if (pending.empty() && !stream->ended_) return NGHTTP2_ERR_DEFERRED;
   size = std::min(size, pending.size());
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (stream->ended_ && size == pending.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (stream->ended_ && size == pending.size()) {
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (!stream->response.trailers.empty()) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      stream->session_.SubmitTrailers(*stream);
+    }
+  }
   return static_cast<ssize_t>(size);
 }
 

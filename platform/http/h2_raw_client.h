@@ -72,6 +72,7 @@ class H2RawClient {
   struct Answer {
     int status = 0;
     std::map<std::string, std::string> fields;
+    std::map<std::string, std::string> trailers;
     std::string body;
     std::vector<int> interim;       // 1xx
     std::optional<uint32_t> reset;  // RST_STREAM's code
@@ -176,8 +177,11 @@ class H2RawClient {
     Answer& answer = answers_[frame.stream];
     if (frame.type == kHeaders) {
       const Fields fields = Decode(frame.payload);
-      const int status = fields.empty() ? 0 : std::stoi(fields[0].second);
-      if (status < 200) {
+      const bool is_head = !fields.empty() && fields[0].first == ":status";
+      const int status = is_head ? std::stoi(fields[0].second) : 0;
+      if (!is_head) {
+        answer.trailers = {fields.begin(), fields.end()};
+      } else if (status < 200) {
         answer.interim.push_back(status);
       } else {
         answer.status = status;

@@ -10,6 +10,7 @@
 #include "platform/http/problem.h"
 #include "platform/http/request_parser.h"
 #include "platform/http/response_writer.h"
+#include "platform/http/syntax.h"
 
 namespace starling::http {
 
@@ -336,10 +337,14 @@ void H2Session::Submit(H2Stream& stream) {
     const std::string_view name = clean(field.name, true);
     fields.push_back(Field(name, clean(field.value, false)));
   }
-  if (may_have_body && (!stream.streaming_ || response.length))
+  // Who reads trailers knows the end by them: gRPC takes each other field for the caller's.
+  const bool has_trailers = may_have_body && !head && !response.trailers.empty();
+  if (may_have_body && !has_trailers && (!stream.streaming_ || response.length) &&
+      !response.headers.Has("grpc-status"))
     fields.push_back(Field("content-length", {digits + 3, length_end}));
 
-  const bool has_body = !head && may_have_body && (stream.streaming_ || !response.body.empty());
+  const bool has_body =
+      !head && may_have_body && (stream.streaming_ || !response.body.empty() || has_trailers);
   if (has_body && !stream.streaming_) {
     stream.body_ = response.body;
     stream.ended_ = true;
@@ -349,6 +354,22 @@ void H2Session::Submit(H2Stream& stream) {
   nghttp2_submit_response(session_, stream.id_, fields.data(), fields.size(),
                           has_body ? &provider : nullptr);
   owner_.OnOutput();
+}
+
+void H2Session::SubmitTrailers(H2Stream& stream) {
+  absl::InlinedVector<nghttp2_nv, 8> fields;
+  std::string names;  // in lower case; values that nghttp2 would not take are left out
+  size_t bytes = 0;
+  for (const Headers::Field field : stream.response.trailers) bytes += field.name.size();
+  names.reserve(bytes);
+  for (const Headers::Field field : stream.response.trailers) {
+    if (!MayBeTrailer(field.name) || !All(field.name, kToken) || !All(field.value, kValue))
+      continue;
+    const size_t at = names.size();
+    for (const char c : field.name) names += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    fields.push_back(Field(std::string_view(names).substr(at), field.value));
+  }
+  nghttp2_submit_trailer(session_, stream.id_, fields.data(), fields.size());
 }
 
 bool H2Session::IsStalled(const H2Stream& stream) const {

@@ -99,6 +99,7 @@ class H2Session {
   // Answers at once with a problem document; what the client still sends of it is dropped.
   void Refuse(H2Stream& stream, Response response);
   void Submit(H2Stream& stream);
+  void SubmitTrailers(H2Stream& stream);
   void Resume(H2Stream& stream);  // it has more to send
   void Reset(H2Stream& stream, uint32_t error_code);
   void GiveBack(H2Stream& stream);  // the memory of its body

@@ -206,7 +206,7 @@ void Http1Connection::FinishAnswer() {
     } else if (request.minor_version == 0) {
       close_after_ = true;
     } else if (request.verb != Verb::kHead) {
-      out_.append("0\r\n\r\n");
+      AppendLastChunk(TakesTrailers() ? &response.trailers : nullptr, out_);
     }
   } else if (!ClientGone()) {
     AppendAnswer();

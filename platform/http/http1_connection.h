@@ -62,6 +62,8 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
   bool MayBePreface() const;  // HTTP/2's, or its beginning
 
   // http1_output.cc
+  bool TakesTrailers() const;
+  void AppendWithTrailers(ConnectionField field);
   static constexpr size_t kGatherBytes = 64 * 1024;  // out_ is flushed above
   void AppendAnswer();
   Sent TrySend();
