@@ -110,7 +110,10 @@ void H2Connection::OnHead(H2Stream& stream) {
   Introduce(stream.request);
   stream.router = thread_->core().router.load();
   stream.match = stream.router->Find(stream);
-  if (const auto limit = Router::MaxBodyBytes(stream.match)) stream.max_body_bytes = *limit;
+  const RouteOptions& options = Router::OptionsOf(stream.match);
+  if (options.max_body_bytes) stream.max_body_bytes = *options.max_body_bytes;
+  stream.streams_body_above = options.streams_bodies_above;
+  stream.body_timeout = options.body_timeout;
 }
 
 void H2Connection::OnRequest(H2Stream& stream) { requests_.push_back(&stream); }

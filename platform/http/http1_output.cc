@@ -123,6 +123,8 @@ Task<bool> Http1Connection::Flush() {
     error_code error;
     co_await transport_.socket().async_wait(Socket::wait_write, AsTask(error));
     phase_ = before;
+    // The socket was cancelled for who waits for the body.
+    if (error == boost::asio::error::operation_aborted && !timed_out_ && !ClientGone()) continue;
     if (error) {
       if (timed_out_) thread_->counters.timeouts.Add();
       sent = Sent::kBroken;
@@ -132,8 +134,9 @@ Task<bool> Http1Connection::Flush() {
     }
   }
   if (sent == Sent::kAll) co_return !ClientGone();
-  if (!timed_out_ && !cut_) thread_->counters.client_disconnects.Add();
+  if (!timed_out_ && !ClientGone()) thread_->counters.client_disconnects.Add();
   gone_ = true;
+  WakeBodyReader();
   if (cancellation_) cancellation_->Cancel();
   co_return false;
 }
