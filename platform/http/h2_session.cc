@@ -16,7 +16,6 @@ namespace starling::http {
 
 namespace {
 
-constexpr size_t kMaxFields = 100;
 constexpr size_t kSpareStreams = 32;
 // What a client may send of a body that is read by its handler, ahead of it; RFC 9113's own.
 constexpr uint64_t kStreamWindow = 65'535;
@@ -406,7 +405,7 @@ void H2Session::Submit(H2Stream& stream) {
 }
 
 void H2Session::SubmitTrailers(H2Stream& stream) {
-  absl::InlinedVector<nghttp2_nv, 8> fields;
+  std::vector<nghttp2_nv> fields;
   std::string names;  // in lower case; values that nghttp2 would not take are left out
   size_t bytes = 0;
   for (const Headers::Field field : stream.response.trailers) bytes += field.name.size();

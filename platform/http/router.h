@@ -41,6 +41,9 @@ struct RouteOptions {
   // Of such a body, instead of the server's body_timeout; Duration::max(): as long as it takes.
   // Counts only while the handler waits for the client.
   std::optional<Duration> body_timeout;
+  // Calls of gRPC over HTTP/2 (application/grpc) are streams of messages for as long as they last:
+  // the handler reads their bodies, whatever their length, and nothing bounds size and time.
+  bool streams_grpc = false;
 };
 
 class Router {
