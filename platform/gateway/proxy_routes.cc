@@ -8,6 +8,8 @@
 
 #include "platform/base/hash.h"
 #include "platform/base/id.h"
+#include "platform/gateway/grpc.h"
+#include "platform/gateway/grpc_web.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/route_rules.h"
 #include "platform/http/path_template.h"
@@ -32,6 +34,7 @@ struct ProxyRoute {
   telemetry::MethodMetrics* metrics = nullptr;
   std::shared_ptr<HttpCache> cache;  // nullptr: nothing is kept
   std::string cache_prefix;
+  bool h2 = false;  // its upstreams speak HTTP/2: calls of gRPC may come
 
   Upstream& Choose() const {
     if (to.size() == 1) return *to[0].first;
@@ -138,17 +141,30 @@ Told ToldOf(const ProxyRoute& route, const http::Exchange& exchange, const rpc::
 Task<Status> Forward(const ProxyRoute& route, const http::Request& request,
                      http::Exchange& exchange, const Told& told,
                      absl::FunctionRef<Forwarding::Gather(http::Response&)> on_head,
-                     absl::FunctionRef<void()> on_stream) {
+                     absl::FunctionRef<void()> on_stream, GrpcKind grpc = GrpcKind::kNone) {
   absl::InlinedVector<HeaderPair, 4> headers{{"X-Starling-Caller", told.caller},
                                              {"X-Starling-User", told.user},
                                              {"traceparent", told.traceparent}};
   for (const auto& [field, value] : route.config.set_headers) headers.emplace_back(field, value);
-  const Forwarding how{.policy = route.policy,
-                       .target = told.target,
-                       .headers = headers,
-                       .on_head = on_head,
-                       .on_stream = on_stream,
-                       .trusted_peer = told.trusted_peer};
+  Forwarding how{.policy = route.policy,
+                 .target = told.target,
+                 .headers = headers,
+                 .on_head = on_head,
+                 .on_stream = on_stream,
+                 .trusted_peer = told.trusted_peer,
+                 .grpc = grpc != GrpcKind::kNone};
+  // What the caller gives the call, as far as the route goes.
+  std::string timeout;
+  const auto asked = how.grpc ? request.headers.Find("grpc-timeout") : std::nullopt;
+  if (asked) {
+    const std::optional<Duration> given = ParseGrpcTimeout(*asked);
+    if (!given) co_return InvalidArgument("grpc-timeout '{}' is none", *asked);
+    const Duration limit = std::min(*given, route.policy.timeout);
+    how.call_deadline = request.received + limit;
+    timeout = GrpcTimeout(limit);
+    headers.emplace_back("grpc-timeout", timeout);
+    how.headers = headers;
+  }
   co_return co_await route.Choose().Forward(request, exchange, how);
 }
 
@@ -190,15 +206,36 @@ Task<void> ServeCached(std::shared_ptr<const ProxyRoute> route, http::Exchange& 
   co_await route->cache->Serve(exchange, route->cache_prefix, std::move(fetch));
 }
 
-Task<Status> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchange,
-                                rpc::EdgeEntry& entry) {
+struct Outcome {
+  Status status;    // OK: it is answered
+  StatusCode code;  // for metrics
+};
+
+Task<Outcome> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchange,
+                                 rpc::EdgeEntry& entry, GrpcKind grpc) {
   const Told told = ToldOf(route, exchange, entry);
   const auto on_head = [&entry](http::Response&) {
     entry.Decorate();
     return Forwarding::Gather();
   };
   const auto on_stream = [&entry] { entry.FreePlace(); };
-  co_return co_await Forward(route, exchange.request, exchange, told, on_head, on_stream);
+  if (grpc == GrpcKind::kWeb || grpc == GrpcKind::kWebText) {
+    GrpcWebExchange call(exchange, grpc);
+    Status status = call.TakeRequest();
+    if (status.ok())
+      status = co_await Forward(route, call.request, call, told, on_head, on_stream, grpc);
+    if (status.ok() || exchange.streaming()) co_await call.Finish();
+    const StatusCode code = status.ok() ? GrpcCodeOf(call.response) : status.code();
+    co_return Outcome{std::move(status), code};
+  }
+  Status status =
+      co_await Forward(route, exchange.request, exchange, told, on_head, on_stream, grpc);
+  StatusCode code = status.code();
+  if (status.ok()) {
+    code = grpc == GrpcKind::kNone ? http::CodeOfHttpStatus(exchange.response.status)
+                                   : GrpcCodeOf(exchange.response);
+  }
+  co_return Outcome{std::move(status), code};
 }
 
 Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange) {
@@ -206,15 +243,22 @@ Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& excha
   Status status = entry.LetIn(route->gate, /*streaming=*/false);
   if (status.ok()) status = co_await entry.Identify();
   if (status.ok()) status = CheckAccess(route->access, *entry.caller());
-  if (status.ok() && route->cache != nullptr) {
+  const GrpcKind grpc = route->h2 ? GrpcKindOf(exchange.request) : GrpcKind::kNone;
+  StatusCode code = StatusCode::kOk;
+  if (status.ok() && route->cache != nullptr && grpc == GrpcKind::kNone) {
     co_await ServeCached(route, exchange, entry);
+    code = http::CodeOfHttpStatus(exchange.response.status);
     if (!exchange.streaming()) entry.Announce();
   } else if (status.ok()) {
-    status = co_await AnswerFromUpstream(*route, exchange, entry);
+    Outcome outcome = co_await AnswerFromUpstream(*route, exchange, entry, grpc);
+    status = std::move(outcome.status);
+    code = outcome.code;
   }
-  route->metrics->Record(
-      status.ok() ? http::CodeOfHttpStatus(exchange.response.status) : status.code(), entry.Took());
+  if (!status.ok()) code = status.code();
+  route->metrics->Record(code, entry.Took());
   entry.Leave(status);
+  if (grpc != GrpcKind::kNone && !status.ok() && !exchange.streaming())
+    AnswerAsGrpc(status, exchange.request, exchange.response);
 }
 
 // Routes that differ by header fields alone.
@@ -268,6 +312,7 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
     if (weight == 0) continue;
     route->to.emplace_back(upstreams.Find(name), weight);
     route->total_weight += weight;
+    route->h2 |= route->to.back().first->protocol() == Protocol::kH2;
   }
   route->name = Interned(config.path);
   route->gate.priority = resilience::Priority::kNormal;
@@ -289,8 +334,10 @@ Status Upstreams::Set(const std::map<std::string, UpstreamConfig>& configs) {
       continue;
     }
     UpstreamOptions options{.name = name,
+                            .protocol = config.protocol == "h2" ? Protocol::kH2 : Protocol::kHttp1,
                             .connect_timeout = config.connect_timeout,
-                            .idle_timeout = config.idle_timeout};
+                            .idle_timeout = config.idle_timeout,
+                            .keepalive = config.keepalive};
     for (const std::string& address : config.endpoints) options.endpoints.push_back({address});
     if (!config.health.path.empty()) {
       options.health = HealthCheck{.path = config.health.path,
@@ -355,8 +402,10 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
       for (auto& [verb, alternatives] : place.by_verb) {
         http::RouteOptions options;
         uint64_t most = 0;
-        for (const auto& route : alternatives)
+        for (const auto& route : alternatives) {
           most = std::max<uint64_t>(most, route->config.max_body.count());
+          options.streams_grpc |= route->h2;
+        }
         if (most > 0) options.max_body_bytes = most;
         http::Handler handler;
         if (alternatives.size() == 1 && alternatives[0]->config.headers.empty()) {

@@ -101,7 +101,8 @@ void AppendRequestHead(const http::Request& request, const Forwarding& how,
       request.headers.Has("connection") ? request.headers.Joined("connection") : std::string();
   for (const auto& [name, value] : request.headers) {
     const Fate fate = FateOf(name, how);
-    if (fate == Fate::kDrop || name.find('_') != std::string_view::npos) continue;
+    if (fate == Fate::kDrop) continue;
+    if (!how.grpc && name.find('_') != std::string_view::npos) continue;
     if (fate == Fate::kForwarded) {
       // A list over several fields is one list; Joined only then.
       (name.size() == 3 ? via : forwarded_for) = value;

@@ -5,7 +5,8 @@
 // Upgrade), Expect, which the gateway has met, Authorization unless the policy passes it, and every
 // field that `how.headers` replaces. The body's length is always given: the upstream reads the
 // request as the gateway did. A name with '_' is left out, too: for many servers (CGI, WSGI, Rack)
-// it is the same as the one with '-', so that X_Starling_User would pass for X-Starling-User.
+// it is the same as the one with '-', so that X_Starling_User would pass for X-Starling-User. Not
+// of gRPC, whose names they may be.
 //
 // X-Forwarded-For, -Proto and -Host say where the request came from; what a peer that is not
 // trusted says in them, or in Forwarded, is replaced. Via names the gateway (RFC 9110, 7.6.3).

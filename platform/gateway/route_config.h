@@ -19,7 +19,8 @@ struct HealthCheckConfig {
   static void Describe(config::Fields<HealthCheckConfig>& fields) {
     fields
         .Add("path", &HealthCheckConfig::path,
-             "what each endpoint is asked, 2xx and 3xx being well: /healthz; empty: no check")
+             "what each endpoint is asked, 2xx and 3xx being well: /healthz, or of gRPC "
+             "/grpc.health.v1.Health/Check; empty: no check")
         .Check([](const std::string& path) {
           return path.empty() || path[0] == '/' ? "" : "a path that begins with '/', or nothing";
         });
@@ -37,7 +38,9 @@ struct HealthCheckConfig {
 
 struct UpstreamConfig {
   std::vector<std::string> endpoints;
+  std::string protocol = "http1";
   HealthCheckConfig health;
+  Duration keepalive = Duration(0);
   Duration connect_timeout = std::chrono::seconds(1);
   Duration idle_timeout = std::chrono::seconds(30);
   bool operator==(const UpstreamConfig&) const = default;
@@ -46,6 +49,17 @@ struct UpstreamConfig {
         .Add("endpoints", &UpstreamConfig::endpoints,
              "the servers that answer, http:// each: [10.0.0.7:9001, 'search.local:9001']")
         .NotEmpty();
+    fields
+        .Add("protocol", &UpstreamConfig::protocol,
+             "what they speak: http1, or h2: HTTP/2 at once, which gRPC needs")
+        .Check([](const std::string& protocol) {
+          return protocol == "http1" || protocol == "h2" ? "" : "http1 or h2";
+        });
+    fields
+        .Add("keepalive", &UpstreamConfig::keepalive,
+             "of h2: how long a connection with requests may be silent before it is asked by PING; "
+             "servers of gRPC take one in 5 minutes unless they are told otherwise; 0: never")
+        .AtLeast(Duration(0));
     fields.Add("health", &UpstreamConfig::health, "how it is checked that they are well");
     fields.Add("connect_timeout", &UpstreamConfig::connect_timeout, "of a new connection")
         .AtLeast(std::chrono::milliseconds(1));

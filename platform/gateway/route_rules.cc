@@ -113,6 +113,14 @@ Status CheckRoutes(const std::map<std::string, UpstreamConfig>& upstreams,
   for (size_t i = 0; i < routes.size(); ++i) {
     const StatusOr<ParsedRoute> parsed = ParseRoute(routes[i], names);
     if (!parsed.ok()) return Annotate(parsed.status(), fmt::format("routes[{}]", i));
+    const std::string& protocol = upstreams.at(routes[i].to.begin()->first).protocol;
+    for (const auto& [name, weight] : routes[i].to) {
+      if (upstreams.at(name).protocol == protocol) continue;
+      return InvalidArgument(
+          "routes[{}]: '{}' speaks {} and '{}' {}; one route's upstreams must "
+          "speak the same",
+          i, routes[i].to.begin()->first, protocol, name, upstreams.at(name).protocol);
+    }
   }
   return OkStatus();
 }

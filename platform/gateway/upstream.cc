@@ -6,8 +6,13 @@
 
 #include "platform/base/id.h"
 #include "platform/discovery/address.h"
+#include "platform/gateway/grpc.h"
+#include "platform/gateway/h2_health.h"
+#include "platform/gateway/h2_upstream.h"
 #include "platform/gateway/request_head.h"
+#include "platform/gateway/streamed_body.h"
 #include "platform/gateway/upstream_connection.h"
+#include "platform/http/syntax.h"
 #include "platform/resilience/backoff.h"
 
 namespace starling::gateway {
@@ -29,6 +34,23 @@ bool IsIdempotent(http::Verb verb) {
   }
 }
 
+std::optional<H2UpstreamOptions> H2OptionsOf(const UpstreamOptions& options) {
+  if (options.protocol != Protocol::kH2) return std::nullopt;
+  return H2UpstreamOptions{.connect_timeout = options.connect_timeout,
+                           .idle_timeout = options.idle_timeout,
+                           .keepalive = options.keepalive,
+                           .max_header_bytes = options.max_header_bytes};
+}
+
+bool TakesTrailers(const http::Request& request) {
+  if (!request.headers.Has("te")) return false;
+  bool takes = false;
+  const std::string te = request.headers.Joined("te");
+  http::ForEachInList(
+      te, [&](std::string_view one) { takes |= http::EqualsIgnoreCase(one, "trailers"); });
+  return takes;
+}
+
 bool SaysTryAgain(int status) { return status == 502 || status == 503 || status == 504; }
 
 }  // namespace
@@ -39,6 +61,7 @@ struct Upstream::Pool {
   uint16_t port;
   std::vector<std::shared_ptr<ProxyThread>> threads;
   std::vector<std::vector<std::unique_ptr<UpstreamConnection>>> idle;
+  std::vector<H2Upstream> h2;  // of an upstream that speaks it, by io thread
 
   ~Pool() {
     // Sockets end on their own threads.
@@ -93,6 +116,8 @@ struct Upstream::Checks {
   std::vector<State> states;
   std::shared_ptr<discovery::Balancer> balancer;
   std::unique_ptr<http::Client> client;
+  std::optional<H2UpstreamOptions> h2;
+  std::shared_ptr<ProxyThread> thread;  // of h2
   std::atomic<bool> stopped{false};
 
   static Task<void> Run(std::shared_ptr<Checks> self) {
@@ -113,6 +138,11 @@ struct Upstream::Checks {
   }
 
   Task<bool> IsWell(const discovery::Endpoint& endpoint) {
+    if (h2) {
+      H2HealthCheck asked{*h2, thread, endpoint.address, check.path, check.timeout};
+      const bool well = co_await IsWellByH2(std::move(asked));
+      co_return well;
+    }
     http::ClientRequest request{.url = fmt::format("http://{}{}", endpoint.address, check.path),
                                 .timeout = check.timeout};
     const StatusOr<http::ClientResponse> answer = co_await client->Send(std::move(request));
@@ -152,8 +182,8 @@ Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics
     threads_.push_back(std::make_shared<ProxyThread>(runtime.context(i)));
   balancer_ = std::make_shared<discovery::Balancer>(
       discovery::BalancerOptions{}, SystemClock(), FastRandom(),
-      [threads = threads_](const discovery::Endpoint& endpoint) {
-        return OpenPool(endpoint, threads);
+      [threads = threads_, h2 = H2OptionsOf(options_)](const discovery::Endpoint& endpoint) {
+        return OpenPool(endpoint, threads, h2);
       });
   balancer_->SetEndpoints(options_.endpoints);
   if (!options_.health) return;
@@ -164,7 +194,12 @@ Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics
   checks_->states.resize(options_.endpoints.size());
   checks_->balancer = balancer_;
   checks_->client = std::make_unique<http::Client>(runtime, http::Client::Options{});
-  Spawn(runtime.NextExecutor(), Checks::Run(checks_));
+  if ((checks_->h2 = H2OptionsOf(options_))) {
+    checks_->thread = threads_[0];
+    Spawn(threads_[0]->context().get_executor(), Checks::Run(checks_));
+  } else {
+    Spawn(runtime.NextExecutor(), Checks::Run(checks_));
+  }
 }
 
 Upstream::~Upstream() {
@@ -172,22 +207,37 @@ Upstream::~Upstream() {
 }
 
 std::shared_ptr<void> Upstream::OpenPool(const discovery::Endpoint& endpoint,
-                                         const Threads& threads) {
-  const std::string_view address = endpoint.address;
-  const size_t colon = address.rfind(':');
-  std::string_view host = address.substr(0, colon);
-  if (host.starts_with('[')) host = host.substr(1, host.size() - 2);
+                                         const Threads& threads,
+                                         const std::optional<H2UpstreamOptions>& h2) {
   auto pool = std::make_shared<Pool>();
-  pool->host = host;
-  pool->port = static_cast<uint16_t>(std::stoi(std::string(address.substr(colon + 1))));
+  std::tie(pool->host, pool->port) = HostAndPort(endpoint.address);
   pool->threads = threads;
   pool->idle.resize(threads.size());
+  if (h2) {
+    for (const auto& thread : threads) pool->h2.emplace_back(thread, *h2, pool->host, pool->port);
+  }
   return pool;
 }
 
 Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exchange,
                                Forwarding how) {
-  const Instant deadline = std::chrono::steady_clock::now() + how.policy.timeout;
+  if (options_.protocol == Protocol::kH2 && exchange.body_streams())
+    return ForwardBody(request, exchange, std::move(how));
+  return ForwardTries(request, exchange, std::move(how), nullptr);
+}
+
+Task<Status> Upstream::ForwardBody(const http::Request& request, http::Exchange& exchange,
+                                   Forwarding how) {
+  StreamedBody body(exchange, how.policy.timeout, how.call_deadline);
+  Status status = co_await ForwardTries(request, exchange, std::move(how), &body);
+  co_await body.Finish();
+  co_return status;
+}
+
+Task<Status> Upstream::ForwardTries(const http::Request& request, http::Exchange& exchange,
+                                    Forwarding how, StreamedBody* body) {
+  const Instant deadline =
+      std::min(how.call_deadline, std::chrono::steady_clock::now() + how.policy.timeout);
   const bool idempotent = IsIdempotent(request.verb);
   absl::InlinedVector<std::string, 2> tried;
   absl::InlinedVector<std::string_view, 2> avoid;
@@ -196,8 +246,11 @@ Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exc
     StatusOr<discovery::Pick> pick = balancer_->Choose(avoid);
     if (!pick.ok()) co_return pick.status();
     const bool last = retry >= how.policy.retries;
-    const Attempt attempt =
-        co_await Try(request, exchange, how, *pick, deadline, last || !idempotent);
+    Task<Attempt> trying =
+        options_.protocol == Protocol::kH2
+            ? TryH2(request, exchange, how, *pick, deadline, last || !idempotent || body, body)
+            : Try(request, exchange, how, *pick, deadline, last || !idempotent);
+    const Attempt attempt = co_await std::move(trying);
     if (attempt.status.ok()) {
       if (attempt.answer == 503) {
         pick->Overloaded();
@@ -212,6 +265,10 @@ Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exc
       pick->Cancelled();
       co_return attempt.status;
     }
+    if (body != nullptr && !body->error().ok()) {
+      pick->Cancelled();  // the client's fault
+      co_return attempt.status;
+    }
     if (attempt.answer == 503) {
       pick->Overloaded();
     } else {
@@ -221,7 +278,8 @@ Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exc
     const Status said = Annotate(
         attempt.status, fmt::format("upstream '{}', {}", options_.name, pick->endpoint().address));
     if (last || exchange.streaming() || (attempt.may_repeat ? false : !idempotent) ||
-        std::chrono::steady_clock::now() >= deadline || !budget_.TakeRetry()) {
+        (body != nullptr && !body->replayable()) || std::chrono::steady_clock::now() >= deadline ||
+        !budget_.TakeRetry()) {
       co_return said;
     }
     retries_.Add();
@@ -283,28 +341,78 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
   }
 }
 
+Task<Upstream::Attempt> Upstream::TryH2(const http::Request& request, http::Exchange& exchange,
+                                        const Forwarding& how, discovery::Pick& pick,
+                                        Instant deadline, bool last, StreamedBody* body) {
+  constexpr int kSameEndpoint = 8;  // tries that cost none
+  H2Upstream& upstream = pick.connection<Pool>().h2[static_cast<size_t>(request.thread_index)];
+  const bool idempotent = IsIdempotent(request.verb);
+  if (how.policy.try_timeout > Duration(0))
+    deadline = std::min(deadline, std::chrono::steady_clock::now() + how.policy.try_timeout);
+  for (int again = 0;; ++again) {
+    H2Request sent(upstream.Take(), &exchange, request.received, deadline);
+    Status ready = co_await sent.Ready();
+    if (!ready.ok()) co_return Attempt{.status = std::move(ready), .may_repeat = true};
+    thread_local std::string head;
+    head.clear();
+    AppendRequestHead(request, how, pick.endpoint().address, head);
+    const bool has_body = body != nullptr || !request.body.empty();
+    const H2Request::Kind kind{.has_body = has_body,
+                               .streams = body != nullptr,
+                               .to_head = request.verb == http::Verb::kHead,
+                               .takes_trailers = how.grpc || TakesTrailers(request)};
+    if (sent.full() || !sent.Send(head, kind)) {
+      if (again < kSameEndpoint) continue;
+      co_return Attempt{.status = Unavailable("it takes too few streams"), .may_repeat = true};
+    }
+    if (body != nullptr) {
+      const Executor executor = co_await CurrentExecutor();
+      body->SendTo(sent, executor);
+    } else if (has_body) {
+      sent.Append(request.body);
+      sent.EndBody();
+    }
+    Attempt attempt = co_await Read(request, exchange, how, sent, last);
+    if (body != nullptr) co_await body->LetGo();
+    attempt.may_repeat = false;
+    if (attempt.status.ok() || exchange.streaming() || attempt.answer != 0) co_return attempt;
+    // What the server has not looked at may go again; also what may go twice and met a connection
+    // that was just being closed.
+    const bool replayable = body == nullptr || body->replayable();
+    const bool unlucky = again == 0 && idempotent && sent.connection_left() &&
+                         absl::IsUnavailable(attempt.status) && !sent.begun();
+    if (replayable && again < kSameEndpoint && sent.connection_left() &&
+        (sent.unprocessed() || unlucky)) {
+      exchange.response.Clear();
+      continue;
+    }
+    attempt.may_repeat = sent.unprocessed();
+    co_return attempt;
+  }
+}
+
 Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Exchange& exchange,
-                                       const Forwarding& how, UpstreamConnection& connection,
+                                       const Forwarding& how, UpstreamAnswer& connection,
                                        bool last) {
-  using Step = UpstreamConnection::Step;
+  using Step = UpstreamAnswer::Step;
   http::Response& response = exchange.response;
   response.Clear();
   Step step = co_await connection.Next(response);
   if (step == Step::kError) co_return Attempt{.status = connection.error()};
-  Attempt attempt{.answer = response.status};
+  Attempt attempt{.answer = how.grpc ? HttpStatusOfGrpc(response) : response.status};
   if (!last && SaysTryAgain(attempt.answer)) {
     attempt.status = Unavailable("it answered {}", attempt.answer);
     co_return attempt;
   }
   const Forwarding::Gather gather = how.on_head(response);
-  const std::optional<uint64_t> length = connection.parser().content_length();
+  const std::optional<uint64_t> length = connection.content_length();
   if (request.verb == http::Verb::kHead) {
     response.length = length;
     co_return attempt;
   }
   const bool wait = length ? *length <= gather.most : gather.whole;
   Instant whole_by = Instant::max();  // read from the clock only where there is a wait
-  while (!connection.parser().complete()) {
+  while (!connection.complete()) {
     step = connection.NextRead(response);
     if (step == Step::kNeedMore || response.body.size() > gather.most) {
       if (!wait || response.body.size() > gather.most) {
@@ -314,7 +422,8 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
       }
       const Instant now = std::chrono::steady_clock::now();
       if (whole_by == Instant::max()) whole_by = now + how.policy.timeout;
-      connection.SetDeadline(std::min(whole_by, now + how.policy.quiet_timeout));
+      connection.SetDeadline(
+          std::min({whole_by, now + how.policy.quiet_timeout, how.call_deadline}));
       step = co_await connection.Next(response);
     }
     if (step == Step::kBody) {
@@ -328,25 +437,31 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
 }
 
 Task<Status> Upstream::Stream(http::Exchange& exchange, const Forwarding& how,
-                              UpstreamConnection& connection) {
-  using Step = UpstreamConnection::Step;
+                              UpstreamAnswer& connection) {
+  using Step = UpstreamAnswer::Step;
   http::Response& response = exchange.response;
   const std::string begun = std::move(response.body);
   response.body.clear();
-  response.length = connection.parser().content_length();
+  response.length = connection.content_length();
   http::ResponseStream& stream = exchange.StartStream();
   how.on_stream();
   // A client that reads slowly has the server's patience, not the upstream's.
   connection.SetDeadline(Instant::max());
   Status written = co_await stream.Write(begun);
   while (written.ok()) {
-    connection.SetDeadline(std::chrono::steady_clock::now() + how.policy.quiet_timeout);
+    connection.SetDeadline(
+        std::min(how.call_deadline, std::chrono::steady_clock::now() + how.policy.quiet_timeout));
     const Step step = co_await connection.Next(response);
     connection.SetDeadline(Instant::max());
     if (step == Step::kComplete) co_return OkStatus();
     if (step == Step::kError) {
-      stream.Abort();
-      co_return connection.error();
+      Status error = connection.error();
+      if (how.grpc) {
+        SetGrpcStatus(error, response.trailers);  // its way to say that an answer broke
+      } else {
+        stream.Abort();
+      }
+      co_return error;
     }
     written = co_await stream.Write(connection.piece());
   }

@@ -55,12 +55,19 @@ struct HealthCheck {
   int successes = 1;  // in a row, until it is back
 };
 
+enum class Protocol : uint8_t {
+  kHttp1,
+  kH2,  // HTTP/2 at once, without TLS (RFC 9113, 3.3); what gRPC needs
+};
+
 struct UpstreamOptions {
   std::string name;
+  Protocol protocol = Protocol::kHttp1;
   std::vector<discovery::Endpoint> endpoints;  // addresses as "host:port"
   Duration connect_timeout = std::chrono::seconds(1);
   Duration idle_timeout = std::chrono::seconds(30);
-  size_t max_idle = 128;  // connections kept, an endpoint and io thread
+  size_t max_idle = 128;             // connections kept, an endpoint and io thread
+  Duration keepalive = Duration(0);  // HTTP/2: silence until a PING; 0: none
   size_t max_header_bytes = size_t{32} * 1024;
   std::optional<HealthCheck> health;
   resilience::RetryBudget::Options retries;
@@ -95,9 +102,15 @@ struct Forwarding {
   // Called when it goes on piece by piece from here.
   absl::FunctionRef<void()> on_stream;
   bool trusted_peer = false;  // what it says in X-Forwarded-* is true
+  // A call of gRPC: what breaks an answer that streams is told in its trailers; names with '_' go
+  // on.
+  bool grpc = false;
+  Instant call_deadline = Instant::max();  // of all of it
 };
 
-class UpstreamConnection;
+class UpstreamAnswer;
+struct H2UpstreamOptions;
+class StreamedBody;
 class ProxyThread;
 
 class Upstream {
@@ -114,9 +127,12 @@ class Upstream {
   // client, and gives OK for whatever that was. An error says why there is no answer, and leaves
   // the response to the caller, unless the exchange is streaming: then it was cut. UNAVAILABLE
   // (nobody could be reached, or the answer broke), DEADLINE_EXCEEDED, CANCELLED (the client is
-  // gone). What `how` names must live until the end.
+  // gone), or what reading its body gave (http::BodyPiece). What `how` names must live until the
+  // end. A body that streams goes on as it comes (HTTP/2 upstreams), and may be sent again as long
+  // as 64 KiB hold it.
   Task<Status> Forward(const http::Request& request, http::Exchange& exchange, Forwarding how);
 
+  Protocol protocol() const { return options_.protocol; }
   std::vector<discovery::EndpointHealth> Health() const { return balancer_->Health(); }
 
  private:
@@ -125,14 +141,18 @@ class Upstream {
   struct Checks;
   using Threads = std::vector<std::shared_ptr<ProxyThread>>;
   Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics& metrics);
+  Task<Status> ForwardBody(const http::Request& request, http::Exchange& exchange, Forwarding how);
+  Task<Status> ForwardTries(const http::Request& request, http::Exchange& exchange, Forwarding how,
+                            StreamedBody* body);
   Task<Attempt> Try(const http::Request& request, http::Exchange& exchange, const Forwarding& how,
                     discovery::Pick& pick, Instant deadline, bool last);
+  Task<Attempt> TryH2(const http::Request& request, http::Exchange& exchange, const Forwarding& how,
+                      discovery::Pick& pick, Instant deadline, bool last, StreamedBody* body);
   Task<Attempt> Read(const http::Request& request, http::Exchange& exchange, const Forwarding& how,
-                     UpstreamConnection& connection, bool last);
-  Task<Status> Stream(http::Exchange& exchange, const Forwarding& how,
-                      UpstreamConnection& connection);
-  static std::shared_ptr<void> OpenPool(const discovery::Endpoint& endpoint,
-                                        const Threads& threads);
+                     UpstreamAnswer& connection, bool last);
+  Task<Status> Stream(http::Exchange& exchange, const Forwarding& how, UpstreamAnswer& connection);
+  static std::shared_ptr<void> OpenPool(const discovery::Endpoint& endpoint, const Threads& threads,
+                                        const std::optional<H2UpstreamOptions>& h2);
 
   const UpstreamOptions options_;
   Threads threads_;

@@ -30,15 +30,20 @@ UpstreamConnection::~UpstreamConnection() { Release(); }
 void UpstreamConnection::Use(const http::Request& request, http::Exchange& exchange,
                              Instant deadline) {
   exchange_ = &exchange;
-  deadline_ = deadline;
   used_since_ = request.received;
+  Use(deadline);
+}
+
+void UpstreamConnection::Use(Instant deadline) {
+  deadline_ = deadline;
   watches_client_ = false;
   stopped_ = failed_ = OkStatus();
+  in_use_ = true;
   thread_.Add(*this);
 }
 
 void UpstreamConnection::Release() {
-  if (exchange_ == nullptr) return;
+  if (!std::exchange(in_use_, false)) return;
   thread_.Remove(*this);
   exchange_ = nullptr;
   client_ = {};
@@ -52,7 +57,7 @@ void UpstreamConnection::Stop(Status why) {
 }
 
 void UpstreamConnection::CheckClient(Instant now) {
-  if (now - used_since_ < kClientCheck) return;
+  if (exchange_ == nullptr || now - used_since_ < kClientCheck) return;
   if (!watches_client_) {
     client_ = exchange_->cancellation();
     watches_client_ = true;

@@ -16,6 +16,7 @@
 
 #include "platform/async/cancellation.h"
 #include "platform/async/task.h"
+#include "platform/gateway/upstream_answer.h"
 #include "platform/http/exchange.h"
 #include "platform/http/response_parser.h"
 
@@ -23,35 +24,40 @@ namespace starling::gateway {
 
 class ProxyThread;
 
-class UpstreamConnection {
+class UpstreamConnection final : public UpstreamAnswer {
  public:
-  using Step = http::ResponseParser::Step;
+  using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp,
+                                                  boost::asio::io_context::executor_type>;
 
   UpstreamConnection(ProxyThread& thread, size_t max_header_bytes);
-  ~UpstreamConnection();
+  ~UpstreamConnection() override;
   UpstreamConnection(const UpstreamConnection&) = delete;
 
   // In use for a request of this exchange until Release: its waits have a deadline, and end when
   // its client is gone.
   void Use(const http::Request& request, http::Exchange& exchange, Instant deadline);
+  // The same for nobody's request.
+  void Use(Instant deadline);
   void Release();
-  void SetDeadline(Instant deadline) { deadline_ = deadline; }
+  void SetDeadline(Instant deadline) override { deadline_ = deadline; }
 
   // UNAVAILABLE (why it could not be reached), DEADLINE_EXCEEDED, CANCELLED.
   Task<Status> Connect(const std::string& host, uint16_t port);
+  // What it has connected, for who speaks another protocol.
+  Socket TakeSocket() {
+    Release();
+    return std::move(socket_);
+  }
   // A small request is written without a wait. An error says that not all was written; the upstream
   // may have answered all the same.
   Task<Status> Send(std::string_view head, std::string_view body, bool to_head);
-  // kHead, kBody, kComplete or kError; never kNeedMore.
-  Task<Step> Next(http::Response& response);
-  // The same of what was read already, kNeedMore when there is no more of it.
-  Step NextRead(http::Response& response);
-
-  // The piece of the last kBody; good until the next Next.
-  std::string_view piece() const { return piece_; }
+  Task<Step> Next(http::Response& response) override;
+  Step NextRead(http::Response& response) override;
+  std::string_view piece() const override { return piece_; }
+  std::optional<uint64_t> content_length() const override { return parser_.content_length(); }
+  bool complete() const override { return parser_.complete(); }
   const http::ResponseParser& parser() const { return parser_; }
-  // Why the last step was kError.
-  Status error() const;
+  Status error() const override;
   // Whether the peer has closed it, or said what nobody asked for. For an idle one; a system call.
   bool IsStale();
   // After kComplete: it can take another request.
@@ -62,9 +68,6 @@ class UpstreamConnection {
 
  private:
   friend class ProxyThread;
-  using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp,
-                                                  boost::asio::io_context::executor_type>;
-
   struct Lookup;
   // Until it is done or the deadline comes; nullptr when too many are under way.
   Task<std::shared_ptr<Lookup>> LookUp(const std::string& host, uint16_t port);
@@ -81,6 +84,7 @@ class UpstreamConnection {
   std::string_view piece_;
   http::Exchange* exchange_ = nullptr;
   CancellationToken client_;
+  bool in_use_ = false;
   bool watches_client_ = false;
   Instant used_since_{};
   Instant deadline_{};

@@ -13,12 +13,22 @@
 //     }
 //   }
 //
+//   Task<void> Upload(Exchange& exchange) {           // RouteOptions::streams_bodies_above
+//     for (;;) {
+//       const BodyPiece piece = co_await exchange.ReadBody();
+//       if (!piece.ok()) co_return Refuse(exchange, piece.status());
+//       if (!piece->has_value()) break;               // that was all
+//       Take(**piece);
+//     }
+//   }
+//
 // A handler runs on the connection's io thread, must not block it, and must not throw: what it
 // throws is answered with 500 and counted. The exchange lives until the handler's task has ended.
 // Not thread-safe.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -62,6 +72,11 @@ class ResponseStream {
   virtual void Abort() = 0;
 };
 
+// A piece of a request's body, nullopt after the last, or why there is no more: INVALID_ARGUMENT
+// (with reason PAYLOAD_TOO_LARGE, or malformed), DEADLINE_EXCEEDED (REQUEST_TIMEOUT: the client is
+// too slow), CANCELLED (it is gone).
+using BodyPiece = StatusOr<std::optional<std::string_view>>;
+
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -72,6 +87,23 @@ class Exchange {
   std::string_view
       route;  // the template that matched, "/v1/products/{id}"; "" for 404. For metrics and spans.
 
+  // Whether the handler was called before the body was read: request.body is empty, and ReadBody
+  // gives it.
+  virtual bool body_streams() const { return false; }
+  // The next piece of the body, not empty, good until the next call; of one that does not stream,
+  // all of request.body once. The client sends no more than 64 KiB ahead of it, and is told to go
+  // on (Expect: 100-continue) by the first call. An error stays; ProblemResponse makes the answer
+  // that it stands for. One call at a time; it may wait while another coroutine of the handler
+  // writes the answer. What is not read when the handler ends is dropped: HTTP/1.1 closes the
+  // connection if it is much, HTTP/2 ends the stream alone (RFC 9113, 8.1).
+  virtual Task<BodyPiece> ReadBody() {
+    if (std::exchange(body_given_, true) || request.body.empty()) co_return std::nullopt;
+    co_return request.body;
+  }
+
+  // A ReadBody that waits gives CANCELLED, and so does each later one.
+  virtual void StopReadingBody() {}
+
   // From here on the answer is what is written to the stream; status, headers and length are taken
   // from `response` at the first call, later ones give the same stream.
   virtual ResponseStream& StartStream() = 0;
@@ -81,6 +113,9 @@ class Exchange {
   // connection counts as gone) or when the server stops by force. It fires on the connection's io
   // thread.
   virtual CancellationToken cancellation() = 0;
+
+ protected:
+  bool body_given_ = false;
 };
 
 using Handler = std::function<Task<void>(Exchange&)>;

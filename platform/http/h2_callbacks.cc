@@ -125,7 +125,11 @@ int H2Callbacks::OnFrame(nghttp2_session* session, const nghttp2_frame* frame, v
 int H2Callbacks::OnDataChunk(nghttp2_session* session, uint8_t, int32_t id, const uint8_t* bytes,
                              size_t size, void* data) {
   H2Stream* stream = Find(session, id);
-  if (stream != nullptr) Session(data).TakeBody(*stream, View(bytes, size));
+  if (stream != nullptr) {
+    Session(data).TakeBody(*stream, View(bytes, size));
+  } else {
+    nghttp2_session_consume(session, id, size);
+  }
   return 0;
 }
 
@@ -155,7 +159,13 @@ ssize_t H2Callbacks::ReadData(nghttp2_session* session, int32_t id, uint8_t*, si
   if (pending.empty() && !stream->ended_) return NGHTTP2_ERR_DEFERRED;
   size = std::min(size, pending.size());
   *flags |= NGHTTP2_DATA_FLAG_NO_COPY;
-  if (stream->ended_ && size == pending.size()) *flags |= NGHTTP2_DATA_FLAG_EOF;
+  if (stream->ended_ && size == pending.size()) {
+    *flags |= NGHTTP2_DATA_FLAG_EOF;
+    if (!stream->response.trailers.empty()) {
+      *flags |= NGHTTP2_DATA_FLAG_NO_END_STREAM;
+      stream->session_.SubmitTrailers(*stream);
+    }
+  }
   return static_cast<ssize_t>(size);
 }
 
@@ -228,8 +238,14 @@ nghttp2_session* H2Callbacks::NewSession(H2Session* session) {
     nghttp2_session_callbacks_set_on_frame_send_callback(made, OnFrameSent);
     return made;
   }();
+  static const nghttp2_option* const option = [] {
+    nghttp2_option* made = nullptr;
+    nghttp2_option_new(&made);
+    nghttp2_option_set_no_auto_window_update(made, 1);  // TakeBody opens them
+    return made;
+  }();
   nghttp2_session* made = nullptr;
-  nghttp2_session_server_new(&made, callbacks, session);
+  nghttp2_session_server_new2(&made, callbacks, session, option);
   return made;
 }
 

@@ -1,6 +1,7 @@
 #include "platform/http/h2_connection.h"
 
 #include <boost/asio/post.hpp>
+#include <limits>
 
 #include "platform/async/asio_await.h"
 
@@ -110,7 +111,16 @@ void H2Connection::OnHead(H2Stream& stream) {
   Introduce(stream.request);
   stream.router = thread_->core().router.load();
   stream.match = stream.router->Find(stream);
-  if (const auto limit = Router::MaxBodyBytes(stream.match)) stream.max_body_bytes = *limit;
+  const RouteOptions& options = Router::OptionsOf(stream.match);
+  if (options.max_body_bytes) stream.max_body_bytes = *options.max_body_bytes;
+  stream.streams_body_above = options.streams_bodies_above;
+  stream.body_timeout = options.body_timeout;
+  if (!options.streams_grpc) return;
+  const std::string_view type = stream.request.headers.Find("content-type").value_or("");
+  if (!type.starts_with("application/grpc") || type.starts_with("application/grpc-web")) return;
+  stream.max_body_bytes = std::numeric_limits<uint64_t>::max();
+  stream.streams_body_above = 0;
+  stream.body_timeout = Duration::max();
 }
 
 void H2Connection::OnRequest(H2Stream& stream) { requests_.push_back(&stream); }

@@ -72,16 +72,26 @@ class H2RawClient {
   struct Answer {
     int status = 0;
     std::map<std::string, std::string> fields;
+    std::map<std::string, std::string> trailers;
     std::string body;
     std::vector<int> interim;       // 1xx
     std::optional<uint32_t> reset;  // RST_STREAM's code
     bool ended = false;             // END_STREAM came
   };
 
-  explicit H2RawClient(uint16_t port) : socket_(port) {
+  explicit H2RawClient(uint16_t port) : H2RawClient(Start{}, port) {}
+  // The other side: a server's, of which "answers" are requests.
+  explicit H2RawClient(RawSocket::Accepted accepted) : H2RawClient(Start{}, accepted) {}
+
+ private:
+  struct Start {};
+  template <typename Peer>
+  H2RawClient(Start, Peer peer) : socket_(peer) {
     nghttp2_hd_deflate_new(&deflater_, 4096);
     nghttp2_hd_inflate_new(&inflater_);
   }
+
+ public:
   ~H2RawClient() {
     nghttp2_hd_deflate_del(deflater_);
     nghttp2_hd_inflate_del(inflater_);
@@ -176,8 +186,13 @@ class H2RawClient {
     Answer& answer = answers_[frame.stream];
     if (frame.type == kHeaders) {
       const Fields fields = Decode(frame.payload);
-      const int status = fields.empty() ? 0 : std::stoi(fields[0].second);
-      if (status < 200) {
+      const bool is_head = !fields.empty() && fields[0].first == ":status";
+      const int status = is_head ? std::stoi(fields[0].second) : 0;
+      if (!fields.empty() && fields[0].first == ":method") {
+        answer.fields = {fields.begin(), fields.end()};
+      } else if (!is_head) {
+        answer.trailers = {fields.begin(), fields.end()};
+      } else if (status < 200) {
         answer.interim.push_back(status);
       } else {
         answer.status = status;

@@ -10,14 +10,18 @@
 #include "platform/http/problem.h"
 #include "platform/http/request_parser.h"
 #include "platform/http/response_writer.h"
+#include "platform/http/syntax.h"
 
 namespace starling::http {
 
 namespace {
 
-constexpr size_t kMaxFields = 100;
 constexpr size_t kSpareStreams = 32;
-constexpr uint32_t kStreamWindow = 256 * 1024;
+// What a client may send of a body that is read by its handler, ahead of it; RFC 9113's own.
+constexpr uint64_t kStreamWindow = 65'535;
+// Of one that is gathered, once its head is there.
+constexpr int32_t kGatherWindow = 256 * 1024;
+constexpr size_t kStepBytes = size_t{64} * 1024;  // that earn another second
 constexpr int32_t kConnectionWindow = 1024 * 1024;
 
 nghttp2_nv Field(std::string_view name, std::string_view value) {
@@ -47,7 +51,6 @@ H2Session::~H2Session() { nghttp2_session_del(session_); }
 void H2Session::Start() {
   const nghttp2_settings_entry settings[] = {
       {NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS, static_cast<uint32_t>(options_.max_streams)},
-      {NGHTTP2_SETTINGS_INITIAL_WINDOW_SIZE, kStreamWindow},
       {NGHTTP2_SETTINGS_MAX_HEADER_LIST_SIZE, static_cast<uint32_t>(options_.max_header_bytes)},
       {NGHTTP2_SETTINGS_NO_RFC7540_PRIORITIES, 1}};
   nghttp2_submit_settings(session_, NGHTTP2_FLAG_NONE, settings, std::size(settings));
@@ -215,8 +218,8 @@ void H2Session::TakeHead(H2Stream& stream, bool ends) {
   owner_.OnHead(stream);
   if (ends) return Complete(stream);
   uint64_t length = 0;
-  if (const auto text = request.headers.Find("content-length"))
-    std::from_chars(text->data(), text->data() + text->size(), length);
+  const std::optional<std::string_view> said = request.headers.Find("content-length");
+  if (said) std::from_chars(said->data(), said->data() + said->size(), length);
   if (length > stream.max_body_bytes) {
     owner_.OnMalformed();
     return Refuse(stream, ProblemResponse(413, fmt::format("the body has {} bytes, above the limit "
@@ -224,6 +227,17 @@ void H2Session::TakeHead(H2Stream& stream, bool ends) {
                                                            length, stream.max_body_bytes)));
   }
   const std::optional<std::string_view> expects = request.headers.Find("expect");
+  if (stream.streams_body_above && (!said || length > *stream.streams_body_above) &&
+      (!expects || EqualsIgnoreCase(*expects, "100-continue"))) {
+    stream.body_streams_ = stream.handling_ = true;
+    stream.must_continue_ = expects.has_value();
+    stream.body_time_left_ = stream.body_timeout.value_or(options_.body_timeout);
+    stream.deadline_ = Instant::max();  // of each wait of the handler
+    return owner_.OnRequest(stream);
+  }
+  if (!said || length > kStreamWindow) {
+    nghttp2_session_set_local_window_size(session_, NGHTTP2_FLAG_NONE, stream.id_, kGatherWindow);
+  }
   if (!expects) return;
   if (!EqualsIgnoreCase(*expects, "100-continue")) {
     owner_.OnMalformed();
@@ -231,39 +245,69 @@ void H2Session::TakeHead(H2Stream& stream, bool ends) {
   }
   // Who waits for leave to send a body that nobody wants gets the answer instead.
   if (stream.match.route == nullptr) return Complete(stream);
+  Continue(stream);
+}
+
+void H2Session::Continue(H2Stream& stream) {
+  if (closed_ || stream.closed_) return;
   const nghttp2_nv go_on = Field(":status", "100");
   nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, &go_on, 1, nullptr);
+  owner_.OnOutput();
 }
 
 void H2Session::TakeBody(H2Stream& stream, std::string_view bytes) {
-  if (stream.complete_) return;
-  std::string& body = stream.request.body;
-  if (body.size() + bytes.size() > stream.max_body_bytes) {
+  // The connection's window is open for others, whoever reads this. nghttp2 gives back what it
+  // drops.
+  nghttp2_session_consume_connection(session_, bytes.size());
+  if (stream.complete_ || !stream.body_end_.ok()) return;
+  if (stream.body_bytes_ + bytes.size() > stream.max_body_bytes) {
     owner_.OnMalformed();
-    return Refuse(stream, ProblemResponse(413, fmt::format("the body is above the limit of {} "
-                                                           "bytes",
-                                                           stream.max_body_bytes)));
+    return RefuseBody(stream, WithReason(InvalidArgument("the body is above the limit of {} bytes",
+                                                         stream.max_body_bytes),
+                                         reason::kPayloadTooLarge));
   }
   const uint64_t others = buffered_ - stream.buffered_;
   if (others > 0 && buffered_ + bytes.size() > options_.max_connection_body_bytes) {
-    return Refuse(stream, ProblemResponse(
-                              Overloaded(fmt::format("the requests of this connection have bodies "
+    return RefuseBody(stream, Overloaded(fmt::format("the requests of this connection have bodies "
                                                      "above its limit of {} bytes",
                                                      options_.max_connection_body_bytes),
-                                         std::chrono::seconds(1))));
+                                         std::chrono::seconds(1)));
   }
   // A second more for each 64 KiB, as over HTTP/1.1.
-  stream.deadline_ +=
-      std::chrono::seconds((body.size() + bytes.size()) / (64 * 1024) - body.size() / (64 * 1024));
-  body.append(bytes);
+  const std::chrono::seconds more((stream.body_bytes_ + bytes.size()) / kStepBytes -
+                                  stream.body_bytes_ / kStepBytes);
+  stream.body_bytes_ += bytes.size();
+  stream.request.body.append(bytes);
   stream.buffered_ += bytes.size();
   buffered_ += bytes.size();
+  if (!stream.body_streams_) {
+    stream.deadline_ += more;
+    nghttp2_session_consume_stream(session_, stream.id_, bytes.size());
+    return;
+  }
+  if (stream.body_time_left_ != Duration::max()) stream.body_time_left_ += more;
+  stream.WakeReader();
+}
+
+void H2Session::TakenOfBody(H2Stream& stream, size_t bytes) {
+  if (bytes == 0) return;
+  stream.buffered_ -= bytes;
+  buffered_ -= bytes;
+  if (closed_ || stream.closed_ || stream.complete_) return;
+  nghttp2_session_consume_stream(session_, stream.id_, bytes);
+  owner_.OnOutput();
 }
 
 void H2Session::Complete(H2Stream& stream) {
   if (std::exchange(stream.complete_, true)) return;
+  if (stream.body_streams_) return stream.WakeReader();
   stream.handling_ = true;
   owner_.OnRequest(stream);
+}
+
+void H2Session::RefuseBody(H2Stream& stream, Status why) {
+  if (stream.body_streams_) return stream.EndBody(std::move(why));
+  Refuse(stream, ProblemResponse(why, stream.request.path));
 }
 
 void H2Session::Refuse(H2Stream& stream, Response response) {
@@ -277,6 +321,11 @@ void H2Session::Refuse(H2Stream& stream, Response response) {
 void H2Session::Answer(H2Stream& stream) {
   stream.handling_ = false;
   GiveBack(stream);
+  if (stream.body_streams_) {
+    stream.complete_ = true;  // what still comes is dropped
+    stream.request.body.clear();
+    stream.piece_ = {};
+  }
   if (stream.closed_) return Release(stream);
   // It said that it would be longer.
   if (stream.streaming_ && stream.left_.value_or(0) > 0 && stream.request.verb != Verb::kHead)
@@ -336,10 +385,14 @@ void H2Session::Submit(H2Stream& stream) {
     const std::string_view name = clean(field.name, true);
     fields.push_back(Field(name, clean(field.value, false)));
   }
-  if (may_have_body && (!stream.streaming_ || response.length))
+  // Who reads trailers knows the end by them: gRPC takes each other field for the caller's.
+  const bool has_trailers = may_have_body && !head && !response.trailers.empty();
+  if (may_have_body && !has_trailers && (!stream.streaming_ || response.length) &&
+      !response.headers.Has("grpc-status"))
     fields.push_back(Field("content-length", {digits + 3, length_end}));
 
-  const bool has_body = !head && may_have_body && (stream.streaming_ || !response.body.empty());
+  const bool has_body =
+      !head && may_have_body && (stream.streaming_ || !response.body.empty() || has_trailers);
   if (has_body && !stream.streaming_) {
     stream.body_ = response.body;
     stream.ended_ = true;
@@ -349,6 +402,22 @@ void H2Session::Submit(H2Stream& stream) {
   nghttp2_submit_response(session_, stream.id_, fields.data(), fields.size(),
                           has_body ? &provider : nullptr);
   owner_.OnOutput();
+}
+
+void H2Session::SubmitTrailers(H2Stream& stream) {
+  std::vector<nghttp2_nv> fields;
+  std::string names;  // in lower case; values that nghttp2 would not take are left out
+  size_t bytes = 0;
+  for (const Headers::Field field : stream.response.trailers) bytes += field.name.size();
+  names.reserve(bytes);
+  for (const Headers::Field field : stream.response.trailers) {
+    if (!MayBeTrailer(field.name) || !All(field.name, kToken) || !All(field.value, kValue))
+      continue;
+    const size_t at = names.size();
+    for (const char c : field.name) names += c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c;
+    fields.push_back(Field(std::string_view(names).substr(at), field.value));
+  }
+  nghttp2_submit_trailer(session_, stream.id_, fields.data(), fields.size());
 }
 
 bool H2Session::IsStalled(const H2Stream& stream) const {
@@ -372,7 +441,8 @@ size_t H2Session::CheckDeadlines(Instant now, Duration write_timeout) {
         Terminate();
         break;
       }
-      Refuse(stream, ProblemResponse(408, "the request's body took too long", stream.request.path));
+      RefuseBody(stream, WithReason(DeadlineExceeded("the request's body took too long"),
+                                    reason::kRequestTimeout));
     } else if (!IsStalled(stream)) {
       stream.stalled_since_.reset();
     } else if (!stream.stalled_since_) {

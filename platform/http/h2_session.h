@@ -40,9 +40,10 @@ class H2Session {
   class Owner {
    public:
     virtual ~Owner() = default;
-    // Its head is known; may set router, match and max_body_bytes.
+    // Its head is known; may set what is public of the stream.
     virtual void OnHead(H2Stream& stream) = 0;
-    // It is to be answered: a handler runs, then Answer. It lives until then at least.
+    // It is to be answered: a handler runs, then Answer. It lives until then at least. Its body is
+    // whole, unless OnHead set streams_body_above.
     virtual void OnRequest(H2Stream& stream) = 0;
     // A request was refused, by an answer or by a reset.
     virtual void OnMalformed() = 0;
@@ -96,9 +97,15 @@ class H2Session {
   void TakeHead(H2Stream& stream, bool ends);
   void TakeBody(H2Stream& stream, std::string_view bytes);
   void Complete(H2Stream& stream);
+  // The handler has done with so many bytes of a body: as many more may come.
+  void TakenOfBody(H2Stream& stream, size_t bytes);
+  void Continue(H2Stream& stream);  // 100
+  // Refuses a body: by an answer, or by an error that its reader gets.
+  void RefuseBody(H2Stream& stream, Status why);
   // Answers at once with a problem document; what the client still sends of it is dropped.
   void Refuse(H2Stream& stream, Response response);
   void Submit(H2Stream& stream);
+  void SubmitTrailers(H2Stream& stream);
   void Resume(H2Stream& stream);  // it has more to send
   void Reset(H2Stream& stream, uint32_t error_code);
   void GiveBack(H2Stream& stream);  // the memory of its body

@@ -20,6 +20,12 @@ void H2Stream::Begin(int32_t id, size_t index) {
   buffered_ = 0;
   has_head_ = complete_ = handling_ = streaming_ = aborted_ = submitted_ = ended_ = closed_ = false;
   left_.reset();
+  streams_body_above.reset();
+  body_timeout.reset();
+  body_given_ = body_streams_ = must_continue_ = false;
+  body_bytes_ = 0;
+  piece_.clear();
+  body_end_ = OkStatus();
   body_ = chunk_ = {};
   taken_ = swept_ = 0;
   stalled_since_.reset();
@@ -69,10 +75,51 @@ void H2Stream::WakeWriter(bool written) {
   writer(written);
 }
 
+Task<BodyPiece> H2Stream::ReadBody() {
+  if (!body_streams_) {
+    BodyPiece whole = co_await Exchange::ReadBody();
+    co_return whole;
+  }
+  session_.TakenOfBody(*this, piece_.size());
+  piece_.clear();
+  while (request.body.empty()) {
+    if (!body_end_.ok()) co_return body_end_;
+    if (complete_) co_return std::nullopt;
+    if (closed_) co_return Cancelled("the client is gone");
+    if (std::exchange(must_continue_, false) && !streaming_) session_.Continue(*this);
+    const bool limited = body_time_left_ != Duration::max();
+    const Instant begin = std::chrono::steady_clock::now();
+    if (limited) deadline_ = begin + body_time_left_;
+    co_await Suspend<bool>(
+        [this](Completion<bool> completion) { reader_.emplace(std::move(completion)); });
+    if (limited) body_time_left_ -= std::chrono::steady_clock::now() - begin;
+    deadline_ = Instant::max();
+  }
+  piece_.swap(request.body);
+  co_return piece_;
+}
+
+void H2Stream::StopReadingBody() { EndBody(Cancelled("the body is not wanted any more")); }
+
+void H2Stream::EndBody(Status why) {
+  if (!body_end_.ok() || !body_streams_) return;
+  body_end_ = std::move(why);
+  session_.TakenOfBody(*this, request.body.size());
+  request.body.clear();
+  WakeReader();
+}
+
+void H2Stream::WakeReader() {
+  if (!reader_) return;
+  Completion<bool> reader = *std::exchange(reader_, std::nullopt);
+  reader(true);
+}
+
 void H2Stream::ClientIsGone() {
   closed_ = true;
   chunk_ = body_ = {};
   WakeWriter(false);
+  WakeReader();
   if (cancellation_) cancellation_->Cancel();
 }
 

@@ -26,9 +26,15 @@ class H2Stream final : public Exchange, private ResponseStream {
 
   void Abort() override { aborted_ = true; }
 
+  bool body_streams() const override { return body_streams_; }
+  Task<BodyPiece> ReadBody() override;
+  void StopReadingBody() override;
+
   std::shared_ptr<const Router> router;  // set by whoever answers
   Router::Match match;
   uint64_t max_body_bytes = 0;
+  std::optional<uint64_t> streams_body_above;  // as RouteOptions have it
+  std::optional<Duration> body_timeout;
 
  private:
   friend class H2Session;
@@ -40,6 +46,9 @@ class H2Stream final : public Exchange, private ResponseStream {
   // Who waits in Write goes on.
   void WakeWriter(bool written);
   void ClientIsGone();
+  void WakeReader();
+  // Nothing more of the body comes, and whoever reads it is told why.
+  void EndBody(Status why);
   // What is to be sent and has not been.
   std::string_view& pending() { return streaming_ ? chunk_ : body_; }
 
@@ -54,7 +63,15 @@ class H2Stream final : public Exchange, private ResponseStream {
   uint64_t buffered_ = 0;  // bytes of its body that the session counts
   bool complete_ = false;  // nothing more of it is wanted
   bool has_head_ = false;
-  Instant deadline_{};  // of the head, then of the body
+  Instant deadline_{};       // of the head, then of the body
+  uint64_t body_bytes_ = 0;  // that came
+  // Of a body that its handler reads.
+  bool body_streams_ = false;
+  bool must_continue_ = false;  // the client waits for 100
+  std::string piece_;           // what the handler has
+  Status body_end_;             // why no more comes
+  Duration body_time_left_{};
+  std::optional<Completion<bool>> reader_;
 
   // Of the answer.
   bool handling_ = false;

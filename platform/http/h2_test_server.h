@@ -98,6 +98,22 @@ class H2TestServer : public testing::Test {
         if (!written.ok()) co_return;
       }
     });
+    // With a body of that many bytes, in pieces when the query says so.
+    add(Verb::kGet, "/trailers/{n}", [](Exchange& exchange) -> Task<void> {
+      const std::string body(std::stoul(std::string(*exchange.parameters.Find("n"))), 'x');
+      if (exchange.request.query == "stream") {
+        ResponseStream& stream = exchange.StartStream();
+        const Status written = co_await stream.Write(body);
+        EXPECT_TRUE(written.ok());
+      } else {
+        exchange.response.body = body;
+      }
+      Headers& trailers = exchange.response.trailers;
+      trailers.Set("X-Sum", "42");
+      trailers.Set("Content-Length", "7");
+      trailers.Set("Set-Cookie", "a=b");
+      trailers.Set("X-Split", "a\r\nb");
+    });
     add(Verb::kGet, "/breaks", [](Exchange& exchange) -> Task<void> {
       ResponseStream& stream = exchange.StartStream();
       const Status written = co_await stream.Write("part");

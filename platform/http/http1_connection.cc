@@ -41,7 +41,7 @@ Task<bool> Http1Connection::Run() {
     }
   }
   while (open) {
-    switch (answer_now_ ? Step::kComplete : Parse()) {
+    switch (answer_now_ || body_streams_ ? Step::kComplete : Parse()) {
       case Step::kNeedMore:
         open = co_await Flush();
         if (open) open = co_await Read();
@@ -49,9 +49,11 @@ Task<bool> Http1Connection::Run() {
       case Step::kHead:
         OnHead();
         break;
+      case Step::kBody:  // OnHead hands bodies that come so to the handler
       case Step::kComplete:
         co_await Handle();
         open = !ClientGone();
+        if (open && !close_after_ && body_streams_) open = co_await DropBody();
         if (open && (close_after_ || !tail_.empty() || out_.size() >= kGatherBytes ||
                      ++gathered_ >= thread_->options().max_pipelined)) {
           open = co_await Flush();
@@ -150,7 +152,7 @@ void Http1Connection::HandleReadError(bool end_of_file) {
   if (cut_ || !std::exchange(timed_out_, false)) {
     if (end_of_file && phase_ != Phase::kIdle) thread_->counters.client_disconnects.Add();
     gone_ = true;
-  } else if (phase_ == Phase::kIdle) {
+  } else if (phase_ == Phase::kIdle || body_streams_) {
     close_after_ = true;  // closed as politely as after an answer
   } else {
     thread_->counters.timeouts.Add();
@@ -162,9 +164,20 @@ void Http1Connection::HandleReadError(bool end_of_file) {
 void Http1Connection::OnHead() {
   request.received = read_at_;
   body_seen_ = 0;
+  body_given_ = body_streams_ = body_timed_out_ = body_refused_ = body_stopped_ = false;
   router_ = thread_->core().router.load();
   match_ = router_->Find(*this);
-  if (const auto limit = Router::MaxBodyBytes(match_)) parser_.SetMaxBodyBytes(*limit);
+  const RouteOptions& options = Router::OptionsOf(match_);
+  if (options.max_body_bytes) parser_.SetMaxBodyBytes(*options.max_body_bytes);
+  // A body known to be too long is refused by the next Parse.
+  if (options.streams_bodies_above && parser_.has_body() && parser_.body_fits() &&
+      parser_.body_length().value_or(UINT64_MAX) > *options.streams_bodies_above) {
+    parser_.StreamBody();
+    body_streams_ = true;
+    body_time_left_ = options.body_timeout.value_or(thread_->options().body_timeout);
+    must_continue_ = parser_.expects_continue() && in_begin_ == in_end_;
+    return;
+  }
   if (!parser_.expects_continue() || !parser_.has_body() || in_begin_ != in_end_) return;
   if (match_.route == nullptr) {
     // The client waits for leave to send a body that nobody wants: it gets the answer instead.
@@ -194,6 +207,7 @@ Task<void> Http1Connection::Handle() {
 bool Http1Connection::MoreInputWaits() { return in_begin_ != in_end_ || transport_.InputWaits(); }
 
 void Http1Connection::FinishAnswer() {
+  if (body_streams_ && !RestIsSmall()) close_after_ = true;
   if (streaming_ && left_.value_or(0) > 0 && request.verb != Verb::kHead) aborted_ = true;
   if (!parser_.keep_alive() || aborted_) close_after_ = true;
   // While draining, the last answer of what was received says that it is the last.
@@ -206,7 +220,7 @@ void Http1Connection::FinishAnswer() {
     } else if (request.minor_version == 0) {
       close_after_ = true;
     } else if (request.verb != Verb::kHead) {
-      out_.append("0\r\n\r\n");
+      AppendLastChunk(TakesTrailers() ? &response.trailers : nullptr, out_);
     }
   } else if (!ClientGone()) {
     AppendAnswer();
@@ -214,7 +228,7 @@ void Http1Connection::FinishAnswer() {
   Observe(*this);
   cancellation_.reset();
   router_.reset();
-  if (close_after_) return;
+  if (close_after_ || body_streams_) return;
   request.Clear();
   parser_.Reset();
 }
@@ -234,6 +248,11 @@ CancellationToken Http1Connection::cancellation() {
 }
 
 void Http1Connection::CheckDeadline(Instant now) {
+  if (body_waits_ && now >= body_deadline_) {
+    body_timed_out_ = true;
+    error_code ignored;
+    transport_.socket().cancel(ignored);
+  }
   if (phase_ == Phase::kHandling || phase_ == Phase::kClosed) return;
   if (phase_ == Phase::kIdle && thread_->draining())
     deadline_ = std::min(deadline_, thread_->drain_idle_deadline());
@@ -249,6 +268,7 @@ void Http1Connection::ClientIsGone() {
   if (gone_) return;
   gone_ = true;
   thread_->counters.client_disconnects.Add();
+  WakeBodyReader();
   if (cancellation_) cancellation_->Cancel();
 }
 

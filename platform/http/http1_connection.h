@@ -9,6 +9,8 @@
 //                                    lingering: all is sent, the client's rest is read and dropped
 //                                    ──> closed
 //
+// A route may have the body streamed: then handling follows head, and ReadBody reads.
+//
 // Answers gather in `out_` while complete requests are in the buffer, and go out in one write. When
 // a pipelined request's handler has to wait, a posted flush sends the answers before it.
 #pragma once
@@ -43,6 +45,10 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
   bool streaming() const override { return streaming_; }
   CancellationToken cancellation() override;
 
+  bool body_streams() const override { return body_streams_; }
+  Task<BodyPiece> ReadBody() override;
+  void StopReadingBody() override;
+
  private:
   using Sent = Transport::Sent;
   using Step = RequestParser::Step;
@@ -55,6 +61,14 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
   void HandleReadError(bool end_of_file);
   void OnHead();
   Task<void> Handle();
+  // http1_body.cc
+  std::optional<BodyPiece> BodyRead();  // what the buffer has; nullopt: nothing
+  Task<Status> ReadMoreBody();
+  Status BodyError();
+  void WakeBodyReader();
+  bool RestIsSmall();
+  Task<bool> DropBody();  // a small rest that the handler did not read
+
   void FinishAnswer();
   void AnswerProblem(int http_status, std::string_view detail);
   bool MoreInputWaits();
@@ -62,6 +76,8 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
   bool MayBePreface() const;  // HTTP/2's, or its beginning
 
   // http1_output.cc
+  bool TakesTrailers() const;
+  void AppendWithTrailers(ConnectionField field);
   static constexpr size_t kGatherBytes = 64 * 1024;  // out_ is flushed above
   void AppendAnswer();
   Sent TrySend();
@@ -80,6 +96,14 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
   bool aborted_ = false;
   std::optional<uint64_t> left_;  // of a stream whose length is known
   bool answer_now_ = false;       // without reading the body
+  bool body_streams_ = false;     // the handler reads it
+  bool must_continue_ = false;    // the client waits for 100
+  bool body_waits_ = false;       // the handler for a piece
+  bool body_timed_out_ = false;
+  bool body_refused_ = false;
+  bool body_stopped_ = false;
+  Instant body_deadline_{};
+  Duration body_time_left_{};
   bool flush_posted_ = false;
 
   std::string in_;

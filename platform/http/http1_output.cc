@@ -3,6 +3,7 @@
 
 #include "platform/async/asio_await.h"
 #include "platform/http/http1_connection.h"
+#include "platform/http/syntax.h"
 
 namespace starling::http {
 namespace {
@@ -11,7 +12,29 @@ constexpr size_t kCopiedBody = 16 * 1024;  // a larger body is sent from where i
 
 using boost::system::error_code;
 
+void AppendChunk(std::string_view chunk, std::string& out) {
+  char size[20];
+  const auto [end, error] = std::to_chars(size, size + sizeof(size), chunk.size(), 16);
+  out.append(size, end).append("\r\n").append(chunk).append("\r\n");
+}
+
 }  // namespace
+
+// RFC 9110, 6.5.1: only a client that says so is sure to look at them.
+bool Http1Connection::TakesTrailers() const {
+  if (response.trailers.empty() || request.minor_version == 0) return false;
+  bool takes = false;
+  const std::string te = request.headers.Joined("te");
+  ForEachInList(te, [&](std::string_view one) { takes |= EqualsIgnoreCase(one, "trailers"); });
+  return takes;
+}
+
+// In one chunk, since trailers come behind chunks alone.
+void Http1Connection::AppendWithTrailers(ConnectionField field) {
+  AppendHead(response, BodyFraming::kChunked, field, thread_->date_line(), out_);
+  if (!response.body.empty()) AppendChunk(response.body, out_);
+  AppendLastChunk(&response.trailers, out_);
+}
 
 void Http1Connection::AppendAnswer() {
   ConnectionField field = ConnectionField::kNone;
@@ -20,7 +43,10 @@ void Http1Connection::AppendAnswer() {
   } else if (request.minor_version == 0) {
     field = ConnectionField::kKeepAlive;
   }
-  if (request.verb != Verb::kHead) response.length.reset();
+  if (request.verb != Verb::kHead) {
+    response.length.reset();
+    if (MayHaveBody(response.status) && TakesTrailers()) return AppendWithTrailers(field);
+  }
   AppendHead(response, BodyFraming::kLength, field, thread_->date_line(), out_);
   if (request.verb == Verb::kHead || !MayHaveBody(response.status)) return;
   if (response.body.size() < kCopiedBody) {
@@ -62,9 +88,7 @@ Task<Status> Http1Connection::Write(std::string_view chunk) {
       *left_ -= chunk.size();
       out_.append(chunk);
     } else if (request.minor_version > 0) {
-      char size[20];
-      const auto [end, error] = std::to_chars(size, size + sizeof(size), chunk.size(), 16);
-      out_.append(size, end).append("\r\n").append(chunk).append("\r\n");
+      AppendChunk(chunk, out_);
     } else {
       out_.append(chunk);
     }
@@ -99,6 +123,8 @@ Task<bool> Http1Connection::Flush() {
     error_code error;
     co_await transport_.socket().async_wait(Socket::wait_write, AsTask(error));
     phase_ = before;
+    // The socket was cancelled for who waits for the body.
+    if (error == boost::asio::error::operation_aborted && !timed_out_ && !ClientGone()) continue;
     if (error) {
       if (timed_out_) thread_->counters.timeouts.Add();
       sent = Sent::kBroken;
@@ -108,8 +134,9 @@ Task<bool> Http1Connection::Flush() {
     }
   }
   if (sent == Sent::kAll) co_return !ClientGone();
-  if (!timed_out_ && !cut_) thread_->counters.client_disconnects.Add();
+  if (!timed_out_ && !ClientGone()) thread_->counters.client_disconnects.Add();
   gone_ = true;
+  WakeBodyReader();
   if (cancellation_) cancellation_->Cancel();
   co_return false;
 }

@@ -169,6 +169,7 @@ void Response::Clear() {
   headers.Clear();
   body.clear();
   length.reset();
+  trailers.Clear();
   if (body.capacity() > kKeptBytes) body.shrink_to_fit();
 }
 

@@ -130,6 +130,9 @@ struct Response {
   // Of a body that is not in `body`: that of GET in the answer to HEAD, or what will be streamed,
   // which then goes out under this length instead of in chunks.
   std::optional<uint64_t> length;
+  // Sent behind the body (RFC 9110, 6.5) over HTTP/2, and over HTTP/1.1 to a client that said `TE:
+  // trailers`; to others they are not. May be filled while the body is streamed.
+  Headers trailers;
 
   void Clear();
   void SetBody(std::string_view content_type, std::string content);

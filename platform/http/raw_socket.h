@@ -31,6 +31,14 @@ class RawSocket {
     connected_ =
         ::connect(descriptor_, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
   }
+  // One that a server has accepted.
+  struct Accepted {
+    int descriptor;
+  };
+  explicit RawSocket(Accepted accepted) : descriptor_(accepted.descriptor), connected_(true) {
+    const timeval timeout{.tv_sec = 10, .tv_usec = 0};
+    ::setsockopt(descriptor_, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
+  }
   ~RawSocket() { Close(); }
   RawSocket(const RawSocket&) = delete;
   RawSocket& operator=(const RawSocket&) = delete;

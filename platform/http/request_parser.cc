@@ -46,8 +46,8 @@ void RequestParser::Reset() {
   max_body_bytes_ = limits_.max_body_bytes;
   state_ = State::kRequestLine;
   scanned_ = head_bytes_ = framing_bytes_ = 0;
-  content_length_ = remaining_ = 0;
-  has_content_length_ = chunked_ = has_host_ = skipped_empty_line_ = false;
+  content_length_ = remaining_ = chunk_bytes_ = 0;
+  has_content_length_ = chunked_ = streams_ = has_host_ = skipped_empty_line_ = false;
   connection_close_ = connection_keep_alive_ = expects_continue_ = false;
   keep_alive_ = true;
   authority_.clear();
@@ -65,11 +65,18 @@ RequestParser::Result RequestParser::Feed(std::string_view bytes, Request& reque
         break;
       }
       const size_t take = static_cast<size_t>(std::min<uint64_t>(remaining_, rest.size()));
-      request.body.append(rest.substr(0, take));
       used += take;
       remaining_ -= take;
+      if (remaining_ == 0) state_ = state_ == State::kBody ? State::kComplete : State::kChunkEnd;
+      if (!streams_) {
+        if (request.body.empty() && !chunked_) {
+          request.body.reserve(static_cast<size_t>(std::min(content_length_, kReservedBodyBytes)));
+        }
+        request.body.append(rest.substr(0, take));
+      } else if (take > 0) {
+        return {Step::kBody, used, rest.substr(0, take)};
+      }
       if (remaining_ > 0) return {Step::kNeedMore, used};
-      state_ = state_ == State::kBody ? State::kComplete : State::kChunkEnd;
       continue;
     }
 
@@ -133,9 +140,10 @@ RequestParser::Result RequestParser::Feed(std::string_view bytes, Request& reque
         if (!ParseChunkSize(line)) break;
         if (remaining_ == 0) {
           state_ = State::kTrailers;
-        } else if (remaining_ > max_body_bytes_ - request.body.size()) {
+        } else if (remaining_ > max_body_bytes_ - chunk_bytes_) {
           Fail(413, fmt::format("the body is above the limit of {} bytes", max_body_bytes_));
         } else {
+          chunk_bytes_ += remaining_;
           state_ = State::kChunkData;
         }
         break;
@@ -309,7 +317,6 @@ bool RequestParser::FinishHead(Request& request) {
     state_ = State::kChunkSize;
   } else if (content_length_ > 0) {
     remaining_ = content_length_;
-    request.body.reserve(static_cast<size_t>(std::min(content_length_, kReservedBodyBytes)));
     state_ = State::kBody;
   } else {
     state_ = State::kComplete;

@@ -24,6 +24,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -46,10 +47,11 @@ Status TakeTarget(std::string_view target, Request& request);
 
 class RequestParser {
  public:
-  enum class Step : uint8_t { kNeedMore, kHead, kComplete, kError };
+  enum class Step : uint8_t { kNeedMore, kHead, kBody, kComplete, kError };
   struct Result {
     Step step;
-    size_t used;  // bytes of the front that are done with
+    size_t used;                 // bytes of the front that are done with
+    std::string_view body = {};  // kBody: a piece of it, not empty, within what was fed
   };
   struct Error {
     int http_status = 400;
@@ -66,6 +68,9 @@ class RequestParser {
   // For this message; called at kHead. A body known to be longer is refused by the next Feed.
   void SetMaxBodyBytes(uint64_t limit) { max_body_bytes_ = limit; }
 
+  // For this message; called at kHead: its body comes in pieces by kBody, and not in request.body.
+  void StreamBody() { streams_ = true; }
+
   const Error& error() const { return error_; }
 
   // Known from kHead on.
@@ -73,6 +78,12 @@ class RequestParser {
   bool expects_continue() const { return expects_continue_; }
   bool has_body() const { return chunked_ || content_length_ > 0; }
   bool body_fits() const { return content_length_ <= max_body_bytes_; }
+  // nullopt: chunked.
+  std::optional<uint64_t> body_length() const {
+    return chunked_ ? std::nullopt : std::optional(content_length_);
+  }
+  // Of a body whose length is known, what has not come yet.
+  uint64_t body_remaining() const { return remaining_; }
 
   // Nothing of a message has been used yet.
   bool idle() const { return state_ == State::kRequestLine && head_bytes_ == 0; }
@@ -107,9 +118,11 @@ class RequestParser {
   size_t head_bytes_ = 0;
   size_t framing_bytes_ = 0;  // chunk extensions and trailers
   uint64_t content_length_ = 0;
-  uint64_t remaining_ = 0;  // of the body or of the chunk
+  uint64_t remaining_ = 0;    // of the body or of the chunk
+  uint64_t chunk_bytes_ = 0;  // of all chunks so far
   bool has_content_length_ = false;
   bool chunked_ = false;
+  bool streams_ = false;
   bool has_host_ = false;
   bool skipped_empty_line_ = false;
   bool connection_close_ = false;

@@ -132,12 +132,14 @@ bool ResponseParser::ReadLine(std::string_view line, Response& response) {
         state_ = State::kComplete;
         return false;
       }
-      // Checked like fields, then dropped: nothing here may be merged into the header (RFC 9110,
-      // 6.5.1).
+      // Kept apart: nothing here may be merged into the header (RFC 9110, 6.5.1).
       const size_t colon = line.find(':');
-      if (colon == std::string_view::npos || colon == 0 || !All(line.substr(0, colon), kToken) ||
+      const std::string_view name = line.substr(0, colon);
+      if (colon == std::string_view::npos || colon == 0 || !All(name, kToken) ||
           !All(line.substr(colon + 1), kValue)) {
         Fail(fmt::format("trailer '{}' is malformed", Shown(line)));
+      } else if (response.trailers.size() < kMaxFields && MayBeTrailer(name)) {
+        response.trailers.Add(name, TrimSpace(line.substr(colon + 1)));
       }
       return false;
     }

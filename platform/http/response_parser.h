@@ -15,10 +15,11 @@
 //
 // Fields that are about the connection alone (Connection and what it names, Keep-Alive,
 // Proxy-Connection, Trailer, Transfer-Encoding, Upgrade, Content-Length; RFC 9110, 7.6.1) are used
-// here and not given on. Interim responses (1xx) are skipped. Refused, since two readers may take
-// them differently: bare CR or LF, folded lines, whitespace before a colon, control characters,
-// Content-Length that is not digits or differs, both lengths, a transfer coding other than chunked,
-// malformed chunks; and 101, which nobody asked for.
+// here and not given on; trailers that may be none (MayBeTrailer) are dropped. Interim responses
+// (1xx) are skipped. Refused, since two readers may take them differently: bare CR or LF, folded
+// lines, whitespace before a colon, control characters, Content-Length that is not digits or
+// differs, both lengths, a transfer coding other than chunked, malformed chunks; and 101, which
+// nobody asked for.
 //
 // One parser a connection, not thread-safe.
 #pragma once

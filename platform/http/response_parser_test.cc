@@ -130,6 +130,19 @@ TEST(ResponseParser, KeepsForItselfWhatIsAboutTheConnection) {
   EXPECT_EQ(parsed.response.headers[0].name, "X-Kept");
 }
 
+TEST(ResponseParser, KeepsTrailersApartAndDropsThoseThatMayBeNone) {
+  const Parsed parsed = Parse(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nok\r\n0\r\n"
+      "X-Sum:  42 \r\nContent-Length: 9\r\nSet-Cookie: a=b\r\nauthorization: x\r\n\r\n",
+      3);
+  ASSERT_TRUE(parsed.complete) << parsed.error;
+  EXPECT_EQ(parsed.body, "ok");
+  EXPECT_FALSE(parsed.response.headers.Has("x-sum"));
+  ASSERT_EQ(parsed.response.trailers.size(), 1u);
+  EXPECT_EQ(parsed.response.trailers[0].name, "X-Sum");
+  EXPECT_EQ(parsed.response.trailers[0].value, "42");
+}
+
 TEST(ResponseParser, KnowsWhetherTheConnectionGoesOn) {
   const auto goes_on = [](std::string_view version, std::string_view field) {
     const Parsed parsed =

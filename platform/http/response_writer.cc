@@ -5,6 +5,8 @@
 #include <array>
 #include <charconv>
 
+#include "platform/http/syntax.h"
+
 namespace starling::http {
 namespace {
 
@@ -49,6 +51,20 @@ void AppendClean(std::string_view text, std::string& out) {
 }  // namespace
 
 bool MayHaveBody(int status) { return status >= 200 && status != 204 && status != 304; }
+
+void AppendLastChunk(const Headers* trailers, std::string& out) {
+  out.append("0\r\n");
+  if (trailers != nullptr) {
+    for (const Headers::Field field : *trailers) {
+      if (!MayBeTrailer(field.name)) continue;
+      AppendClean(field.name, out);
+      out.append(": ");
+      AppendClean(field.value, out);
+      out.append("\r\n");
+    }
+  }
+  out.append("\r\n");
+}
 
 void AppendHead(const Response& response, BodyFraming framing, ConnectionField connection,
                 std::string_view date_line, std::string& out) {

@@ -22,6 +22,9 @@ enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
 void AppendHead(const Response& response, BodyFraming framing, ConnectionField connection,
                 std::string_view date_line, std::string& out);
 
+// Appends the end of a body in chunks, "0\r\n...\r\n", with its trailers.
+void AppendLastChunk(const Headers* trailers, std::string& out);
+
 // 1xx, 204 and 304 never have a body (RFC 9112, 6.3).
 bool MayHaveBody(int status);
 

@@ -280,8 +280,9 @@ Router::Match Router::FindHere(Exchange& exchange) const {
   return {&route, search.allowed};
 }
 
-std::optional<uint64_t> Router::MaxBodyBytes(const Match& match) {
-  return match.route == nullptr ? std::nullopt : match.route->options.max_body_bytes;
+const RouteOptions& Router::OptionsOf(const Match& match) {
+  static const RouteOptions none;
+  return match.route == nullptr ? none : match.route->options;
 }
 
 Task<void> Router::Answer(const Match& match, Exchange& exchange) const {

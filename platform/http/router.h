@@ -35,6 +35,15 @@ namespace starling::http {
 struct RouteOptions {
   // Instead of the server's max_body_bytes, up or down.
   std::optional<uint64_t> max_body_bytes;
+  // The handler is called before a body that is longer, or of unknown length, is read, and reads it
+  // by Exchange::ReadBody. nullopt: each body is in request.body.
+  std::optional<uint64_t> streams_bodies_above;
+  // Of such a body, instead of the server's body_timeout; Duration::max(): as long as it takes.
+  // Counts only while the handler waits for the client.
+  std::optional<Duration> body_timeout;
+  // Calls of gRPC over HTTP/2 (application/grpc) are streams of messages for as long as they last:
+  // the handler reads their bodies, whatever their length, and nothing bounds size and time.
+  bool streams_grpc = false;
 };
 
 class Router {
@@ -63,8 +72,8 @@ class Router {
   };
   // Fills exchange.parameters and exchange.route.
   Match Find(Exchange& exchange) const;
-  // The route's own bound, nullopt for the server's.
-  static std::optional<uint64_t> MaxBodyBytes(const Match& match);
+  // What its route was added with; of no route, the defaults.
+  static const RouteOptions& OptionsOf(const Match& match);
   // Runs the handler, or fills exchange.response with the router's own answer.
   Task<void> Answer(const Match& match, Exchange& exchange) const;
 

@@ -2,7 +2,49 @@
 
 #include <charconv>
 
+#include "platform/http/message.h"
+
 namespace starling::http {
+
+bool MayBeTrailer(std::string_view name) {
+  if (name.empty() || name[0] == ':') return false;
+  for (const std::string_view other : {"transfer-encoding",
+                                       "content-length",
+                                       "connection",
+                                       "keep-alive",
+                                       "proxy-connection",
+                                       "upgrade",
+                                       "te",
+                                       "trailer",
+                                       "host",
+                                       "expect",
+                                       "max-forwards",
+                                       "range",
+                                       "cache-control",
+                                       "pragma",
+                                       "age",
+                                       "date",
+                                       "expires",
+                                       "vary",
+                                       "warning",
+                                       "location",
+                                       "retry-after",
+                                       "authorization",
+                                       "proxy-authorization",
+                                       "www-authenticate",
+                                       "proxy-authenticate",
+                                       "proxy-authentication-info",
+                                       "authentication-info",
+                                       "cookie",
+                                       "set-cookie",
+                                       "content-type",
+                                       "content-encoding",
+                                       "content-range",
+                                       "strict-transport-security"}) {
+    if (EqualsIgnoreCase(name, other)) return false;
+  }
+  return true;
+}
 
 std::string Shown(std::string_view text) {
   std::string shown(text.substr(0, 40));

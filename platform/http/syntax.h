@@ -62,6 +62,10 @@ std::string Shown(std::string_view text);
 // Digits alone, below 10^19; nullopt for anything else.
 std::optional<uint64_t> ParseContentLength(std::string_view value);
 
+// Whether a field may stand behind a body: not what frames the message, says where it goes, who
+// asks, how the content is to be read or kept (RFC 9110, 6.5.1), nor a pseudo field.
+bool MayBeTrailer(std::string_view name);
+
 struct ChunkSize {
   uint64_t size;
   size_t extension_bytes;
