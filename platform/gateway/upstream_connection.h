@@ -36,12 +36,20 @@ class UpstreamConnection {
   void Use(const http::Request& request, http::Exchange& exchange, Instant deadline);
   void Release();
   void SetDeadline(Instant deadline) { deadline_ = deadline; }
+  // Of what is sent while an answer is read.
+  void SetSendDeadline(Instant deadline) { send_deadline_ = deadline; }
 
   // UNAVAILABLE (why it could not be reached), DEADLINE_EXCEEDED, CANCELLED.
   Task<Status> Connect(const std::string& host, uint16_t port);
   // A small request is written without a wait. An error says that not all was written; the upstream
   // may have answered all the same.
   Task<Status> Send(std::string_view head, std::string_view body, bool to_head);
+  // More of the request, when Send gave its head alone; first, then second.
+  Task<Status> Write(std::string_view first, std::string_view second);
+  // Nobody wants what is still to be sent: a Write that waits fails.
+  void StopSending();
+  // The connection ends, and each wait with it.
+  void Stop(Status why);
   // kHead, kBody, kComplete or kError; never kNeedMore.
   Task<Step> Next(http::Response& response);
   // The same of what was read already, kNeedMore when there is no more of it.
@@ -68,7 +76,6 @@ class UpstreamConnection {
   struct Lookup;
   // Until it is done or the deadline comes; nullptr when too many are under way.
   Task<std::shared_ptr<Lookup>> LookUp(const std::string& host, uint16_t port);
-  void Stop(Status why);
   void CheckClient(Instant now);
 
   ProxyThread& thread_;
@@ -84,6 +91,8 @@ class UpstreamConnection {
   bool watches_client_ = false;
   Instant used_since_{};
   Instant deadline_{};
+  Instant send_deadline_ = Instant::max();
+  bool stop_sending_ = false;
   Status stopped_;                      // why waits end
   Status failed_;                       // of the socket
   UpstreamConnection* next_ = nullptr;  // of the thread's list of those in use
