@@ -93,6 +93,7 @@ inline constexpr std::string_view kQuotaExceeded = "QUOTA_EXCEEDED";            
 inline constexpr std::string_view kPayloadTooLarge = "PAYLOAD_TOO_LARGE";                 // 413
 inline constexpr std::string_view kUnsupportedMediaType = "UNSUPPORTED_MEDIA_TYPE";       // 415
 inline constexpr std::string_view kMethodNotAllowed = "METHOD_NOT_ALLOWED";               // 405
+inline constexpr std::string_view kFieldsTooLarge = "FIELDS_TOO_LARGE";                   // 431
 inline constexpr std::string_view kRequestTimeout = "REQUEST_TIMEOUT";                    // 408
 inline constexpr std::string_view kStorageFailed = "STORAGE_FAILED";                      // 503
 }  // namespace reason

@@ -48,7 +48,8 @@ Status GrpcWebExchange::TakeRequest() {
   request = client_.request;
   const std::string type(client_.request.headers.Find("content-type").value_or(""));
   request.headers.Set("content-type", std::string(kType) + std::string(Suffix(type)));
-  if (kind_ != GrpcKind::kWebText || request.body.empty()) return OkStatus();
+  if (kind_ != GrpcKind::kWebText) return OkStatus();
+  request.headers.Remove("content-length");  // of the base64
   std::string body;
   if (!reader_.Read(client_.request.body, body) || !reader_.ends_well())
     return InvalidArgument("the body is not base64, which application/grpc-web-text is");

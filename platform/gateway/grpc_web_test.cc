@@ -93,6 +93,14 @@ TEST_F(GrpcWeb, StreamsWhatTheServerStreams) {
       expected);
 }
 
+TEST_F(GrpcWeb, TakesAndGivesLargeMessages) {
+  const std::string message = Message(std::string(500'000, 'x'));
+  const std::string answer = message + Trailers("grpc-status: 0\r\n");
+  EXPECT_EQ(Call("/test.Echo/Unary", "application/grpc-web", message).second, answer);
+  EXPECT_EQ(Decoded(Call("/test.Echo/Unary", "application/grpc-web-text", Encoded(message)).second),
+            answer);
+}
+
 TEST_F(GrpcWeb, SpeaksHttp2AsWell) {
   http::H2RawClient client(port_);
   client.Greet();

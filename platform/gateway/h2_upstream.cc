@@ -311,8 +311,7 @@ bool H2Request::Send(std::string_view head, const Kind& kind) {
     while (value.starts_with(' ')) value.remove_prefix(1);
     if (name == "host") {
       fields[2].second = value;
-    } else if (name != "transfer-encoding" && name != "connection" && name != "te" &&
-               !(kind.streams && name == "content-length")) {
+    } else if (name != "transfer-encoding" && name != "connection" && name != "te") {
       fields.emplace_back(name, value);
     }
   }

@@ -108,7 +108,6 @@ class H2Request final : public UpstreamAnswer, private http::H2ClientStream {
   bool full() const { return full_; }
   struct Kind {
     bool has_body = false;
-    bool streams = false;  // the body's length is not the head's
     bool to_head = false;
     bool takes_trailers = false;
   };

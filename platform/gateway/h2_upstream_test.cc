@@ -70,6 +70,30 @@ TEST_F(H2ToUpstream, AsksAsHttp2Does) {
   EXPECT_THAT(answer, Not(HasSubstr("link")));
 }
 
+TEST_F(H2ToUpstream, SendsALongRequestPieceByPiece) {
+  StartWith(upstream_);
+  RawSocket client(port_);
+  client.Send(
+      "PUT / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "5\r\nfirst\r\n");
+  const auto peer = upstream_.Accept();
+  peer->Greet();
+  auto frame = peer->raw().ReadFrame(http::kData);
+  ASSERT_TRUE(frame.has_value());
+  EXPECT_EQ(frame->payload, "first");
+  client.Send("4\r\nlast\r\n0\r\n\r\n");
+  http::H2RawClient::Answer request = peer->ReadRequest(1);
+  EXPECT_EQ(request.body, "firstlast");
+  EXPECT_EQ(request.fields.count("content-length"), 0u);
+  // Nobody has looked at it: what is kept of it goes again.
+  peer->GoAway(0);
+  const auto other = upstream_.Accept();
+  other->Greet();
+  EXPECT_EQ(other->ReadRequest(1).body, "firstlast");
+  other->Answer(1, {{":status", "200"}}, "done");
+  EXPECT_THAT(client.ReadToEnd(), HasSubstr("done"));
+}
+
 // Requests of one connection of a client come to one io thread.
 TEST_F(H2ToUpstream, SharesAConnectionAndTakesAnotherWhenItIsFull) {
   StartWith(upstream_);

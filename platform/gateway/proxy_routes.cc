@@ -264,6 +264,14 @@ Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& excha
 // Routes that differ by header fields alone.
 using Alternatives = std::vector<std::shared_ptr<const ProxyRoute>>;
 
+// The cache looks at the bodies of what it may answer.
+bool MayStream(const Alternatives& alternatives, http::Verb verb) {
+  const bool cached = verb == http::Verb::kGet || verb == http::Verb::kHead;
+  return std::none_of(alternatives.begin(), alternatives.end(), [&](const auto& route) {
+    return route->config.buffer_requests || (cached && route->cache != nullptr);
+  });
+}
+
 Task<void> AnswerByHeaders(const Alternatives& alternatives, http::Exchange& exchange) {
   for (const auto& route : alternatives) {
     if (!route->Takes(exchange.request)) continue;
@@ -407,6 +415,7 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
           options.streams_grpc |= route->h2;
         }
         if (most > 0) options.max_body_bytes = most;
+        if (MayStream(alternatives, verb)) options.streams_bodies_above = kGathered;
         http::Handler handler;
         if (alternatives.size() == 1 && alternatives[0]->config.headers.empty()) {
           handler = [route = alternatives[0]](http::Exchange& exchange) {

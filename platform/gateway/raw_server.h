@@ -5,7 +5,8 @@
 //   });
 //   server.port(); server.requests();    // as they came, bodies included
 //
-// Each connection has a thread; a request ends after its Content-Length.
+// Each connection has a thread; a request ends after its Content-Length, or its last chunk: of one
+// in chunks `requests` has the body without their sizes, and nothing when it does not end.
 #pragma once
 
 #include <netinet/in.h>
@@ -110,6 +111,8 @@ class RawServer {
     for (;;) {
       const size_t end = buffer.find("\r\n\r\n");
       if (end != std::string::npos) {
+        if (buffer.find("Transfer-Encoding: chunked\r\n") < end)
+          return ReadChunks(connection, buffer, end + 4);
         size_t length = 0;
         const size_t field = buffer.find("Content-Length: ");
         if (field < end) length = std::strtoul(buffer.c_str() + field + 16, nullptr, 10);
@@ -119,10 +122,32 @@ class RawServer {
           return request;
         }
       }
-      char bytes[4096];
-      const ssize_t size = ::recv(connection, bytes, sizeof(bytes), 0);
-      if (size <= 0) return "";
-      buffer.append(bytes, static_cast<size_t>(size));
+      if (!Fill(connection, buffer)) return "";
+    }
+  }
+
+  static bool Fill(int connection, std::string& buffer) {
+    char bytes[4096];
+    const ssize_t size = ::recv(connection, bytes, sizeof(bytes), 0);
+    if (size > 0) buffer.append(bytes, static_cast<size_t>(size));
+    return size > 0;
+  }
+
+  static std::string ReadChunks(int connection, std::string& buffer, size_t at) {
+    std::string request = buffer.substr(0, at);
+    for (;;) {
+      const size_t line = buffer.find("\r\n", at);
+      const size_t length =
+          line == std::string::npos ? 0 : std::strtoul(buffer.c_str() + at, nullptr, 16);
+      if (line == std::string::npos || buffer.size() < line + 4 + length) {
+        if (!Fill(connection, buffer)) return "";
+        continue;
+      }
+      request.append(buffer, line + 2, length);
+      at = line + 4 + length;
+      if (length > 0) continue;
+      buffer.erase(0, at);
+      return request;
     }
   }
 

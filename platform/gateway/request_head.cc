@@ -89,8 +89,16 @@ void AppendPath(std::string_view normal_path, std::string& out) {
   }
 }
 
+std::optional<uint64_t> ContentLengthOf(const http::Request& request) {
+  const auto text = request.headers.Find("content-length");
+  uint64_t length = 0;
+  if (!text || std::from_chars(text->data(), text->data() + text->size(), length).ec != std::errc())
+    return std::nullopt;
+  return length;
+}
+
 void AppendRequestHead(const http::Request& request, const Forwarding& how,
-                       std::string_view authority, std::string& out) {
+                       std::string_view authority, std::string& out, bool body_streams) {
   out.append(request.verb_text).append(" ").append(how.target).append(" HTTP/1.1\r\nHost: ");
   const auto host = request.headers.Find("host");
   out.append(host && !host->empty() ? *host : authority).append("\r\n");
@@ -134,12 +142,17 @@ void AppendRequestHead(const http::Request& request, const Forwarding& how,
              : request.minor_version == 0 ? "1.0 starling\r\n"
                                           : "1.1 starling\r\n");
 
-  const bool has_content = !request.body.empty() || request.verb == http::Verb::kPost ||
-                           request.verb == http::Verb::kPut || request.verb == http::Verb::kPatch;
-  if (has_content) {
-    char length[24];
-    const auto [end, error] = std::to_chars(length, length + sizeof(length), request.body.size());
-    out.append("Content-Length: ").append(length, end).append("\r\n");
+  const std::optional<uint64_t> length =
+      body_streams ? ContentLengthOf(request) : request.body.size();
+  const bool has_content = body_streams || !request.body.empty() ||
+                           request.verb == http::Verb::kPost || request.verb == http::Verb::kPut ||
+                           request.verb == http::Verb::kPatch;
+  if (has_content && length) {
+    char digits[24];
+    const auto [end, error] = std::to_chars(digits, digits + sizeof(digits), *length);
+    out.append("Content-Length: ").append(digits, end).append("\r\n");
+  } else if (has_content) {
+    out.append("Transfer-Encoding: chunked\r\n");
   }
   out.append("\r\n");
 }

@@ -12,6 +12,7 @@
 // trusted says in them, or in Forwarded, is replaced. Via names the gateway (RFC 9110, 7.6.3).
 #pragma once
 
+#include <optional>
 #include <string>
 
 #include "platform/gateway/upstream.h"
@@ -19,8 +20,12 @@
 namespace starling::gateway {
 
 // Appends "GET /path HTTP/1.1\r\n...\r\n\r\n". `authority`: for a client that named no host.
+// `body_streams`: its length is the one that the client said, else it goes in chunks.
 void AppendRequestHead(const http::Request& request, const Forwarding& how,
-                       std::string_view authority, std::string& out);
+                       std::string_view authority, std::string& out, bool body_streams = false);
+
+// What the client said of the length of the body, which its server holds it to; nullopt: nothing.
+std::optional<uint64_t> ContentLengthOf(const http::Request& request);
 
 // A path in its normal form (http::Request::path), encoded again: what it may not hold as itself is
 // escaped, "%2F" and "%25" stay.

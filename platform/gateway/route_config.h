@@ -86,6 +86,7 @@ struct RouteConfig {
   std::map<std::string, std::string> set_headers;
   bool pass_authorization = false;
   bool cache = false;
+  bool buffer_requests = false;
   static void Describe(config::Fields<RouteConfig>& fields) {
     fields
         .Add("path", &RouteConfig::path,
@@ -126,6 +127,9 @@ struct RouteConfig {
                "fields that the upstream gets instead of the client's; an empty one: none");
     fields.Add("pass_authorization", &RouteConfig::pass_authorization,
                "whether the upstream gets the caller's credential");
+    fields.Add("buffer_requests", &RouteConfig::buffer_requests,
+               "whether a request above 64 KiB, or of unknown length, is read whole before it is "
+               "sent on, so that it can be sent again");
     fields.Add("cache", &RouteConfig::cache,
                "whether answers are kept for others, as far and as long as they say (RFC 9111)");
   }

@@ -14,6 +14,11 @@ void StreamedBody::State::Wake() {
   woken(true);
 }
 
+void StreamedBody::State::Extend() {
+  if (to->begun()) return;
+  to->SetDeadline(std::min(call_deadline, std::chrono::steady_clock::now() + timeout));
+}
+
 void StreamedBody::SendTo(H2Request& request, const Executor& executor) {
   State& state = *state_;
   state.to = &request;
@@ -48,7 +53,10 @@ Task<void> StreamedBody::Read(std::shared_ptr<State> state) {
     }
     if (!piece->has_value()) {
       state->whole = true;
-      if (state->to != nullptr) state->to->EndBody();
+      if (state->to != nullptr) {
+        state->Extend();
+        state->to->EndBody();
+      }
       break;
     }
     const std::string_view bytes = **piece;
@@ -59,10 +67,7 @@ Task<void> StreamedBody::Read(std::shared_ptr<State> state) {
       state->kept = {};
     }
     if (state->to == nullptr) continue;
-    if (!state->to->begun()) {
-      state->to->SetDeadline(
-          std::min(state->call_deadline, std::chrono::steady_clock::now() + state->timeout));
-    }
+    state->Extend();
     state->sending = true;
     const bool wanted = co_await state->to->AppendAll(bytes);
     state->sending = false;

@@ -47,6 +47,7 @@ class StreamedBody {
     Status error;
     std::optional<Completion<bool>> waiter;  // for the end of `sending`, or for `done`
     void Wake();
+    void Extend();
   };
   static Task<void> Read(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;

@@ -11,6 +11,7 @@
 #include "platform/gateway/h2_upstream.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/streamed_body.h"
+#include "platform/gateway/upload.h"
 #include "platform/gateway/upstream_connection.h"
 #include "platform/http/syntax.h"
 #include "platform/resilience/backoff.h"
@@ -101,6 +102,7 @@ struct Upstream::Pool {
 struct Upstream::Attempt {
   Status status;           // OK: the exchange is answered
   bool may_repeat = true;  // it cannot have done anything, or may be done twice
+  bool clients = false;    // the client is to blame
   int answer = 0;          // the HTTP status, when there was one
 };
 
@@ -238,7 +240,7 @@ Task<Status> Upstream::ForwardTries(const http::Request& request, http::Exchange
                                     Forwarding how, StreamedBody* body) {
   const Instant deadline =
       std::min(how.call_deadline, std::chrono::steady_clock::now() + how.policy.timeout);
-  const bool idempotent = IsIdempotent(request.verb);
+  const bool idempotent = IsIdempotent(request.verb) && !exchange.body_streams();
   absl::InlinedVector<std::string, 2> tried;
   absl::InlinedVector<std::string_view, 2> avoid;
   budget_.OnCall();
@@ -261,12 +263,8 @@ Task<Status> Upstream::ForwardTries(const http::Request& request, http::Exchange
       }
       co_return OkStatus();
     }
-    if (absl::IsCancelled(attempt.status)) {
+    if (absl::IsCancelled(attempt.status) || attempt.clients) {
       pick->Cancelled();
-      co_return attempt.status;
-    }
-    if (body != nullptr && !body->error().ok()) {
-      pick->Cancelled();  // the client's fault
       co_return attempt.status;
     }
     if (attempt.answer == 503) {
@@ -295,7 +293,8 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
                                       Instant deadline, bool last) {
   Pool& pool = pick.connection<Pool>();
   const auto thread = static_cast<size_t>(request.thread_index);
-  const bool idempotent = IsIdempotent(request.verb);
+  const bool streams = exchange.body_streams();
+  const bool idempotent = IsIdempotent(request.verb) && !streams;
   if (how.policy.try_timeout > Duration(0))
     deadline = std::min(deadline, std::chrono::steady_clock::now() + how.policy.try_timeout);
   std::unique_ptr<UpstreamConnection> connection = pool.Take(thread, options_.idle_timeout);
@@ -319,12 +318,17 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
     // Nobody else uses it before Send has sent it, or copied what is left.
     thread_local std::string head;
     head.clear();
-    AppendRequestHead(request, how, pick.endpoint().address, head);
+    AppendRequestHead(request, how, pick.endpoint().address, head, streams);
     const Status sent =
         co_await connection->Send(head, request.body, request.verb == http::Verb::kHead);
     // A server may answer and close before it has read all: its answer is worth more than our
     // error.
-    Attempt attempt = co_await Read(request, exchange, how, *connection, last);
+    Attempt attempt;
+    if (streams && sent.ok()) {
+      attempt = co_await ReadWhileSending(request, exchange, how, *connection);
+    } else {
+      attempt = co_await Read(request, exchange, how, *connection, last);
+    }
     if (!attempt.status.ok()) {
       const bool unanswered = !connection->parser().begun() && absl::IsUnavailable(attempt.status);
       connection.reset();
@@ -355,10 +359,9 @@ Task<Upstream::Attempt> Upstream::TryH2(const http::Request& request, http::Exch
     if (!ready.ok()) co_return Attempt{.status = std::move(ready), .may_repeat = true};
     thread_local std::string head;
     head.clear();
-    AppendRequestHead(request, how, pick.endpoint().address, head);
+    AppendRequestHead(request, how, pick.endpoint().address, head, body != nullptr);
     const bool has_body = body != nullptr || !request.body.empty();
     const H2Request::Kind kind{.has_body = has_body,
-                               .streams = body != nullptr,
                                .to_head = request.verb == http::Verb::kHead,
                                .takes_trailers = how.grpc || TakesTrailers(request)};
     if (sent.full() || !sent.Send(head, kind)) {
@@ -375,7 +378,9 @@ Task<Upstream::Attempt> Upstream::TryH2(const http::Request& request, http::Exch
     Attempt attempt = co_await Read(request, exchange, how, sent, last);
     if (body != nullptr) co_await body->LetGo();
     attempt.may_repeat = false;
-    if (attempt.status.ok() || exchange.streaming() || attempt.answer != 0) co_return attempt;
+    attempt.clients = !attempt.status.ok() && body != nullptr && !body->error().ok();
+    if (attempt.status.ok() || attempt.clients || exchange.streaming() || attempt.answer != 0)
+      co_return attempt;
     // What the server has not looked at may go again; also what may go twice and met a connection
     // that was just being closed.
     const bool replayable = body == nullptr || body->replayable();
@@ -389,6 +394,33 @@ Task<Upstream::Attempt> Upstream::TryH2(const http::Request& request, http::Exch
     attempt.may_repeat = sent.unprocessed();
     co_return attempt;
   }
+}
+
+Task<Upstream::Attempt> Upstream::ReadWhileSending(const http::Request& request,
+                                                   http::Exchange& exchange, const Forwarding& how,
+                                                   UpstreamConnection& connection) {
+  Upload upload(exchange, connection, how.policy, ContentLengthOf(request));
+  const auto thread = static_cast<size_t>(request.thread_index);
+  upload.Start(threads_[thread]->context().get_executor());
+  const auto on_head = [&](http::Response& response) {
+    upload.AnswerBegan();
+    return how.on_head(response);
+  };
+  const Forwarding with_upload{.policy = how.policy,
+                               .target = how.target,
+                               .headers = how.headers,
+                               .on_head = on_head,
+                               .on_stream = how.on_stream,
+                               .trusted_peer = how.trusted_peer};
+  Attempt attempt = co_await Read(request, exchange, with_upload, connection, /*last=*/true);
+  co_await upload.End();
+  if (const Status client = upload.client_error(); !client.ok() && !attempt.status.ok()) {
+    attempt.status = client;
+    attempt.clients = true;
+  }
+  // What it answered before it had all may still come to want the rest.
+  if (!upload.sent_all()) connection.Stop(Cancelled("the request was not sent whole"));
+  co_return attempt;
 }
 
 Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Exchange& exchange,

@@ -18,6 +18,10 @@
 // A connection that its server closed while it was idle costs no try. What was answered with 502,
 // 503 or 504 is tried again under the same rules; the last answer is given on as it is.
 //
+// A body that the exchange streams goes on as it comes, while the answer may come (upload.h): such
+// a request is not tried again once a connection was there, since what was read of it is gone. Its
+// policy.timeout runs from its end.
+//
 // Connections are kept, by io thread and endpoint, and never change threads. Those that nobody used
 // for idle_timeout are closed when the next one is given back or asked for. Answers up to
 // kGathered are read before they are given on; of longer ones, and of those whose length is not
@@ -109,6 +113,7 @@ struct Forwarding {
 };
 
 class UpstreamAnswer;
+class UpstreamConnection;
 struct H2UpstreamOptions;
 class StreamedBody;
 class ProxyThread;
@@ -150,6 +155,9 @@ class Upstream {
                       discovery::Pick& pick, Instant deadline, bool last, StreamedBody* body);
   Task<Attempt> Read(const http::Request& request, http::Exchange& exchange, const Forwarding& how,
                      UpstreamAnswer& connection, bool last);
+  // Sends a body that streams, and reads the answer meanwhile.
+  Task<Attempt> ReadWhileSending(const http::Request& request, http::Exchange& exchange,
+                                 const Forwarding& how, UpstreamConnection& connection);
   Task<Status> Stream(http::Exchange& exchange, const Forwarding& how, UpstreamAnswer& connection);
   static std::shared_ptr<void> OpenPool(const discovery::Endpoint& endpoint, const Threads& threads,
                                         const std::optional<H2UpstreamOptions>& h2);

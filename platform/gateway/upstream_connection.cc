@@ -36,7 +36,8 @@ void UpstreamConnection::Use(const http::Request& request, http::Exchange& excha
 
 void UpstreamConnection::Use(Instant deadline) {
   deadline_ = deadline;
-  watches_client_ = false;
+  watches_client_ = stop_sending_ = false;
+  send_deadline_ = Instant::max();
   stopped_ = failed_ = OkStatus();
   in_use_ = true;
   thread_.Add(*this);
@@ -138,9 +139,14 @@ Task<Status> UpstreamConnection::Send(std::string_view head, std::string_view bo
   parser_.Begin(to_head);
   begin_ = end_ = 0;
   piece_ = {};
+  return Write(head, body);
+}
+
+Task<Status> UpstreamConnection::Write(std::string_view head, std::string_view body) {
   bool kept = false;  // the head, beyond the first wait
   while (!head.empty() || !body.empty()) {
     if (!stopped_.ok()) co_return stopped_;
+    if (stop_sending_) co_return Cancelled("the rest is not wanted");
     iovec parts[2] = {{const_cast<char*>(head.data()), head.size()},
                       {const_cast<char*>(body.data()), body.size()}};
     msghdr message{};
@@ -168,6 +174,12 @@ Task<Status> UpstreamConnection::Send(std::string_view head, std::string_view bo
     co_await socket_.async_wait(Socket::wait_write, AsTask(error));
   }
   co_return OkStatus();
+}
+
+void UpstreamConnection::StopSending() {
+  stop_sending_ = true;
+  error_code ignored;
+  socket_.cancel(ignored);
 }
 
 UpstreamConnection::Step UpstreamConnection::NextRead(http::Response& response) {
@@ -246,6 +258,7 @@ void ProxyThread::Sweep() {
   // Stop only closes a socket: what waited goes on later, so the list stays as it is here.
   for (UpstreamConnection* at = first_; at != nullptr; at = at->next_) {
     if (now >= at->deadline_) at->Stop(DeadlineExceeded("it did not answer in time"));
+    if (now >= at->send_deadline_) at->Stop(DeadlineExceeded("it takes no more of the request"));
     at->CheckClient(now);
   }
   if (first_ != nullptr) Arm();

@@ -40,6 +40,8 @@ class UpstreamConnection final : public UpstreamAnswer {
   void Use(Instant deadline);
   void Release();
   void SetDeadline(Instant deadline) override { deadline_ = deadline; }
+  // Of what is sent while an answer is read.
+  void SetSendDeadline(Instant deadline) { send_deadline_ = deadline; }
 
   // UNAVAILABLE (why it could not be reached), DEADLINE_EXCEEDED, CANCELLED.
   Task<Status> Connect(const std::string& host, uint16_t port);
@@ -51,6 +53,12 @@ class UpstreamConnection final : public UpstreamAnswer {
   // A small request is written without a wait. An error says that not all was written; the upstream
   // may have answered all the same.
   Task<Status> Send(std::string_view head, std::string_view body, bool to_head);
+  // More of the request, when Send gave its head alone; first, then second.
+  Task<Status> Write(std::string_view first, std::string_view second);
+  // Nobody wants what is still to be sent: a Write that waits fails.
+  void StopSending();
+  // The connection ends, and each wait with it.
+  void Stop(Status why);
   Task<Step> Next(http::Response& response) override;
   Step NextRead(http::Response& response) override;
   std::string_view piece() const override { return piece_; }
@@ -71,7 +79,6 @@ class UpstreamConnection final : public UpstreamAnswer {
   struct Lookup;
   // Until it is done or the deadline comes; nullptr when too many are under way.
   Task<std::shared_ptr<Lookup>> LookUp(const std::string& host, uint16_t port);
-  void Stop(Status why);
   void CheckClient(Instant now);
 
   ProxyThread& thread_;
@@ -88,6 +95,8 @@ class UpstreamConnection final : public UpstreamAnswer {
   bool watches_client_ = false;
   Instant used_since_{};
   Instant deadline_{};
+  Instant send_deadline_ = Instant::max();
+  bool stop_sending_ = false;
   Status stopped_;                      // why waits end
   Status failed_;                       // of the socket
   UpstreamConnection* next_ = nullptr;  // of the thread's list of those in use

@@ -139,14 +139,21 @@ TEST_F(Forward, AStreamAsksForNoPlace) {
   EXPECT_EQ(StatusOf(Get("/")), 200);
 }
 
-TEST_F(Forward, ReadsAChunkedRequestAndSendsItsLength) {
+TEST_F(Forward, SendsARequestInChunksInChunksOrItsLengthWhereItIsGathered) {
   RawServer upstream(Says(Ok("")));
   StartWith(upstream);
   EXPECT_EQ(StatusOf(Ask("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
                          "3\r\nabc\r\n2;x\r\nde\r\n0\r\nTrailer: 1\r\n\r\n")),
             200);
-  EXPECT_THAT(upstream.requests().at(0), EndsWith("Content-Length: 5\r\n\r\nabcde"));
-  EXPECT_THAT(upstream.requests().at(0), Not(HasSubstr("chunked")));
+  EXPECT_THAT(upstream.requests().at(0), EndsWith("Transfer-Encoding: chunked\r\n\r\nabcde"));
+  RouteConfig route = Route("/{rest=**}", "up");
+  route.buffer_requests = true;
+  Start({{"up", To({upstream.address()})}}, {route});
+  EXPECT_EQ(StatusOf(Ask("POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+                         "3\r\nabc\r\n2;x\r\nde\r\n0\r\nTrailer: 1\r\n\r\n")),
+            200);
+  EXPECT_THAT(upstream.requests().at(1), EndsWith("Content-Length: 5\r\n\r\nabcde"));
+  EXPECT_THAT(upstream.requests().at(1), Not(HasSubstr("chunked")));
 }
 
 TEST_F(Forward, UsesAConnectionAgain) {

@@ -50,12 +50,9 @@ void Run(std::string_view bytes, size_t piece) {
   std::vector<std::unique_ptr<Stream>> streams;
   for (int i = 0; i < 4; ++i) {
     streams.push_back(std::make_unique<Stream>());
-    Demand(streams.back()->Begin(session,
-                                 {{":method", "POST"},
-                                  {":scheme", "http"},
-                                  {":authority", "x"},
-                                  {":path", "/"}},
-                                 i % 2 == 1));
+    Demand(streams.back()->Begin(
+        session, {{":method", "POST"}, {":scheme", "http"}, {":authority", "x"}, {":path", "/"}},
+        i % 2 == 1));
     if (i % 2 == 1) streams.back()->Append("some text");
   }
   session.Fill(out);

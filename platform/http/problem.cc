@@ -18,7 +18,8 @@ constexpr struct {
     {reason::kIdempotencyKeyInFlight, 409}, {reason::kOverloaded, 503},
     {reason::kQuotaExceeded, 429},          {reason::kPayloadTooLarge, 413},
     {reason::kUnsupportedMediaType, 415},   {reason::kMethodNotAllowed, 405},
-    {reason::kRequestTimeout, 408},         {reason::kStorageFailed, 503},
+    {reason::kFieldsTooLarge, 431},         {reason::kRequestTimeout, 408},
+    {reason::kStorageFailed, 503},
 };
 
 void AppendJsonString(std::string_view text, std::string& out) {

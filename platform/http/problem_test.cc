@@ -34,17 +34,12 @@ TEST(HttpStatus, FollowsTheTable) {
 
 TEST(HttpStatus, IsRefinedByTheReason) {
   const std::pair<std::string_view, int> cases[] = {
-      {reason::kEtagMismatch, 412},
-      {reason::kIdempotencyKeyReused, 422},
-      {reason::kIdempotencyKeyInFlight, 409},
-      {reason::kOverloaded, 503},
-      {reason::kQuotaExceeded, 429},
-      {reason::kPayloadTooLarge, 413},
-      {reason::kUnsupportedMediaType, 415},
-      {reason::kRequestTimeout, 408},
-      {reason::kMethodNotAllowed, 405},
-      {reason::kStorageFailed, 503},
-      {"SOMETHING_ELSE", 400},
+      {reason::kEtagMismatch, 412},           {reason::kIdempotencyKeyReused, 422},
+      {reason::kIdempotencyKeyInFlight, 409}, {reason::kOverloaded, 503},
+      {reason::kQuotaExceeded, 429},          {reason::kPayloadTooLarge, 413},
+      {reason::kUnsupportedMediaType, 415},   {reason::kRequestTimeout, 408},
+      {reason::kFieldsTooLarge, 431},         {reason::kMethodNotAllowed, 405},
+      {reason::kStorageFailed, 503},          {"SOMETHING_ELSE", 400},
   };
   for (const auto& [reason, http] : cases) {
     EXPECT_EQ(HttpStatus(WithReason(FailedPrecondition("x"), reason)), http) << reason;
