@@ -170,7 +170,8 @@ def table(report, title: str, rows: dict[str, tuple], reference: str) -> None:
     report("")
     report(f"{title:<56}" + "".join(f"{name:>16}" for name in HEAD))
     for name, row in rows.items():
-        report(f"{name:<56}{row[0]:>16.0f}{row[1]:>16.2f}{row[2]:>16.2f}{row[3]:>16.1f}{row[0] / rows[reference][0]:>16.2f}")
+        times = "".join(f"{time:>16.2f}" if time else f"{'-':>16}" for time in row[1:3])
+        report(f"{name:<56}{row[0]:>16.0f}{times}{row[3]:>16.1f}{row[0] / rows[reference][0]:>16.2f}")
 
 
 def median(rows: list[tuple]) -> tuple:
@@ -338,7 +339,7 @@ def tls(report, folder: pathlib.Path) -> None:
                     break
                 time.sleep(0.05)
         for title, measure in (("whole handshakes of TLS 1.3, P-256, openssl s_time x4", handshakes),
-                               ("HTTP/2 over TLS to HTTP/1.1, h2load -c8 -m8; p50 is the mean", http2)):
+                               ("HTTP/2 over TLS to HTTP/1.1, h2load -c8 -m8 (p50: the mean)", http2)):
             found: dict[str, list] = {name: [] for name in programs}
             for _ in range(3):
                 for name, (process, port) in programs.items():

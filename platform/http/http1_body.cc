@@ -55,8 +55,14 @@ std::optional<BodyPiece> Http1Connection::BodyRead() {
 Status Http1Connection::BodyError() {
   if (!std::exchange(body_refused_, true)) thread_->counters.malformed_requests.Add();
   Status error = InvalidArgument("{}", parser_.error().detail);
-  return parser_.error().http_status == 413 ? WithReason(std::move(error), reason::kPayloadTooLarge)
-                                            : error;
+  switch (parser_.error().http_status) {
+    case 413:
+      return WithReason(std::move(error), reason::kPayloadTooLarge);
+    case 431:  // trailers
+      return WithReason(std::move(error), reason::kFieldsTooLarge);
+    default:
+      return error;
+  }
 }
 
 Task<Status> Http1Connection::ReadMoreBody() {
