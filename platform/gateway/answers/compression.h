@@ -39,7 +39,7 @@ class Compression {
   bool enabled() const { return enabled_; }
   // Of a body that is kept for long, the small ones.
   int LevelOf(http::Coding coding, bool for_long) const {
-    return for_long ? http::CodingLevels{.gzip = 9, .br = 9, .zstd = 12}.Of(coding)
+    return for_long ? http::CodingLevels{.gzip = 9, .br = 6, .zstd = 12}.Of(coding)
                     : levels_.Of(coding);
   }
 

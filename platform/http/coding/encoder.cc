@@ -86,6 +86,10 @@ class BrotliEncoder final : public Encoder {
       }
     } while (left > 0 || (flush == kEnd && !BrotliEncoderIsFinished(state_)));
   }
+  void Expect(uint64_t size) override {
+    BrotliEncoderSetParameter(state_, BROTLI_PARAM_SIZE_HINT,
+                              static_cast<uint32_t>(std::min<uint64_t>(size, 1u << 30)));
+  }
   bool Reset() override { return false; }
 
  private:
@@ -116,6 +120,7 @@ class ZstdEncoder final : public Encoder {
       return flush == kMore ? in.pos < in.size : left > 0;
     });
   }
+  void Expect(uint64_t size) override { ZSTD_CCtx_setPledgedSrcSize(context_, size); }
   bool Reset() override {
     return ZSTD_isError(ZSTD_CCtx_reset(context_, ZSTD_reset_session_only)) == 0;
   }
@@ -178,6 +183,7 @@ void EncoderLease::GiveBack() {
 
 std::string Encode(Coding coding, int level, std::string_view body) {
   const EncoderLease encoder = EncoderLease::Take(coding, level);
+  encoder->Expect(body.size());
   std::string out;
   encoder->Write(body, Encoder::kEnd, out);
   return out;
