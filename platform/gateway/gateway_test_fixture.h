@@ -57,7 +57,14 @@ class GatewayTest : public testing::Test {
     STARLING_RETURN_IF_ERROR(CheckRoutes(upstreams, routes));
     auto router = std::make_shared<http::Router>();
     STARLING_RETURN_IF_ERROR(upstreams_.Set(upstreams));
-    STARLING_RETURN_IF_ERROR(AddProxyRoutes(routes, upstreams_, cache_, edge_, *router));
+    std::shared_ptr<const AnswerFilter> answers;
+    if (rules_) {
+      STARLING_RETURN_IF_ERROR(CheckAnswerRules(*rules_, routes));
+      STARLING_ASSIGN_OR_RETURN(answers, AnswerFilter::Make(*rules_, telemetry_.metrics()));
+    }
+    STARLING_RETURN_IF_ERROR(AddProxyRoutes(routes, upstreams_, cache_, edge_, *router, answers));
+    if (add_) STARLING_RETURN_IF_ERROR(add_(*router));
+    router->SetFilter(answers);
     if (server_ == nullptr) {
       server_ = std::make_unique<http::Server>(
           runtime_, http::ServerOptions{.sweep_interval = std::chrono::milliseconds(10)}, router);
@@ -87,6 +94,8 @@ class GatewayTest : public testing::Test {
   TestCredentials credentials_;
   rpc::EdgeOptions edge_{.authenticator = &credentials_, .telemetry = &telemetry_};
   std::shared_ptr<HttpCache> cache_ = std::make_shared<HttpCache>(HttpCacheOptions{});
+  std::optional<AnswerRules> rules_;          // what is done to answers; unset: nothing
+  std::function<Status(http::Router&)> add_;  // routes beside
   Upstreams upstreams_{runtime_, telemetry_.metrics()};
   std::unique_ptr<http::Server> server_;
   uint16_t port_ = 0;

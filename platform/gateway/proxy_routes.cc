@@ -10,6 +10,7 @@
 #include "platform/base/id.h"
 #include "platform/gateway/grpc.h"
 #include "platform/gateway/grpc_web.h"
+#include "platform/gateway/mirror.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/route_rules.h"
 #include "platform/http/path_template.h"
@@ -35,6 +36,9 @@ struct ProxyRoute {
   std::shared_ptr<HttpCache> cache;  // nullptr: nothing is kept
   std::string cache_prefix;
   bool h2 = false;  // its upstreams speak HTTP/2: calls of gRPC may come
+  // What is kept is not compressed, so that one answer is for all: upstreams are not asked to.
+  bool keeps_identity = false;
+  std::shared_ptr<Mirror> mirror;  // nullptr: none
 
   Upstream& Choose() const {
     if (to.size() == 1) return *to[0].first;
@@ -198,6 +202,7 @@ Task<void> ServeCached(std::shared_ptr<const ProxyRoute> route, http::Exchange& 
   AppendPath(exchange.request.path, normal);
   if (!exchange.request.query.empty()) normal.append("?").append(exchange.request.query);
   if (exchange.request.target != normal) exchange.request.target = std::move(normal);
+  if (route->keeps_identity) exchange.request.headers.Remove("accept-encoding");
   if (route->cache->ServeFresh(exchange, route->cache_prefix)) co_return;
   Told told = ToldOf(*route, exchange, entry);
   Fetch fetch = [route, told = std::move(told)](http::Request& request, http::Exchange& to) {
@@ -210,6 +215,20 @@ struct Outcome {
   Status status;    // OK: it is answered
   StatusCode code;  // for metrics
 };
+
+void CopyToMirror(const ProxyRoute& route, const http::Exchange& exchange,
+                  const rpc::EdgeEntry& entry, const Executor& executor) {
+  Told told = ToldOf(route, exchange, entry);
+  std::vector<std::pair<std::string, std::string>> headers{
+      {"X-Starling-Caller", std::move(told.caller)},
+      {"X-Starling-User", std::move(told.user)},
+      {"traceparent", std::move(told.traceparent)}};
+  headers.insert(headers.end(), route.config.set_headers.begin(), route.config.set_headers.end());
+  route.mirror->Copy(executor, exchange.request,
+                     {.target = std::move(told.target),
+                      .headers = std::move(headers),
+                      .trusted_peer = told.trusted_peer});
+}
 
 Task<Outcome> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchange,
                                  rpc::EdgeEntry& entry, GrpcKind grpc) {
@@ -238,11 +257,34 @@ Task<Outcome> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchan
   co_return Outcome{std::move(status), code};
 }
 
+// OPTIONS that is to go no further is answered here (RFC 9110, 7.6.2).
+bool AnswerLastHop(const ProxyRoute& route, http::Exchange& exchange) {
+  if (exchange.request.verb != http::Verb::kOptions ||
+      exchange.request.headers.Find("max-forwards") != "0") {
+    return false;
+  }
+  std::string allow;
+  for (const http::Verb verb : route.verbs)
+    allow.append(allow.empty() ? "" : ", ").append(http::VerbText(verb));
+  exchange.response.status = 204;
+  exchange.response.headers.Set("Allow", allow);
+  return true;
+}
+
 Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange) {
   rpc::EdgeEntry entry(route->edge, exchange, route->name);
   Status status = entry.LetIn(route->gate, /*streaming=*/false);
   if (status.ok()) status = co_await entry.Identify();
   if (status.ok()) status = CheckAccess(route->access, *entry.caller());
+  if (status.ok() && AnswerLastHop(*route, exchange)) {
+    entry.Leave(status);
+    co_return;
+  }
+  if (status.ok() && route->mirror != nullptr && !exchange.body_streams() &&
+      route->mirror->Wants()) {
+    const Executor executor = co_await CurrentExecutor();
+    CopyToMirror(*route, exchange, entry, executor);
+  }
   const GrpcKind grpc = route->h2 ? GrpcKindOf(exchange.request) : GrpcKind::kNone;
   StatusCode code = StatusCode::kOk;
   if (status.ok() && route->cache != nullptr && grpc == GrpcKind::kNone) {
@@ -293,19 +335,23 @@ std::string CachePrefix(const RouteConfig& config) {
   for (const auto& [name, value] : config.headers) append(name, value);
   for (const auto& [name, weight] : config.to) append(name, std::to_string(weight));
   for (const auto& [name, value] : config.set_headers) append(name, value);
+  append("compress", config.compress == RouteConfig::Compress::kAuto ? "auto" : "off");
   return fmt::format("{}#{:016x}", config.path, Hash64(text));
 }
 
 StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
                                                       const Upstreams& upstreams,
                                                       const std::shared_ptr<HttpCache>& cache,
-                                                      const rpc::EdgeOptions& edge) {
+                                                      const rpc::EdgeOptions& edge,
+                                                      const AnswerFilter* answers) {
   auto route = std::make_shared<ProxyRoute>();
   route->config = config;
   route->edge = edge;
   if (config.cache) {
     route->cache = cache;
     route->cache_prefix = CachePrefix(config);
+    route->keeps_identity = answers != nullptr && answers->compresses() &&
+                            config.compress == RouteConfig::Compress::kAuto;
   }
   route->policy = {.timeout = config.timeout,
                    .try_timeout = config.try_timeout,
@@ -328,6 +374,12 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
       "starling_gateway_shed_total", "Requests refused since too many were in flight",
       {{"service", "proxy"}, {"method", config.path}});
   route->metrics = &edge.telemetry->metrics().AddMethod("proxy", config.path);
+  if (const MirrorConfig& mirror = config.mirror; !mirror.upstream.empty()) {
+    route->mirror = std::make_shared<Mirror>(
+        upstreams.Find(mirror.upstream),
+        Mirror::Options{.sample = mirror.sample, .max_in_flight = mirror.max_in_flight},
+        route->policy, config.path, edge.telemetry->metrics());
+  }
   return route;
 }
 
@@ -376,7 +428,7 @@ std::vector<std::string> Upstreams::Names() const {
 
 Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
                       const std::shared_ptr<HttpCache>& cache, const rpc::EdgeOptions& edge,
-                      http::Router& router) {
+                      http::Router& router, const std::shared_ptr<const AnswerFilter>& answers) {
   // By host and path, by verb: in the order of the list.
   struct Place {
     size_t first;  // route, for errors
@@ -386,7 +438,7 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
   for (size_t i = 0; i < routes.size(); ++i) {
     const std::string where = fmt::format("gateway.routes[{}]", i);
     StatusOr<std::shared_ptr<const ProxyRoute>> route =
-        MakeRoute(routes[i], upstreams, cache, edge);
+        MakeRoute(routes[i], upstreams, cache, edge, answers.get());
     if (!route.ok()) return Annotate(route.status(), where);
     std::vector<std::string> hosts = routes[i].hosts;
     if (hosts.empty()) hosts.emplace_back();
@@ -416,6 +468,13 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
         }
         if (most > 0) options.max_body_bytes = most;
         if (MayStream(alternatives, verb)) options.streams_bodies_above = kGathered;
+        if (answers != nullptr) {
+          // CheckRoutes saw that they say the same of answers.
+          auto filter = answers->ForRoute(alternatives[0]->config);
+          if (!filter.ok())
+            return Annotate(filter.status(), fmt::format("gateway.routes[{}]", place.first));
+          options.filter = *std::move(filter);
+        }
         http::Handler handler;
         if (alternatives.size() == 1 && alternatives[0]->config.headers.empty()) {
           handler = [route = alternatives[0]](http::Exchange& exchange) {

@@ -24,6 +24,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/gateway/answers/answer_filter.h"
 #include "platform/gateway/cache/http_cache.h"
 #include "platform/gateway/route_config.h"
 #include "platform/gateway/upstream.h"
@@ -54,9 +55,11 @@ class Upstreams {
 };
 
 // INVALID_ARGUMENT or ALREADY_EXISTS name the route as gateway.routes[3]; `router` is then of no
-// use. What `edge` names must outlive the router, and all requests.
+// use. What `edge` names must outlive the router, and all requests. `answers`: the router's filter,
+// which routes with rules of their own refine; nullptr: none.
 Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
                       const std::shared_ptr<HttpCache>& cache, const rpc::EdgeOptions& edge,
-                      http::Router& router);
+                      http::Router& router,
+                      const std::shared_ptr<const AnswerFilter>& answers = nullptr);
 
 }  // namespace starling::gateway

@@ -47,6 +47,18 @@ Fate FateOf(std::string_view name, const Forwarding& how) {
   }
 }
 
+// One hop less (RFC 9110, 7.6.2); what is no number stays.
+void AppendMaxForwards(std::string_view value, std::string& out) {
+  const std::optional<uint64_t> left = http::ParseContentLength(value);
+  out.append("Max-Forwards: ");
+  if (left && *left > 0) {
+    out.append(std::to_string(*left - 1));
+  } else {
+    out.append(value);
+  }
+  out.append("\r\n");
+}
+
 bool Names(std::string_view list, std::string_view name) {
   bool found = false;
   http::ForEachInList(list, [&](std::string_view one) { found |= EqualsIgnoreCase(one, name); });
@@ -122,6 +134,11 @@ void AppendRequestHead(const http::Request& request, const Forwarding& how,
     if (replaced) continue;
     if (name.size() == 17 && EqualsIgnoreCase(name, "x-forwarded-proto")) proto = true;
     if (name.size() == 16 && EqualsIgnoreCase(name, "x-forwarded-host")) forwarded_host = true;
+    if (name.size() == 12 && request.verb == http::Verb::kOptions &&
+        EqualsIgnoreCase(name, "max-forwards")) {
+      AppendMaxForwards(value, out);
+      continue;
+    }
     out.append(name).append(": ").append(value).append("\r\n");
   }
   for (const auto& [name, value] : how.headers) {

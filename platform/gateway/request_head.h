@@ -9,7 +9,8 @@
 // of gRPC, whose names they may be.
 //
 // X-Forwarded-For, -Proto and -Host say where the request came from; what a peer that is not
-// trusted says in them, or in Forwarded, is replaced. Via names the gateway (RFC 9110, 7.6.3).
+// trusted says in them, or in Forwarded, is replaced. Via names the gateway (RFC 9110, 7.6.3), and
+// Max-Forwards of OPTIONS is one less (7.6.2).
 #pragma once
 
 #include <optional>

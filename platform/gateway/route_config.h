@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "platform/config/fields.h"
+#include "platform/gateway/answers/answers_config.h"
 
 namespace starling::gateway {
 
@@ -70,7 +71,24 @@ struct UpstreamConfig {
   }
 };
 
+struct MirrorConfig {
+  std::string upstream;
+  double sample = 1.0;
+  int max_in_flight = 32;
+  static void Describe(config::Fields<MirrorConfig>& fields) {
+    fields.Add("upstream", &MirrorConfig::upstream,
+               "gets a copy of requests, whose answers are dropped; empty: none");
+    fields.Add("sample", &MirrorConfig::sample, "the part of requests that is copied, 0 to 1")
+        .Range(0.0, 1.0);
+    fields
+        .Add("max_in_flight", &MirrorConfig::max_in_flight,
+             "copies under way at once; beyond, requests are not copied")
+        .Range(1, 10'000);
+  }
+};
+
 struct RouteConfig {
+  enum class Compress { kAuto, kOff };
   std::string path;
   std::vector<std::string> hosts;
   std::vector<std::string> methods;
@@ -87,6 +105,10 @@ struct RouteConfig {
   bool pass_authorization = false;
   bool cache = false;
   bool buffer_requests = false;
+  Compress compress = Compress::kAuto;
+  CorsConfig cors;
+  std::map<std::string, std::string> answer_headers;
+  MirrorConfig mirror;
   static void Describe(config::Fields<RouteConfig>& fields) {
     fields
         .Add("path", &RouteConfig::path,
@@ -132,6 +154,14 @@ struct RouteConfig {
                "sent on, so that it can be sent again");
     fields.Add("cache", &RouteConfig::cache,
                "whether answers are kept for others, as far and as long as they say (RFC 9111)");
+    fields.AddEnum("compress", &RouteConfig::compress,
+                   {{"auto", Compress::kAuto}, {"off", Compress::kOff}},
+                   "auto: as gateway.compression says; off: never, as where an answer has a secret "
+                   "and what a stranger chose (BREACH)");
+    fields.Add("cors", &RouteConfig::cors, "instead of gateway.cors, where it names origins");
+    fields.Add("answer_headers", &RouteConfig::answer_headers,
+               "fields of answers instead of the upstream's; an empty one: none");
+    fields.Add("mirror", &RouteConfig::mirror, "a copy of requests to another upstream");
   }
 };
 

@@ -97,6 +97,11 @@ StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
     if (IsGatewaysField(name))
       return InvalidArgument("set_headers: {} is the gateway's to write; take it out", name);
   }
+  if (const std::string& mirror = config.mirror.upstream;
+      !mirror.empty() && std::find(upstreams.begin(), upstreams.end(), mirror) == upstreams.end()) {
+    return InvalidArgument("mirror: upstream '{}' is not among gateway.upstreams{}", mirror,
+                           DidYouMean(mirror, upstreams));
+  }
   return parsed;
 }
 

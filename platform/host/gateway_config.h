@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "platform/config/fields.h"
+#include "platform/gateway/answers/answer_filter.h"
 #include "platform/gateway/route_config.h"
 #include "platform/host/tls_config.h"
 #include "platform/rpc/gateway_limits.h"
@@ -82,6 +83,9 @@ struct GatewayConfig {
   config::Secret limit_url;
   AccessLogConfig access_log;
   CacheConfig cache;
+  gateway::CompressionConfig compression;
+  gateway::CorsConfig cors;
+  std::map<std::string, std::string> answer_headers;
   std::vector<std::string> trusted_proxies;
   std::map<std::string, gateway::UpstreamConfig> upstreams;
   std::vector<gateway::RouteConfig> routes;
@@ -113,14 +117,24 @@ struct GatewayConfig {
         });
     fields.Add("access_log", &GatewayConfig::access_log, "a line for each request");
     fields.Add("cache", &GatewayConfig::cache, "answers that are kept for others");
+    fields.Add("compression", &GatewayConfig::compression, "of answers");
+    fields.Add("cors", &GatewayConfig::cors, "which pages of other origins may call");
+    fields.Add(
+        "answer_headers", &GatewayConfig::answer_headers,
+        "fields of answers instead of the usual ones (docs/gateway.md) or beside them, unless "
+        "the answer has its own; an empty one: none");
     fields.Add("upstreams", &GatewayConfig::upstreams,
                "servers beside the services, by a name for the routes");
     fields.Add("routes", &GatewayConfig::routes, "which requests go to which upstream");
     fields.Add("tls", &GatewayConfig::tls, "the public API over TLS, beside the one without");
     fields.Check([](const GatewayConfig& config) {
-      const Status status = gateway::CheckRoutes(config.upstreams, config.routes);
+      Status status = gateway::CheckRoutes(config.upstreams, config.routes);
+      if (status.ok()) status = gateway::CheckAnswerRules(config.AnswerRules(), config.routes);
       return std::string(status.message());
     });
+  }
+  gateway::AnswerRules AnswerRules() const {
+    return {.compression = compression, .cors = cors, .answer_headers = answer_headers};
   }
 };
 

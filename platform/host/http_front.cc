@@ -14,10 +14,12 @@ StatusOr<int> HttpFront::Start() {
   limits_ = std::make_unique<rpc::GatewayLimits>(LimitsOf(*gateway), metrics, *options_.clock,
                                                  shared_limits_.get());
   AddLimiterMetrics();
-  edge_options_ = {.authenticator = options_.authenticator,
-                   .telemetry = options_.telemetry,
-                   .limits = limits_.get(),
-                   .concurrency = options_.concurrency};
+  edge_options_ = {
+      .authenticator = options_.authenticator,
+      .telemetry = options_.telemetry,
+      .limits = limits_.get(),
+      .concurrency = options_.concurrency,
+      .max_unpacked_bytes = config->decompress_requests ? config->max_body.count() : 0};
   edge_ = std::make_unique<rpc::HttpEdge>(edge_options_);
   upstreams_ = std::make_unique<gateway::Upstreams>(*options_.runtime, metrics);
   OpenCache(gateway->cache);
@@ -84,8 +86,12 @@ StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const Gatewa
   edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
   STARLING_RETURN_IF_ERROR(options_.routes(*router));
   STARLING_RETURN_IF_ERROR(upstreams_->Set(gateway.upstreams));
-  STARLING_RETURN_IF_ERROR(
-      gateway::AddProxyRoutes(gateway.routes, *upstreams_, cache_, edge_options_, *router));
+  StatusOr<std::shared_ptr<const gateway::AnswerFilter>> answers =
+      gateway::AnswerFilter::Make(gateway.AnswerRules(), options_.telemetry->metrics());
+  if (!answers.ok()) return Annotate(answers.status(), "gateway");
+  STARLING_RETURN_IF_ERROR(gateway::AddProxyRoutes(gateway.routes, *upstreams_, cache_,
+                                                   edge_options_, *router, *answers));
+  router->SetFilter(*std::move(answers));
   return router;
 }
 

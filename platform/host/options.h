@@ -23,6 +23,7 @@ struct HttpConfig {
   Duration header_timeout = std::chrono::seconds(10);
   Duration body_timeout = std::chrono::seconds(30);
   config::Bytes max_body{1 << 20};
+  bool decompress_requests = true;
   int max_connections = 10'000;
   Duration drain_limit = std::chrono::seconds(20);
   static void Describe(config::Fields<HttpConfig>& fields) {
@@ -48,6 +49,10 @@ struct HttpConfig {
              "how long a client may take to send a request's body")
         .NeedsRestart();
     fields.Add("max_body", &HttpConfig::max_body, "the largest request body taken").NeedsRestart();
+    fields
+        .Add("decompress_requests", &HttpConfig::decompress_requests,
+             "take requests to the services with Content-Encoding: gzip, up to max_body unpacked")
+        .NeedsRestart();
     fields
         .Add("max_connections", &HttpConfig::max_connections,
              "connections open at once; more are answered 503")

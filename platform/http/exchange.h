@@ -77,6 +77,17 @@ class ResponseStream {
 // too slow), CANCELLED (it is gone).
 using BodyPiece = StatusOr<std::optional<std::string_view>>;
 
+class Exchange;
+
+// Stands between the handler of an exchange and the client: what an answer filter
+// (answer_filter.h) does to an answer that is streamed.
+class Outlet {
+ public:
+  virtual ~Outlet() = default;
+  // In place of exchange.OpenStream(), which it calls.
+  virtual ResponseStream& Open(Exchange& exchange) = 0;
+};
+
 class Exchange {
  public:
   virtual ~Exchange() = default;
@@ -106,8 +117,12 @@ class Exchange {
 
   // From here on the answer is what is written to the stream; status, headers and length are taken
   // from `response` at the first call, later ones give the same stream.
-  virtual ResponseStream& StartStream() = 0;
+  ResponseStream& StartStream() { return outlet != nullptr ? outlet->Open(*this) : OpenStream(); }
   virtual bool streaming() const = 0;
+
+  Outlet* outlet = nullptr;  // set and taken off by whoever owns it
+  // StartStream past the outlet.
+  virtual ResponseStream& OpenStream() = 0;
 
   // Fires when the client is gone (seen within the server's sweep_interval; a half-closed
   // connection counts as gone) or when the server stops by force. It fires on the connection's io
@@ -124,7 +139,7 @@ using Handler = std::function<Task<void>(Exchange&)>;
 // gather in `streamed`.
 class DetachedExchange final : public Exchange, private ResponseStream {
  public:
-  ResponseStream& StartStream() override {
+  ResponseStream& OpenStream() override {
     streaming_ = true;
     return *this;
   }

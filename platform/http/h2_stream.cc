@@ -40,7 +40,7 @@ CancellationToken H2Stream::cancellation() {
   return cancellation_->token();
 }
 
-ResponseStream& H2Stream::StartStream() {
+ResponseStream& H2Stream::OpenStream() {
   if (streaming_) return *this;
   streaming_ = true;
   if (!MayHaveBody(response.status)) response.status = 200;

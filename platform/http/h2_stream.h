@@ -20,7 +20,7 @@ class H2Stream final : public Exchange, private ResponseStream {
  public:
   explicit H2Stream(H2Session& session) : session_(session) {}
 
-  ResponseStream& StartStream() override;
+  ResponseStream& OpenStream() override;
   bool streaming() const override { return streaming_; }
   CancellationToken cancellation() override;
 

@@ -41,7 +41,7 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
   void ClientIsGone() override;
   size_t Cut() override;
 
-  ResponseStream& StartStream() override;
+  ResponseStream& OpenStream() override;
   bool streaming() const override { return streaming_; }
   CancellationToken cancellation() override;
 

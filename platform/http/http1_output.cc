@@ -56,7 +56,7 @@ void Http1Connection::AppendAnswer() {
   }
 }
 
-ResponseStream& Http1Connection::StartStream() {
+ResponseStream& Http1Connection::OpenStream() {
   if (streaming_) return *this;
   streaming_ = true;
   if (!MayHaveBody(response.status)) response.status = 200;

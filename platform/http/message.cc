@@ -165,6 +165,8 @@ void Request::Clear() {
 }
 
 void Response::Clear() {
+  forms.reset();
+  problem = false;
   status = 200;
   headers.Clear();
   body.clear();

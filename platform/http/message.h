@@ -121,6 +121,8 @@ struct Request {
   void Clear();
 };
 
+class EncodedForms;  // coding/encoded_forms.h
+
 struct Response {
   int status = 200;
   // Content-Length, Connection and Transfer-Encoding are the server's to write, and Date where
@@ -133,6 +135,9 @@ struct Response {
   // Sent behind the body (RFC 9110, 6.5) over HTTP/2, and over HTTP/1.1 to a client that said `TE:
   // trailers`; to others they are not. May be filled while the body is streamed.
   Headers trailers;
+  // Where compressed forms of this body are kept by who gives it many times; nullptr: nowhere.
+  std::shared_ptr<EncodedForms> forms;
+  bool problem = false;  // made by ProblemResponse, and by no server behind us
 
   void Clear();
   void SetBody(std::string_view content_type, std::string content);

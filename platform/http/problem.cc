@@ -67,6 +67,7 @@ struct Problem {
 Response Write(const Problem& problem) {
   Response response;
   response.status = problem.http_status;
+  response.problem = true;
   std::string& body = response.body;
   if (problem.reason == reason::kQuotaExceeded) {
     body = R"({"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":)"

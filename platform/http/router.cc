@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "platform/http/answer_filter.h"
 #include "platform/http/path_template.h"
 #include "platform/http/problem.h"
 
@@ -174,8 +175,9 @@ Status Router::Add(Verb verb, std::string_view path_template, Handler handler,
         "routes '{0} {1}' and '{0} {2}' match the same paths; rename a literal or drop one",
         VerbText(verb), slot->text, path_template);
   }
-  routes_.push_back(std::make_unique<Route>(Route{
-      verb, std::string(path_template), std::move(parsed.variables), std::move(handler), options}));
+  routes_.push_back(
+      std::make_unique<Route>(Route{verb, std::string(path_template), std::move(parsed.variables),
+                                    std::move(handler), std::move(options)}));
   slot = routes_.back().get();
   return OkStatus();
 }
@@ -285,7 +287,30 @@ const RouteOptions& Router::OptionsOf(const Match& match) {
   return match.route == nullptr ? none : match.route->options;
 }
 
+// The rules of a preflight are those of the request that it asks about (Fetch, 4.8).
+const AnswerFilter* Router::FilterOf(const Match& match, Exchange& exchange) const {
+  const Route* route = match.route;
+  Request& request = exchange.request;
+  if (request.verb == Verb::kOptions) {
+    const auto asked = request.headers.Find("access-control-request-method");
+    const Verb wanted = asked ? ParseVerb(*asked) : Verb::kOther;
+    if (wanted != Verb::kOther && request.headers.Has("origin")) {
+      request.verb = wanted;
+      if (const Route* found = Find(exchange).route; found != nullptr) route = found;
+      request.verb = Verb::kOptions;
+      (void)Find(exchange);  // its parameters again
+    }
+  }
+  if (route != nullptr && route->options.filter != nullptr) return route->options.filter.get();
+  return filter_.get();
+}
+
 Task<void> Router::Answer(const Match& match, Exchange& exchange) const {
+  const AnswerFilter* const filter = FilterOf(match, exchange);
+  return filter == nullptr ? Run(match, exchange) : filter->Answer(*this, match, exchange);
+}
+
+Task<void> Router::Run(const Match& match, Exchange& exchange) const {
   if (match.route != nullptr) return match.route->handler(exchange);
   return [](const Match match, Exchange& exchange) -> Task<void> {
     const Request& request = exchange.request;

@@ -32,6 +32,8 @@
 
 namespace starling::http {
 
+class AnswerFilter;
+
 struct RouteOptions {
   // Instead of the server's max_body_bytes, up or down.
   std::optional<uint64_t> max_body_bytes;
@@ -44,6 +46,8 @@ struct RouteOptions {
   // Calls of gRPC over HTTP/2 (application/grpc) are streams of messages for as long as they last:
   // the handler reads their bodies, whatever their length, and nothing bounds size and time.
   bool streams_grpc = false;
+  // Instead of the router's; nullptr: that one.
+  std::shared_ptr<const AnswerFilter> filter = nullptr;
 };
 
 class Router {
@@ -63,6 +67,10 @@ class Router {
   // host's name, ALREADY_EXISTS.
   Status AddHost(std::string_view host, Router router);
 
+  // What is done to each answer, the router's own included (answer_filter.h). Of routers of hosts,
+  // that of the one they were added to.
+  void SetFilter(std::shared_ptr<const AnswerFilter> filter) { filter_ = std::move(filter); }
+
   struct Route;  // opaque
   // How a request is to be answered; good as long as the router is.
   struct Match {
@@ -74,8 +82,11 @@ class Router {
   Match Find(Exchange& exchange) const;
   // What its route was added with; of no route, the defaults.
   static const RouteOptions& OptionsOf(const Match& match);
-  // Runs the handler, or fills exchange.response with the router's own answer.
+  // Runs the handler, or fills exchange.response with the router's own answer, by way of the
+  // filter.
   Task<void> Answer(const Match& match, Exchange& exchange) const;
+  // The same without the filter, for the filter.
+  Task<void> Run(const Match& match, Exchange& exchange) const;
 
   // Find and Answer.
   Task<void> Handle(Exchange& exchange) const;
@@ -88,11 +99,13 @@ class Router {
   struct Node;
   struct Search;
   const Router* ForHost(const Request& request) const;
+  const AnswerFilter* FilterOf(const Match& match, Exchange& exchange) const;
   Match FindHere(Exchange& exchange) const;
 
   std::unique_ptr<Node> root_;
   std::vector<std::unique_ptr<Route>> routes_;
   std::unordered_map<std::string, std::unique_ptr<Router>> hosts_;  // "shop.example", ".below.it"
+  std::shared_ptr<const AnswerFilter> filter_;
 };
 
 }  // namespace starling::http

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "platform/base/hash.h"
+#include "platform/http/coding/encoded_forms.h"
 #include "platform/http/problem.h"
 
 namespace starling::http {
@@ -198,6 +199,7 @@ struct Embedded {
   struct File {
     std::string_view content;
     std::string etag;
+    std::shared_ptr<EncodedForms> forms;
   };
   std::unordered_map<std::string, File> files;
 };
@@ -212,6 +214,7 @@ void AnswerEmbedded(const Embedded& embedded, Exchange& exchange) {
     NotThere(exchange);
   } else if (FillHead(exchange, embedded.options, found->first, found->second.etag)) {
     exchange.response.body = found->second.content;
+    exchange.response.forms = found->second.forms;
   }
 }
 
@@ -230,7 +233,8 @@ Handler ServeFiles(std::span<const EmbeddedFile> files, StaticFilesOptions optio
   embedded->options = std::move(options);
   for (const EmbeddedFile& file : files) {
     embedded->files[std::string(file.name)] = {
-        file.content, fmt::format("\"{:016x}\"", Hash64(file.content, file.content.size()))};
+        file.content, fmt::format("\"{:016x}\"", Hash64(file.content, file.content.size())),
+        std::make_shared<FormsOfFile>()};
   }
   return [embedded](Exchange& exchange) -> Task<void> {
     AnswerEmbedded(*embedded, exchange);

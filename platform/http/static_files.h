@@ -6,7 +6,8 @@
 //
 // The file's name is the path parameter `file`, "" and names that end in '/' get `index` appended.
 // Answers carry a content type by extension, `X-Content-Type-Options: nosniff`, Cache-Control and a
-// strong ETag; If-None-Match is answered with 304. HEAD works through the router.
+// strong ETag; If-None-Match is answered with 304. HEAD works through the router. Compressed forms
+// of a compiled-in file are kept once somebody asked for them (coding/encoded_forms.h).
 //
 // No path leaves the folder: segments that are "..", begin with '.', or hold '\' or an encoded
 // slash are 404, and so is a name that passes through a symbolic link. Folder files are read whole,

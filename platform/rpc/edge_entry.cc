@@ -6,7 +6,12 @@ namespace starling::rpc {
 namespace {
 
 telemetry::TraceContext ParentOf(const http::Request& request) {
-  const auto header = request.headers.Find("traceparent");
+  std::optional<std::string_view> header;
+  for (const auto& [name, value] : request.headers) {
+    if (name.size() != 11 || !http::EqualsIgnoreCase(name, "traceparent")) continue;
+    if (header) return {};  // two are none
+    header = value;
+  }
   if (!header) return {};
   return telemetry::TraceContext::Parse(*header).value_or(telemetry::TraceContext());
 }
@@ -29,7 +34,12 @@ EdgeEntry::EdgeEntry(const EdgeOptions& options, http::Exchange& exchange, std::
       exchange_(exchange),
       span_(options.telemetry->tracer().Start(name, telemetry::Span::kServer,
                                               ParentOf(exchange.request))),
-      start_(std::chrono::steady_clock::now()) {}
+      start_(std::chrono::steady_clock::now()) {
+  // What others say of a trace that is not this one (W3C Trace Context, 4.3).
+  http::Headers& headers = exchange.request.headers;
+  if (headers.Has("tracestate") && !ParentOf(exchange.request).valid())
+    headers.Remove("tracestate");
+}
 
 Status EdgeEntry::LetIn(EdgeGate& gate, bool streaming) {
   gate_ = &gate;

@@ -31,6 +31,9 @@ struct EdgeOptions {
   // How many requests run at once, streams apart; nullptr: any number. Beyond, 503, the least
   // important first, before it is asked who calls.
   resilience::ConcurrencyLimiter* concurrency = nullptr;
+  // The largest body that a request with `Content-Encoding: gzip` may unpack to, for the services'
+  // own routes; 0: none is unpacked.
+  uint64_t max_unpacked_bytes = 0;
 };
 
 // Of the requests of one kind: how important they are, how long they usually take.
@@ -67,6 +70,7 @@ class EdgeEntry {
   const telemetry::TraceContext& trace() const { return span_.context(); }
   resilience::Priority priority() const { return gate_->priority.load(std::memory_order_relaxed); }
   GatewayLimits::Verdict& verdict() { return verdict_; }
+  uint64_t max_unpacked_bytes() const { return options_.max_unpacked_bytes; }
 
  private:
   void AddTrace();

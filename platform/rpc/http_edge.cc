@@ -3,6 +3,7 @@
 #include <boost/asio/steady_timer.hpp>
 
 #include "platform/base/hash.h"
+#include "platform/http/coding/gunzip.h"
 #include "platform/http/problem.h"
 #include "platform/telemetry/log.h"
 
@@ -95,6 +96,22 @@ Status CheckContentType(const http::Request& request) {
                     reason::kUnsupportedMediaType);
 }
 
+// Once it is known who calls: a bomb costs its sender's limit.
+Status Unpack(http::Request& request, uint64_t most) {
+  if (request.body.empty() || !request.headers.Has("content-encoding")) return OkStatus();
+  const std::string coding = request.headers.Joined("content-encoding");
+  if (http::EqualsIgnoreCase(coding, "identity")) return OkStatus();
+  const bool gzip =
+      http::EqualsIgnoreCase(coding, "gzip") || http::EqualsIgnoreCase(coding, "x-gzip");
+  if (!gzip || most == 0) {
+    return WithReason(InvalidField("Content-Encoding", "'{}' is not taken; send {}", coding,
+                                   most == 0 ? "the body as it is" : "gzip, or the body as it is"),
+                      reason::kUnsupportedMediaType);
+  }
+  STARLING_ASSIGN_OR_RETURN(request.body, http::Gunzip(request.body, {.max_bytes = most}));
+  return OkStatus();
+}
+
 Task<void> RunCall(const Route& route, std::shared_ptr<PendingCall> call) {
   const JsonInput input = call->Input();
   call->status = co_await route.method->call_json(route.service, call->context, *route.rule, input,
@@ -174,6 +191,7 @@ Task<Status> Prepare(EdgeEntry& entry, http::Exchange& exchange, PendingCall& ca
   call.context.caller = entry.caller();
   CO_ASSIGN_OR_RETURN(call.context.deadline, DeadlineOf(request));
   CO_RETURN_IF_ERROR(CheckContentType(request));
+  CO_RETURN_IF_ERROR(Unpack(request, entry.max_unpacked_bytes()));
   if (!request.query.empty()) {
     CO_ASSIGN_OR_RETURN(call.query, http::ParseQuery(request.query));
   }
@@ -267,6 +285,11 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
     log::Error(route.method->full_name, "call failed").With(status).In(entry.trace());
   }
   entry.Leave(status);
+  if (exchange.response.status == 415 && exchange.request.headers.Has("content-encoding")) {
+    exchange.response.headers.Set("Accept-Encoding", route.options.max_unpacked_bytes > 0
+                                                         ? "gzip"
+                                                         : "identity");  // RFC 9110, 15.5.16
+  }
 }
 
 StatusOr<http::Verb> VerbOf(const HttpRule& rule) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <sqlite3.h>
 
+#include "platform/http/coding/encoder.h"
 #include "tests/flow/running_process.h"
 
 namespace starling {
@@ -311,6 +312,88 @@ TEST(OpenApi, DescribesEveryRoute) {
         EXPECT_THAT(document->body, HasSubstr("\"" + std::string(rule.path) + "\""));
     }
   }
+}
+
+// What unpacks to more than it should is refused while it is unpacked.
+TEST_F(BadInput, PackedBodiesAreUnpackedWithinBounds) {
+  const auto gzip = [](std::string_view body) {
+    return http::Encode(http::Coding::kGzip, 9, body);
+  };
+  const std::string good = R"({"title":"T"})";
+  const std::string bomb = gzip(R"({"title":")" + std::string(50'000'000, 'a'));
+  std::string many;  // members, each of them small
+  for (int i = 0; i < 200; ++i) many += gzip(std::string(60'000, ' '));
+  const Row rows[] = {
+      {"a bomb", Verb::kPut, "/v1/products/p", bomb, {{"content-encoding", "gzip"}}, 413, "times"},
+      {"a bomb in pieces",
+       Verb::kPut,
+       "/v1/products/p",
+       many,
+       {{"content-encoding", "gzip"}},
+       413,
+       "packed"},
+      {"a bomb in a bomb",
+       Verb::kPut,
+       "/v1/products/p",
+       gzip(bomb),
+       {{"content-encoding", "gzip, gzip"}},
+       415,
+       "gzip"},
+      {"no gzip",
+       Verb::kPut,
+       "/v1/products/p",
+       good,
+       {{"content-encoding", "gzip"}},
+       400,
+       "no gzip"},
+      {"half of it",
+       Verb::kPut,
+       "/v1/products/p",
+       gzip(good).substr(0, 15),
+       {{"content-encoding", "gzip"}},
+       400,
+       "ends before"},
+      {"something behind it",
+       Verb::kPut,
+       "/v1/products/p",
+       gzip(good) + "{}",
+       {{"content-encoding", "gzip"}},
+       400,
+       "gzip"},
+      {"another coding",
+       Verb::kPut,
+       "/v1/products/p",
+       good,
+       {{"content-encoding", "br"}},
+       415,
+       "br"},
+      {"bad JSON in it",
+       Verb::kPut,
+       "/v1/products/p",
+       gzip(good + "x"),
+       {{"content-encoding", "gzip"}},
+       400,
+       "at byte 13"},
+      {"nobody's bomb",
+       Verb::kPut,
+       "/v1/products/p",
+       bomb,
+       {{"content-encoding", "gzip"}, {"authorization", "Bearer nonsense"}},
+       401,
+       "token"},
+  };
+  for (const Row& row : rows) {
+    const http::ClientResponse response = Send(row.verb, row.path, row.body, row.headers);
+    EXPECT_EQ(response.status, row.status) << row.name << ": " << response.body;
+    EXPECT_THAT(response.body, HasSubstr(row.says)) << row.name;
+    EXPECT_EQ(response.headers.Find("accept-encoding") == "gzip", row.status == 415) << row.name;
+  }
+  for (const char* coding : {"gzip", "X-GZIP"}) {
+    const http::ClientResponse taken =
+        Send(Verb::kPut, "/v1/products/packed", gzip(good), {{"content-encoding", coding}});
+    EXPECT_EQ(taken.status / 100, 2) << taken.body;
+  }
+  EXPECT_THAT(Send(Verb::kGet, "/v1/products/packed", "", {}).body, HasSubstr("\"T\""));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 // For a refresh: there is no client.
 class NobodysExchange final : public http::Exchange, private http::ResponseStream {
  public:
-  http::ResponseStream& StartStream() override {
+  http::ResponseStream& OpenStream() override {
     streaming_ = true;
     return *this;
   }

@@ -2,6 +2,7 @@
 
 #include <charconv>
 
+#include "platform/gateway/cache/forms.h"
 #include "platform/gateway/cache/rules/storing.h"
 #include "platform/gateway/cache/rules/validation.h"
 
@@ -101,7 +102,7 @@ void HttpCache::Shared::AddCacheStatus(http::Headers& headers, const CacheStatus
 }
 
 void HttpCache::Shared::Answer(http::Exchange& exchange, const StoredResponse& stored, Instant now,
-                               const CacheStatus& status) const {
+                               const CacheStatus& status) {
   http::Response& response = exchange.response;
   const Duration age = stored.Age(now);
   response.status = stored.status;
@@ -114,6 +115,7 @@ void HttpCache::Shared::Answer(http::Exchange& exchange, const StoredResponse& s
     response.body.clear();
   } else {
     response.body.assign(*stored.body);
+    response.forms = FormsInStore(shared_from_this(), store, stored, exchange.request.headers);
   }
   AddSeconds(response.headers, "Age", age);
   AddCacheStatus(response.headers, status, stored.freshness.lifetime - age);
@@ -132,6 +134,7 @@ StoredPtr HttpCache::Shared::MakeStored(const std::string& key, const http::Requ
   stored->status = response.status;
   stored->headers = FieldsToStore(response.headers);
   stored->body = SharedBody(std::move(response.body));
+  stored->body_id = bodies.fetch_add(1, std::memory_order_relaxed) + 1;
   stored->freshness = FreshnessOf(response.status, response.headers, times, options.heuristic);
   stored->answered = clock.MonotonicNow();
   stored->answered_wall = times.answered;
@@ -147,6 +150,7 @@ StoredPtr HttpCache::Shared::MakeFreshened(const StoredResponse& stored,
   fresh->status = stored.status;
   fresh->headers = Freshen(stored.headers, update);
   fresh->body = stored.body;
+  fresh->body_id = stored.body_id;
   // Age is the update's, the directives are those of both together.
   http::Headers judged = fresh->headers;
   if (const auto age = update.Find("age")) judged.Set("Age", *age);

@@ -46,7 +46,7 @@ struct CacheStatus {
   bool collapsed = false;
 };
 
-struct HttpCache::Shared {
+struct HttpCache::Shared : std::enable_shared_from_this<HttpCache::Shared> {
   Shared(Options options, const Clock& clock)
       : options(std::move(options)),
         clock(clock),
@@ -58,7 +58,7 @@ struct HttpCache::Shared {
   // Fills the answer from what is stored, as 304 where the client has it, with Age and
   // Cache-Status. Gives nothing to wait for.
   void Answer(http::Exchange& exchange, const StoredResponse& stored, Instant now,
-              const CacheStatus& status) const;
+              const CacheStatus& status);
   // Adds our member to Cache-Status. `left`: of the freshness.
   void AddCacheStatus(http::Headers& headers, const CacheStatus& status,
                       std::optional<Duration> left) const;
@@ -110,6 +110,7 @@ struct HttpCache::Shared {
   Flights flights;
   Unstorable unstorable;
   std::atomic<size_t> refreshing{0};
+  mutable std::atomic<uint64_t> bodies{0};
 
   struct alignas(64) Counters {
     Counter hits{0}, misses{0}, stale{0}, revalidated{0}, collapsed{0}, refreshed{0}, bypassed{0},

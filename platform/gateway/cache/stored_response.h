@@ -17,6 +17,9 @@ struct StoredResponse {
   http::Headers headers;  // see FieldsToStore
   // Apart, so that an answer whose fields a 304 brought up to date shares it with the one before.
   std::shared_ptr<const std::string> body;
+  // Which body it is; a compressed form of it, stored beside under a key of its own (forms.h), has
+  // the same.
+  uint64_t body_id = 0;
   Freshness freshness;
   Instant answered;         // when it came or was validated; ages are counted from here
   TimePoint answered_wall;  // the same by the wall clock
