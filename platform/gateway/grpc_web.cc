@@ -93,7 +93,7 @@ std::string GrpcWebExchange::Encoded(std::string_view bytes) const {
                                                  : std::string(bytes);
 }
 
-http::ResponseStream& GrpcWebExchange::StartStream() {
+http::ResponseStream& GrpcWebExchange::OpenStream() {
   if (stream_ != nullptr) return *this;
   GiveHead();
   stream_ = &client_.StartStream();

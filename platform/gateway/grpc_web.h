@@ -43,7 +43,7 @@ class GrpcWebExchange final : public http::Exchange, private http::ResponseStrea
   bool body_streams() const override { return client_.body_streams(); }
   Task<http::BodyPiece> ReadBody() override;
   void StopReadingBody() override { client_.StopReadingBody(); }
-  http::ResponseStream& StartStream() override;
+  http::ResponseStream& OpenStream() override;
   bool streaming() const override { return client_.streaming(); }
   CancellationToken cancellation() override { return client_.cancellation(); }
 

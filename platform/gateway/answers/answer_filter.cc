@@ -70,8 +70,8 @@ class AnswerFilter::Outgoing final : public http::Outlet, private http::Response
     }
     http::Response& response = exchange_.response;
     const bool head = exchange_.request.verb == http::Verb::kHead;
-    if (response.problem && WantsPage(exchange_.request, response)) {
-      MakePage(response);
+    if (response.problem) {
+      if (WantsPage(exchange_.request, response)) MakePage(response);
       AddVary("Accept", response.headers);
     }
     const uint64_t size =

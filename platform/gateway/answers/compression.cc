@@ -104,7 +104,10 @@ Compression::Verdict Compression::Judge(const http::Request& request,
   const bool refuses = accepts.RefusesIdentity();
   const bool large = !size || *size >= min_size_;
   if (!large && !refuses) return {};
-  const bool worth = large && Wants(response.headers.Find("content-type").value_or(""));
+  const std::string_view content_type = response.headers.Find("content-type").value_or("");
+  // gRPC frames its messages, and compresses them itself.
+  if (EqualsIgnoreCase(content_type.substr(0, 16), "application/grpc")) return {};
+  const bool worth = large && Wants(content_type);
   if ((!worth && !refuses) || !MayTransform(response.headers)) return {};
   Verdict verdict{.varies = true};
   if (const auto coding = accepts.Choose(kOffered)) {

@@ -221,6 +221,8 @@ TEST(Compression, IsOfWhatIsWorthItAndMayBe) {
       {"gzip", 200, "content-type: image/png", 5000, "identity", false},
       {"gzip", 200, "content-type: text/event-stream", std::nullopt, "identity", false},
       {"gzip", 200, "", 5000, "identity", false},
+      {"gzip", 200, "content-type: application/grpc+json", std::nullopt, "identity", false},
+      {"*;q=0", 200, "content-type: application/grpc", std::nullopt, "identity", false},
       {"gzip", 204, kJson, std::nullopt, "identity", false},
       {"gzip", 206, kJson, 5000, "identity", false},
       {"gzip", 304, kJson, 5000, "identity", false},
