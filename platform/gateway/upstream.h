@@ -19,7 +19,8 @@
 // 503 or 504 is tried again under the same rules; the last answer is given on as it is.
 //
 // Connections are kept, by io thread and endpoint, and never change threads. Those that nobody used
-// for idle_timeout are closed when the next one is given back or asked for. Answers up to
+// for idle_timeout are closed by a sweep, at most a quarter of it (and at most a second) late.
+// Answers up to
 // kGathered are read before they are given on; of longer ones, and of those whose length is not
 // known, each piece goes to the client as it comes, and only when the client took the one before.
 //
@@ -97,7 +98,21 @@ struct Forwarding {
   bool trusted_peer = false;  // what it says in X-Forwarded-* is true
 };
 
+// What is known of an endpoint, for operators.
+struct EndpointState {
+  std::string address;
+  bool healthy = true;   // by its health check; true without one
+  bool drained = false;  // gets no new requests, since an operator said so
+  int in_flight = 0;     // requests that it works on for us now
+  int idle = 0;          // connections to it that wait for the next one
+  Duration latency{0};   // what it takes to answer, lately; 0: not known
+  bool ejected = false;  // left out for its failures
+  Duration back_in{0};   // of one that is ejected: when it is tried again
+  uint64_t ejections = 0;
+};
+
 class UpstreamConnection;
+class UpstreamMembers;
 class ProxyThread;
 
 class Upstream {
@@ -118,9 +133,15 @@ class Upstream {
   Task<Status> Forward(const http::Request& request, http::Exchange& exchange, Forwarding how);
 
   std::vector<discovery::EndpointHealth> Health() const { return balancer_->Health(); }
+  // All endpoints as they were configured, with those that get nothing now.
+  std::vector<EndpointState> Endpoints() const;
+  // A drained endpoint gets no new requests, in this process; those under way end as they began and
+  // its idle connections are closed. NOT_FOUND names an address that is none of them.
+  Status SetDrained(std::string_view address, bool drained);
 
  private:
   struct Pool;
+  struct Pools;
   struct Attempt;
   struct Checks;
   using Threads = std::vector<std::shared_ptr<ProxyThread>>;
@@ -131,14 +152,17 @@ class Upstream {
                      UpstreamConnection& connection, bool last);
   Task<Status> Stream(http::Exchange& exchange, const Forwarding& how,
                       UpstreamConnection& connection);
-  static std::shared_ptr<void> OpenPool(const discovery::Endpoint& endpoint,
+  static std::shared_ptr<Pool> OpenPool(const discovery::Endpoint& endpoint,
                                         const Threads& threads);
+  static Task<void> SweepIdle(std::weak_ptr<Pools> pools, size_t thread, Duration idle_timeout);
 
   const UpstreamOptions options_;
   Threads threads_;
   resilience::RetryBudget budget_;
   telemetry::Counter &retries_, &failures_;
+  const std::shared_ptr<Pools> pools_;
   std::shared_ptr<discovery::Balancer> balancer_;
+  std::shared_ptr<UpstreamMembers> members_;
   std::shared_ptr<Checks> checks_;  // nullptr: none
 };
 
