@@ -6,6 +6,8 @@
 #include <vector>
 
 #include "platform/config/fields.h"
+#include "platform/gateway/route_limits_config.h"
+#include "platform/resilience/priority.h"
 
 namespace starling::gateway {
 
@@ -72,6 +74,10 @@ struct RouteConfig {
   std::map<std::string, std::string> set_headers;
   bool pass_authorization = false;
   bool cache = false;
+  RouteRateLimitConfig rate_limit;
+  int max_concurrent = 0;
+  resilience::Priority priority = resilience::Priority::kNormal;
+  RouteIdempotency idempotency = RouteIdempotency::kNone;
   static void Describe(config::Fields<RouteConfig>& fields) {
     fields
         .Add("path", &RouteConfig::path,
@@ -114,6 +120,26 @@ struct RouteConfig {
                "whether the upstream gets the caller's credential");
     fields.Add("cache", &RouteConfig::cache,
                "whether answers are kept for others, as far and as long as they say (RFC 9111)");
+    fields.Add("rate_limit", &RouteConfig::rate_limit, "how often it may be asked");
+    fields
+        .Add("max_concurrent", &RouteConfig::max_concurrent,
+             "requests of it that run at once, in this gateway, streams too; more are answered "
+             "503; 0: any number")
+        .Range(0, 1'000'000);
+    using resilience::Priority;
+    fields.AddEnum("priority", &RouteConfig::priority,
+                   {{"sheddable", Priority::kSheddable},
+                    {"normal", Priority::kNormal},
+                    {"critical", Priority::kCritical}},
+                   "when it is refused by a gateway that has too much to do: sheddable (first), "
+                   "normal or critical (last)");
+    fields.AddEnum("idempotency", &RouteConfig::idempotency,
+                   {{"none", RouteIdempotency::kNone},
+                    {"optional", RouteIdempotency::kOptional},
+                    {"required", RouteIdempotency::kRequired}},
+                   "whether a POST or PATCH with an Idempotency-Key that comes again gets the "
+                   "answer of the first: none (the key is the upstream's matter), optional or "
+                   "required (400 without)");
   }
 };
 

@@ -73,6 +73,10 @@ StatusOr<std::vector<http::Verb>> VerbsOf(const RouteConfig& config) {
 
 }  // namespace
 
+bool IsOfIdempotencyKeys(http::Verb verb) {
+  return verb == http::Verb::kPost || verb == http::Verb::kPatch;
+}
+
 StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
                                  const std::vector<std::string>& upstreams) {
   ParsedRoute parsed;
@@ -80,6 +84,10 @@ StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
   STARLING_ASSIGN_OR_RETURN(const http::PathTemplate path, http::ParsePathTemplate(config.path));
   STARLING_ASSIGN_OR_RETURN(parsed.rewrite, ParseRewrite(config.rewrite, path));
   STARLING_ASSIGN_OR_RETURN(parsed.verbs, VerbsOf(config));
+  if (config.idempotency != RouteIdempotency::kNone &&
+      std::none_of(parsed.verbs.begin(), parsed.verbs.end(), IsOfIdempotencyKeys)) {
+    return InvalidArgument("idempotency is of POST and PATCH, and the methods have neither");
+  }
   int64_t total = 0;
   for (const auto& [name, weight] : config.to) {
     if (std::find(upstreams.begin(), upstreams.end(), name) == upstreams.end()) {

@@ -34,6 +34,9 @@ struct ParsedRoute {
   std::vector<http::Verb> verbs;
 };
 
+// POST and PATCH: what acts again when it is sent again.
+bool IsOfIdempotencyKeys(http::Verb verb);
+
 // INVALID_ARGUMENT says which text means nothing, and what to write. `upstreams`: the names there
 // are.
 StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,

@@ -17,7 +17,8 @@ StatusOr<int> HttpFront::Start() {
   edge_options_ = {.authenticator = options_.authenticator,
                    .telemetry = options_.telemetry,
                    .limits = limits_.get(),
-                   .concurrency = options_.concurrency};
+                   .concurrency = options_.concurrency,
+                   .idempotency = options_.idempotency};
   edge_ = std::make_unique<rpc::HttpEdge>(edge_options_);
   upstreams_ = std::make_unique<gateway::Upstreams>(*options_.runtime, metrics);
   OpenCache(gateway->cache);
@@ -84,8 +85,8 @@ StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const Gatewa
   edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
   STARLING_RETURN_IF_ERROR(options_.routes(*router));
   STARLING_RETURN_IF_ERROR(upstreams_->Set(gateway.upstreams));
-  STARLING_RETURN_IF_ERROR(
-      gateway::AddProxyRoutes(gateway.routes, *upstreams_, cache_, edge_options_, *router));
+  STARLING_RETURN_IF_ERROR(gateway::AddProxyRoutes(gateway.routes, *upstreams_, cache_,
+                                                   edge_options_, *router, &routes_));
   return router;
 }
 

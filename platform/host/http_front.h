@@ -33,6 +33,7 @@ class HttpFront {
     resilience::ConcurrencyLimiter* concurrency;
     const Clock* clock;
     const rpc::Registry* services;
+    rpc::IdempotencyStore* idempotency;
     std::function<Status(http::Router&)> routes;  // more of them; called for each new router
     CancellationToken stopping;                   // files of certificates are not watched after it
   };
@@ -61,6 +62,7 @@ class HttpFront {
   rpc::EdgeOptions edge_options_;
   std::shared_ptr<gateway::HttpCache> cache_;
   std::unique_ptr<gateway::Upstreams> upstreams_;
+  gateway::RouteTable routes_;
   std::unique_ptr<gateway::AccessLog> access_log_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<Https> https_;

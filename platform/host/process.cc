@@ -290,6 +290,7 @@ class Process::Core final : private Readiness {
                            .concurrency = &concurrency_,
                            .clock = &environment_->clock(),
                            .services = &services_,
+                           .idempotency = idempotency_.get(),
                            .routes =
                                [this](http::Router& router) {
                                  STARLING_RETURN_IF_ERROR(
