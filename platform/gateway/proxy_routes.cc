@@ -62,63 +62,6 @@ std::string_view Interned(std::string name) {
   return *names.insert(std::move(name)).first;
 }
 
-Status CheckAccess(const Access& access, const security::Identity& caller) {
-  switch (access.kind) {
-    case Access::kAnyone:
-      return OkStatus();
-    case Access::kCaller:
-      if (caller.kind != security::Identity::kAnonymous) return OkStatus();
-      break;
-    case Access::kUser:
-      if (!caller.user().empty()) return OkStatus();
-      break;
-    case Access::kScope:
-      if (caller.scopes.Holds(access.scope)) return OkStatus();
-      break;
-  }
-  if (caller.kind == security::Identity::kAnonymous)
-    return Unauthenticated("this needs credentials; send `Authorization: Bearer TOKEN`");
-  if (access.kind == Access::kScope) {
-    return PermissionDenied("this needs the scope {}, which {} does not hold", access.scope,
-                            security::IdentityName(caller));
-  }
-  return PermissionDenied("this is for users who have signed in, not for {}",
-                          security::IdentityName(caller));
-}
-
-// The part of a normal path that a variable stands for.
-std::string_view SegmentsOf(std::string_view path, const http::PathTemplate::Variable& variable,
-                            std::string_view custom_verb) {
-  if (!custom_verb.empty()) path.remove_suffix(std::min(path.size(), custom_verb.size()));
-  path.remove_prefix(std::min<size_t>(1, path.size()));
-  for (size_t i = 0; i < variable.first; ++i) {
-    const size_t slash = path.find('/');
-    if (slash == std::string_view::npos) return {};  // '**' that stands for nothing
-    path.remove_prefix(slash + 1);
-  }
-  if (variable.rest) return path;
-  size_t end = 0;
-  for (size_t i = 0; i < variable.count; ++i) {
-    end = path.find('/', i == 0 ? 0 : end + 1);
-    if (end == std::string_view::npos) return path;
-  }
-  return path.substr(0, end);
-}
-
-void AppendTarget(const ProxyRoute& route, const http::Exchange& exchange, std::string& target) {
-  const http::Request& request = exchange.request;
-  if (route.rewrite.pieces.empty()) {
-    AppendPath(request.path, target);
-  } else {
-    for (const Rewrite::Piece& piece : route.rewrite.pieces) {
-      target.append(piece.text);
-      if (piece.variable)
-        AppendPath(SegmentsOf(request.path, *piece.variable, route.rewrite.custom_verb), target);
-    }
-  }
-  if (!request.query.empty()) target.append("?").append(request.query);
-}
-
 // What the upstream is told of a request beside what the client said. Owns its texts, since a
 // refresh in the background outlives the request.
 struct Told {
@@ -132,7 +75,7 @@ struct Told {
 Told ToldOf(const ProxyRoute& route, const http::Exchange& exchange, const rpc::EdgeEntry& entry) {
   const security::Identity& caller = *entry.caller();
   Told told{.user = caller.user(), .traceparent = entry.trace().ToTraceparent()};
-  AppendTarget(route, exchange, told.target);
+  AppendTarget(route.rewrite, exchange.request, told.target);
   if (caller.kind != security::Identity::kAnonymous) told.caller = security::IdentityName(caller);
   told.trusted_peer = route.edge.limits != nullptr &&
                       route.edge.limits->IsTrustedProxy(exchange.request.remote_address);

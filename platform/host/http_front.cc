@@ -1,5 +1,7 @@
 #include "platform/host/http_front.h"
 
+#include <limits>
+
 #include "platform/host/admin_routes.h"
 #include "platform/host/call_policies.h"
 #include "platform/telemetry/log.h"
@@ -46,7 +48,10 @@ StatusOr<int> HttpFront::Start() {
   STARLING_ASSIGN_OR_RETURN(https_, Https::Start(*options_.runtime, gateway->tls,
                                                  std::move(options), router, options_.stopping));
   std::vector<const http::Server*> servers{server_.get()};
-  if (https_ != nullptr) servers.push_back(&https_->server());
+  if (https_ != nullptr) {
+    servers.push_back(&https_->server());
+    AddCertificateMetrics();
+  }
   AddServerMetrics(metrics, std::move(servers));
   return port;
 }
@@ -54,7 +59,10 @@ StatusOr<int> HttpFront::Start() {
 void HttpFront::Set(const GatewayConfig& now) {
   limits_->Set(LimitsOf(now));
   const StatusOr<std::shared_ptr<const http::Router>> router = MakeRouter(now);
-  if (https_ != nullptr) https_->Set(now.tls);
+  if (https_ != nullptr) {
+    https_->Set(now.tls);
+    AddCertificateMetrics();
+  }
   if (router.ok()) {
     server_->SetRouter(*router);
     if (https_ != nullptr) https_->SetRouter(*router);
@@ -126,6 +134,36 @@ Status HttpFront::OpenSharedLimits() {
       rpc::SharedRateLimiter::Options{.url = *std::move(url), .prefix = storage->kv.prefix},
       *options_.runtime);
   return OkStatus();
+}
+
+GatewayParts HttpFront::Parts(std::function<void(Duration grace)> drain) {
+  return {.runtime = options_.runtime,
+          .authenticator = options_.authenticator,
+          .clock = options_.clock,
+          .routes = &routes_,
+          .upstreams = upstreams_.get(),
+          .limits = limits_.get(),
+          .cache = cache_.get(),
+          .certificates =
+              [this] {
+                return https_ == nullptr ? std::vector<http::TlsCertificate>()
+                                         : https_->Certificates();
+              },
+          .drain = std::move(drain)};
+}
+
+// One for each file that there is; of one that is not used any more there is no number.
+void HttpFront::AddCertificateMetrics() {
+  for (const http::TlsCertificate& certificate : https_->Certificates()) {
+    options_.telemetry->metrics().AddCallback(
+        "starling_tls_certificate_days_left", "Days until a certificate ends",
+        {{"file", certificate.file}}, [this, file = certificate.file] {
+          for (const http::TlsCertificate& now : https_->Certificates()) {
+            if (now.file == file) return DaysLeft(now, options_.clock->Now());
+          }
+          return std::numeric_limits<double>::quiet_NaN();
+        });
+  }
 }
 
 void HttpFront::AddLimiterMetrics() {

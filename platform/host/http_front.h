@@ -17,6 +17,7 @@
 #include "platform/gateway/access_log.h"
 #include "platform/gateway/proxy_routes.h"
 #include "platform/host/call_policies.h"
+#include "platform/host/gateway_admin.h"
 #include "platform/host/https.h"
 #include "platform/host/options.h"
 #include "platform/http/server.h"
@@ -45,13 +46,16 @@ class HttpFront {
   void Set(const GatewayConfig& now);
   void Set(const MethodsConfig& now) { edge_->SetPriorities(PrioritiesOf(now)); }
   int https_port() const { return https_ == nullptr ? 0 : https_->port(); }  // 0: not served
-  // Of both listeners at once: see http::Server.
+  // Of both listeners at once: see http::Server. May be called again while it drains.
   Task<size_t> Drain(Duration limit);
+  // For the admin port; good as long as this is. `drain`: see there.
+  GatewayParts Parts(std::function<void(Duration grace)> drain);
 
  private:
   Status OpenSharedLimits();
   void OpenCache(const CacheConfig& config);
   void AddLimiterMetrics();
+  void AddCertificateMetrics();
   StatusOr<std::shared_ptr<const http::Router>> MakeRouter(const GatewayConfig& gateway);
 
   const Options options_;

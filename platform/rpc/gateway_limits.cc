@@ -328,7 +328,8 @@ Task<GatewayLimits::Verdict> GatewayLimits::Admit(
   if (!failed || !verdict.allowed()) co_return verdict;
   const Owner owner{kToken, customer, "requests from this address with a token that is not good",
                     refused_token_};
-  verdict.Add(co_await Take(state->failures, owner));
+  Verdict failure = co_await Take(state->failures, owner);
+  verdict.Add(std::move(failure));
   co_return verdict;
 }
 
