@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include "apps/starling/commands.h"
+#include "apps/starling/gateway.h"
 #include "apps/starling/version.h"
 #include "learning/selection/selection.h"
 
@@ -145,7 +146,7 @@ int main(int argc, char** argv) {
       ->add_option("--scope", key.scopes,
                    "What it may do: catalog.read, catalog.write, users.read, users.write, "
                    "events.write, features.read, models.read, models.write, "
-                   "recommendations.read, analytics.read, admin")
+                   "recommendations.read, analytics.read, gateway.admin, admin")
       ->required()
       ->delimiter(',');
   create->add_option("--user", key.user, "Make it for this user: it sees that user's own data");
@@ -286,6 +287,8 @@ int main(int argc, char** argv) {
   AddServer(*promote, server);
   AddCommon(*promote, common);
   promote->callback([&] { exit_code = starling::ModelsPromote(common, server, id); });
+
+  starling::AddGatewayCommands(app, common, AddCommon, exit_code);
 
   CLI::App* make = app.add_subcommand("new", "Begin something new in a checkout of Starling");
   make->require_subcommand(1);

@@ -242,10 +242,12 @@ std::vector<EndpointHealth> Balancer::Health() const {
   const std::lock_guard lock(state.mutex);
   for (const auto& node : state.nodes) {
     const double latency = node->Latency(now, state.options.latency_decay);
+    const bool ejected = node->ejected && now < node->back;
     health.push_back({.endpoint = node->endpoint,
                       .outstanding = node->outstanding.load(),
                       .latency = Duration(static_cast<Duration::rep>(std::max(latency, 0.0))),
-                      .ejected = node->ejected && now < node->back,
+                      .ejected = ejected,
+                      .back_in = ejected ? node->back - now : Duration(0),
                       .ejections = node->ejections});
   }
   return health;

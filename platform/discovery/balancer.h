@@ -121,6 +121,7 @@ struct EndpointHealth {
   int outstanding = 0;
   Duration latency{0};  // 0: not known
   bool ejected = false;
+  Duration back_in{0};     // of one that is ejected: when it is tried again
   uint64_t ejections = 0;  // so far
 };
 

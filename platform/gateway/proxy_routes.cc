@@ -11,6 +11,8 @@
 #include "platform/gateway/grpc.h"
 #include "platform/gateway/grpc_web.h"
 #include "platform/gateway/mirror.h"
+#include "platform/gateway/cache/rules/target.h"
+#include "platform/gateway/idempotent_proxy.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/route_rules.h"
 #include "platform/http/path_template.h"
@@ -39,6 +41,8 @@ struct ProxyRoute {
   // What is kept is not compressed, so that one answer is for all: upstreams are not asked to.
   bool keeps_identity = false;
   std::shared_ptr<Mirror> mirror;  // nullptr: none
+  std::string key;                           // the route, as all gateways say it
+  std::shared_ptr<rpc::RouteLimits> limits;  // nullptr: none of its own
 
   Upstream& Choose() const {
     if (to.size() == 1) return *to[0].first;
@@ -65,63 +69,6 @@ std::string_view Interned(std::string name) {
   return *names.insert(std::move(name)).first;
 }
 
-Status CheckAccess(const Access& access, const security::Identity& caller) {
-  switch (access.kind) {
-    case Access::kAnyone:
-      return OkStatus();
-    case Access::kCaller:
-      if (caller.kind != security::Identity::kAnonymous) return OkStatus();
-      break;
-    case Access::kUser:
-      if (!caller.user().empty()) return OkStatus();
-      break;
-    case Access::kScope:
-      if (caller.scopes.Holds(access.scope)) return OkStatus();
-      break;
-  }
-  if (caller.kind == security::Identity::kAnonymous)
-    return Unauthenticated("this needs credentials; send `Authorization: Bearer TOKEN`");
-  if (access.kind == Access::kScope) {
-    return PermissionDenied("this needs the scope {}, which {} does not hold", access.scope,
-                            security::IdentityName(caller));
-  }
-  return PermissionDenied("this is for users who have signed in, not for {}",
-                          security::IdentityName(caller));
-}
-
-// The part of a normal path that a variable stands for.
-std::string_view SegmentsOf(std::string_view path, const http::PathTemplate::Variable& variable,
-                            std::string_view custom_verb) {
-  if (!custom_verb.empty()) path.remove_suffix(std::min(path.size(), custom_verb.size()));
-  path.remove_prefix(std::min<size_t>(1, path.size()));
-  for (size_t i = 0; i < variable.first; ++i) {
-    const size_t slash = path.find('/');
-    if (slash == std::string_view::npos) return {};  // '**' that stands for nothing
-    path.remove_prefix(slash + 1);
-  }
-  if (variable.rest) return path;
-  size_t end = 0;
-  for (size_t i = 0; i < variable.count; ++i) {
-    end = path.find('/', i == 0 ? 0 : end + 1);
-    if (end == std::string_view::npos) return path;
-  }
-  return path.substr(0, end);
-}
-
-void AppendTarget(const ProxyRoute& route, const http::Exchange& exchange, std::string& target) {
-  const http::Request& request = exchange.request;
-  if (route.rewrite.pieces.empty()) {
-    AppendPath(request.path, target);
-  } else {
-    for (const Rewrite::Piece& piece : route.rewrite.pieces) {
-      target.append(piece.text);
-      if (piece.variable)
-        AppendPath(SegmentsOf(request.path, *piece.variable, route.rewrite.custom_verb), target);
-    }
-  }
-  if (!request.query.empty()) target.append("?").append(request.query);
-}
-
 // What the upstream is told of a request beside what the client said. Owns its texts, since a
 // refresh in the background outlives the request.
 struct Told {
@@ -135,7 +82,7 @@ struct Told {
 Told ToldOf(const ProxyRoute& route, const http::Exchange& exchange, const rpc::EdgeEntry& entry) {
   const security::Identity& caller = *entry.caller();
   Told told{.user = caller.user(), .traceparent = entry.trace().ToTraceparent()};
-  AppendTarget(route, exchange, told.target);
+  AppendTarget(route.rewrite, exchange.request, told.target);
   if (caller.kind != security::Identity::kAnonymous) told.caller = security::IdentityName(caller);
   told.trusted_peer = route.edge.limits != nullptr &&
                       route.edge.limits->IsTrustedProxy(exchange.request.remote_address);
@@ -271,14 +218,81 @@ bool AnswerLastHop(const ProxyRoute& route, http::Exchange& exchange) {
   return true;
 }
 
+// What a change makes old in the cache (RFC 9111, 4.4).
+void Outdate(const ProxyRoute& route, const http::Request& request, int status) {
+  if (route.cache == nullptr || status < 200 || status >= 400) return;
+  std::string target;
+  AppendPath(request.path, target);
+  if (!request.query.empty()) target.append("?").append(request.query);
+  route.cache->Purge(
+      CacheKey(route.cache_prefix, request.headers.Find("host").value_or(""), target));
+}
+
+// Whose keys these are: of who has no credential, its address.
+std::string OnceScope(const ProxyRoute& route, const http::Request& request,
+                      const security::Identity& caller) {
+  std::string who = security::IdentityName(caller);
+  if (caller.kind == security::Identity::kAnonymous) {
+    who = "address:" + ToHex(route.edge.limits == nullptr
+                                 ? rpc::CustomerOf(request.remote_address)
+                                 : route.edge.limits->CustomerOfRequest(request));
+  }
+  return fmt::format("{} proxy {}", who, route.key);
+}
+
+Task<Status> AnswerOnce(const ProxyRoute& route, http::Exchange& exchange, rpc::EdgeEntry& entry) {
+  if (route.edge.idempotency == nullptr)
+    co_return FailedPrecondition("this process keeps no idempotency keys");
+  Once once(*route.edge.idempotency, OnceScope(route, exchange.request, *entry.caller()));
+  CO_ASSIGN_OR_RETURN(
+      const Once::Begun begun,
+      co_await once.Begin(exchange, route.config.idempotency == RouteIdempotency::kRequired
+                                        ? Once::kMustHave
+                                        : Once::kMayHave));
+  if (begun == Once::kReplayed) {
+    entry.Announce();
+    co_return OkStatus();
+  }
+  if (begun == Once::kNoKey) {
+    Outcome outcome = co_await AnswerFromUpstream(route, exchange, entry, GrpcKind::kNone);
+    Outdate(route, exchange.request, exchange.response.status);
+    co_return std::move(outcome.status);
+  }
+  const Told told = ToldOf(route, exchange, entry);
+  const auto on_head = [](http::Response&) {
+    return Forwarding::Gather{.most = Once::kMostKept, .whole = true};
+  };
+  const auto on_stream = [] {};
+  Once::Kept kept(exchange, [&entry] {
+    entry.Decorate();
+    entry.FreePlace();
+  });
+  const Status status = co_await Forward(route, exchange.request, kept, told, on_head, on_stream);
+  const bool streamed = exchange.streaming();
+  if (status.ok() && !streamed) {
+    exchange.response = std::move(kept.response);
+    entry.Decorate();
+  }
+  co_await once.Finish(status, exchange.response, streamed);
+  if (status.ok()) Outdate(route, exchange.request, exchange.response.status);
+  co_return status;
+}
+
 Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange) {
   rpc::EdgeEntry entry(route->edge, exchange, route->name);
+  rpc::RouteLimits::Place place;
   Status status = entry.LetIn(route->gate, /*streaming=*/false);
   if (status.ok()) status = co_await entry.Identify();
   if (status.ok()) status = CheckAccess(route->access, *entry.caller());
   if (status.ok() && AnswerLastHop(*route, exchange)) {
     entry.Leave(status);
     co_return;
+  }
+  if (status.ok() && route->limits != nullptr) {
+    rpc::GatewayLimits::Verdict verdict =
+        co_await route->limits->Admit(exchange.request, *entry.caller(), place);
+    status = verdict.status();
+    entry.verdict().Add(std::move(verdict));
   }
   if (status.ok() && route->mirror != nullptr && !exchange.body_streams() &&
       route->mirror->Wants()) {
@@ -287,7 +301,12 @@ Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& excha
   }
   const GrpcKind grpc = route->h2 ? GrpcKindOf(exchange.request) : GrpcKind::kNone;
   StatusCode code = StatusCode::kOk;
-  if (status.ok() && route->cache != nullptr && grpc == GrpcKind::kNone) {
+  if (status.ok() && grpc == GrpcKind::kNone &&
+      route->config.idempotency != RouteIdempotency::kNone &&
+      IsOfIdempotencyKeys(exchange.request.verb)) {
+    status = co_await AnswerOnce(*route, exchange, entry);
+    code = http::CodeOfHttpStatus(exchange.response.status);
+  } else if (status.ok() && route->cache != nullptr && grpc == GrpcKind::kNone) {
     co_await ServeCached(route, exchange, entry);
     code = http::CodeOfHttpStatus(exchange.response.status);
     if (!exchange.streaming()) entry.Announce();
@@ -306,11 +325,14 @@ Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& excha
 // Routes that differ by header fields alone.
 using Alternatives = std::vector<std::shared_ptr<const ProxyRoute>>;
 
-// The cache looks at the bodies of what it may answer.
+// The cache looks at the bodies of what it may answer, and a request that acts once is known by its
+// body.
 bool MayStream(const Alternatives& alternatives, http::Verb verb) {
   const bool cached = verb == http::Verb::kGet || verb == http::Verb::kHead;
+  const bool keyed = IsOfIdempotencyKeys(verb);
   return std::none_of(alternatives.begin(), alternatives.end(), [&](const auto& route) {
-    return route->config.buffer_requests || (cached && route->cache != nullptr);
+    return route->config.buffer_requests || (cached && route->cache != nullptr) ||
+           (keyed && route->config.idempotency != RouteIdempotency::kNone);
   });
 }
 
@@ -339,14 +361,39 @@ std::string CachePrefix(const RouteConfig& config) {
   return fmt::format("{}#{:016x}", config.path, Hash64(text));
 }
 
+// Which of all routes it is, whatever becomes of it: the same after a restart, in every gateway.
+std::string KeyOf(const RouteConfig& config) {
+  std::string text;
+  for (const std::string& host : config.hosts) text.append("\nhost ").append(host);
+  for (const std::string& method : config.methods) text.append("\nmethod ").append(method);
+  for (const auto& [name, value] : config.headers)
+    text.append("\nfield ").append(name).append(": ").append(value);
+  if (text.empty()) return config.path;
+  return fmt::format("{}#{:016x}", config.path, Hash64(text));
+}
+
+rpc::RouteLimits::Options LimitsOf(const RouteConfig& config) {
+  return {.key = "route " + KeyOf(config),
+          .name = config.path,
+          .requests = config.rate_limit.Limit(),
+          .per = config.rate_limit.per,
+          .max_concurrent = config.max_concurrent};
+}
+
 StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
                                                       const Upstreams& upstreams,
                                                       const std::shared_ptr<HttpCache>& cache,
                                                       const rpc::EdgeOptions& edge,
-                                                      const AnswerFilter* answers) {
+                                                      const AnswerFilter* answers,
+                                                      RouteTable& table) {
   auto route = std::make_shared<ProxyRoute>();
   route->config = config;
   route->edge = edge;
+  route->key = KeyOf(config);
+  if (rpc::RouteLimits::Options limits = LimitsOf(config);
+      limits.requests || limits.max_concurrent > 0) {
+    route->limits = table.LimitsOf(std::move(limits), edge.limits);
+  }
   if (config.cache) {
     route->cache = cache;
     route->cache_prefix = CachePrefix(config);
@@ -369,7 +416,7 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
     route->h2 |= route->to.back().first->protocol() == Protocol::kH2;
   }
   route->name = Interned(config.path);
-  route->gate.priority = resilience::Priority::kNormal;
+  route->gate.priority = config.priority;
   route->gate.shed = &edge.telemetry->metrics().AddCounter(
       "starling_gateway_shed_total", "Requests refused since too many were in flight",
       {{"service", "proxy"}, {"method", config.path}});
@@ -408,27 +455,47 @@ Status Upstreams::Set(const std::map<std::string, UpstreamConfig>& configs) {
     }
     STARLING_ASSIGN_OR_RETURN(auto upstream,
                               Upstream::Make(std::move(options), runtime_, metrics_));
+    if (const std::shared_ptr<Upstream> before = Find(name)) {
+      for (const EndpointState& endpoint : before->Endpoints()) {
+        // One that is not among them any more is nobody's.
+        if (endpoint.drained) (void)upstream->SetDrained(endpoint.address, true);
+      }
+    }
     all[name] = {config, std::move(upstream)};
   }
-  all_ = std::move(all);
+  const std::lock_guard lock(mutex_);
+  all_.swap(all);
   return OkStatus();
 }
 
 std::shared_ptr<Upstream> Upstreams::Find(const std::string& name) const {
+  const std::lock_guard lock(mutex_);
   const auto found = all_.find(name);
   return found == all_.end() ? nullptr : found->second.upstream;
 }
 
 std::vector<std::string> Upstreams::Names() const {
   std::vector<std::string> names;
+  const std::lock_guard lock(mutex_);
   names.reserve(all_.size());
   for (const auto& [name, one] : all_) names.push_back(name);
   return names;
 }
 
+std::vector<std::shared_ptr<Upstream>> Upstreams::List() const {
+  std::vector<std::shared_ptr<Upstream>> upstreams;
+  const std::lock_guard lock(mutex_);
+  for (const auto& [name, one] : all_) upstreams.push_back(one.upstream);
+  return upstreams;
+}
+
 Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
                       const std::shared_ptr<HttpCache>& cache, const rpc::EdgeOptions& edge,
-                      http::Router& router, const std::shared_ptr<const AnswerFilter>& answers) {
+                      http::Router& router, RouteTable* table,
+                      const std::shared_ptr<const AnswerFilter>& answers) {
+  RouteTable nowhere;
+  if (table == nullptr) table = &nowhere;
+  std::vector<RouteTable::Route> told;
   // By host and path, by verb: in the order of the list.
   struct Place {
     size_t first;  // route, for errors
@@ -438,8 +505,12 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
   for (size_t i = 0; i < routes.size(); ++i) {
     const std::string where = fmt::format("gateway.routes[{}]", i);
     StatusOr<std::shared_ptr<const ProxyRoute>> route =
-        MakeRoute(routes[i], upstreams, cache, edge, answers.get());
+        MakeRoute(routes[i], upstreams, cache, edge, answers.get(), *table);
     if (!route.ok()) return Annotate(route.status(), where);
+    told.push_back({.config = routes[i],
+                    .limits = (*route)->limits,
+                    .metrics = (*route)->metrics,
+                    .shed = (*route)->gate.shed});
     std::vector<std::string> hosts = routes[i].hosts;
     if (hosts.empty()) hosts.emplace_back();
     for (const std::string& host : hosts) {
@@ -495,6 +566,7 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
     if (!added.ok())
       return Annotate(added, fmt::format("gateway.routes[{}]", paths.begin()->second.first));
   }
+  table->Set(std::move(told));
   return OkStatus();
 }
 

@@ -21,12 +21,14 @@
 
 #include <map>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
 #include "platform/gateway/answers/answer_filter.h"
 #include "platform/gateway/cache/http_cache.h"
 #include "platform/gateway/route_config.h"
+#include "platform/gateway/route_table.h"
 #include "platform/gateway/upstream.h"
 #include "platform/http/router.h"
 #include "platform/rpc/edge_entry.h"
@@ -34,7 +36,8 @@
 namespace starling::gateway {
 
 // By name. Set keeps an upstream whose configuration is the same, with its connections and what is
-// known of its endpoints. Not thread-safe.
+// known of its endpoints; one that changed keeps which of its endpoints are drained. Set is called
+// by one thread at a time; the rest is thread-safe.
 class Upstreams {
  public:
   Upstreams(Runtime& runtime, telemetry::Metrics& metrics) : runtime_(runtime), metrics_(metrics) {}
@@ -42,7 +45,7 @@ class Upstreams {
   Status Set(const std::map<std::string, UpstreamConfig>& configs);
   std::shared_ptr<Upstream> Find(const std::string& name) const;
   std::vector<std::string> Names() const;
-  const auto& all() const { return all_; }
+  std::vector<std::shared_ptr<Upstream>> List() const;  // by name
 
  private:
   struct One {
@@ -51,15 +54,17 @@ class Upstreams {
   };
   Runtime& runtime_;
   telemetry::Metrics& metrics_;
+  mutable std::mutex mutex_;  // of all_
   std::map<std::string, One> all_;
 };
 
 // INVALID_ARGUMENT or ALREADY_EXISTS name the route as gateway.routes[3]; `router` is then of no
-// use. What `edge` names must outlive the router, and all requests. `answers`: the router's filter,
-// which routes with rules of their own refine; nullptr: none.
+// use. What `edge` names must outlive the router, and all requests. `table`: where the routes are
+// told of, and what of them is kept over a change; nullptr: nowhere, and nothing. `answers`: the
+// router's filter, which routes with rules of their own refine; nullptr: none.
 Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& upstreams,
                       const std::shared_ptr<HttpCache>& cache, const rpc::EdgeOptions& edge,
-                      http::Router& router,
+                      http::Router& router, RouteTable* table = nullptr,
                       const std::shared_ptr<const AnswerFilter>& answers = nullptr);
 
 }  // namespace starling::gateway

@@ -72,6 +72,8 @@ class RawServer {
     const std::lock_guard lock(mutex_);
     return static_cast<int>(connections_.size());
   }
+  // Of them, those whose client has closed, or that were closed after an answer.
+  int ended() const { return ended_; }
 
  private:
   void Accept() {
@@ -105,6 +107,7 @@ class RawServer {
       if (answer.close) break;
     }
     ::shutdown(connection, SHUT_RDWR);
+    ++ended_;
   }
 
   static std::string Read(int connection, std::string& buffer) {
@@ -163,6 +166,7 @@ class RawServer {
   int listener_;
   uint16_t port_ = 0;
   std::atomic<bool> ending_{false};
+  std::atomic<int> ended_{0};
   std::mutex mutex_;
   std::vector<int> connections_;
   std::vector<std::string> requests_;

@@ -7,6 +7,8 @@
 
 #include "platform/config/fields.h"
 #include "platform/gateway/answers/answers_config.h"
+#include "platform/gateway/route_limits_config.h"
+#include "platform/resilience/priority.h"
 
 namespace starling::gateway {
 
@@ -109,6 +111,10 @@ struct RouteConfig {
   CorsConfig cors;
   std::map<std::string, std::string> answer_headers;
   MirrorConfig mirror;
+  RouteRateLimitConfig rate_limit;
+  int max_concurrent = 0;
+  resilience::Priority priority = resilience::Priority::kNormal;
+  RouteIdempotency idempotency = RouteIdempotency::kNone;
   static void Describe(config::Fields<RouteConfig>& fields) {
     fields
         .Add("path", &RouteConfig::path,
@@ -162,6 +168,26 @@ struct RouteConfig {
     fields.Add("answer_headers", &RouteConfig::answer_headers,
                "fields of answers instead of the upstream's; an empty one: none");
     fields.Add("mirror", &RouteConfig::mirror, "a copy of requests to another upstream");
+    fields.Add("rate_limit", &RouteConfig::rate_limit, "how often it may be asked");
+    fields
+        .Add("max_concurrent", &RouteConfig::max_concurrent,
+             "requests of it that run at once, in this gateway, streams too; more are answered "
+             "503; 0: any number")
+        .Range(0, 1'000'000);
+    using resilience::Priority;
+    fields.AddEnum("priority", &RouteConfig::priority,
+                   {{"sheddable", Priority::kSheddable},
+                    {"normal", Priority::kNormal},
+                    {"critical", Priority::kCritical}},
+                   "when it is refused by a gateway that has too much to do: sheddable (first), "
+                   "normal or critical (last)");
+    fields.AddEnum("idempotency", &RouteConfig::idempotency,
+                   {{"none", RouteIdempotency::kNone},
+                    {"optional", RouteIdempotency::kOptional},
+                    {"required", RouteIdempotency::kRequired}},
+                   "whether a POST or PATCH with an Idempotency-Key that comes again gets the "
+                   "answer of the first: none (the key is the upstream's matter), optional or "
+                   "required (400 without)");
   }
 };
 

@@ -71,7 +71,67 @@ StatusOr<std::vector<http::Verb>> VerbsOf(const RouteConfig& config) {
   return verbs;
 }
 
+// The part of a normal path that a variable stands for.
+std::string_view SegmentsOf(std::string_view path, const http::PathTemplate::Variable& variable,
+                            std::string_view custom_verb) {
+  if (!custom_verb.empty()) path.remove_suffix(std::min(path.size(), custom_verb.size()));
+  path.remove_prefix(std::min<size_t>(1, path.size()));
+  for (size_t i = 0; i < variable.first; ++i) {
+    const size_t slash = path.find('/');
+    if (slash == std::string_view::npos) return {};  // '**' that stands for nothing
+    path.remove_prefix(slash + 1);
+  }
+  if (variable.rest) return path;
+  size_t end = 0;
+  for (size_t i = 0; i < variable.count; ++i) {
+    end = path.find('/', i == 0 ? 0 : end + 1);
+    if (end == std::string_view::npos) return path;
+  }
+  return path.substr(0, end);
+}
+
 }  // namespace
+
+bool IsOfIdempotencyKeys(http::Verb verb) {
+  return verb == http::Verb::kPost || verb == http::Verb::kPatch;
+}
+
+Status CheckAccess(const Access& access, const security::Identity& caller) {
+  switch (access.kind) {
+    case Access::kAnyone:
+      return OkStatus();
+    case Access::kCaller:
+      if (caller.kind != security::Identity::kAnonymous) return OkStatus();
+      break;
+    case Access::kUser:
+      if (!caller.user().empty()) return OkStatus();
+      break;
+    case Access::kScope:
+      if (caller.scopes.Holds(access.scope)) return OkStatus();
+      break;
+  }
+  if (caller.kind == security::Identity::kAnonymous)
+    return Unauthenticated("this needs credentials; send `Authorization: Bearer TOKEN`");
+  if (access.kind == Access::kScope) {
+    return PermissionDenied("this needs the scope {}, which {} does not hold", access.scope,
+                            security::IdentityName(caller));
+  }
+  return PermissionDenied("this is for users who have signed in, not for {}",
+                          security::IdentityName(caller));
+}
+
+void AppendTarget(const Rewrite& rewrite, const http::Request& request, std::string& target) {
+  if (rewrite.pieces.empty()) {
+    AppendPath(request.path, target);
+  } else {
+    for (const Rewrite::Piece& piece : rewrite.pieces) {
+      target.append(piece.text);
+      if (piece.variable)
+        AppendPath(SegmentsOf(request.path, *piece.variable, rewrite.custom_verb), target);
+    }
+  }
+  if (!request.query.empty()) target.append("?").append(request.query);
+}
 
 StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
                                  const std::vector<std::string>& upstreams) {
@@ -80,6 +140,10 @@ StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
   STARLING_ASSIGN_OR_RETURN(const http::PathTemplate path, http::ParsePathTemplate(config.path));
   STARLING_ASSIGN_OR_RETURN(parsed.rewrite, ParseRewrite(config.rewrite, path));
   STARLING_ASSIGN_OR_RETURN(parsed.verbs, VerbsOf(config));
+  if (config.idempotency != RouteIdempotency::kNone &&
+      std::none_of(parsed.verbs.begin(), parsed.verbs.end(), IsOfIdempotencyKeys)) {
+    return InvalidArgument("idempotency is of POST and PATCH, and the methods have neither");
+  }
   int64_t total = 0;
   for (const auto& [name, weight] : config.to) {
     if (std::find(upstreams.begin(), upstreams.end(), name) == upstreams.end()) {

@@ -8,6 +8,7 @@
 #include "platform/gateway/route_config.h"
 #include "platform/http/message.h"
 #include "platform/http/path_template.h"
+#include "platform/security/identity.h"
 
 namespace starling::gateway {
 
@@ -33,6 +34,16 @@ struct ParsedRoute {
   Rewrite rewrite;
   std::vector<http::Verb> verbs;
 };
+
+// Whether the caller may ask: UNAUTHENTICATED or PERMISSION_DENIED say what it lacks.
+Status CheckAccess(const Access& access, const security::Identity& caller);
+
+// Appends the target that the upstream gets: the rewritten path, else the request's own in its
+// normal form, and the query.
+void AppendTarget(const Rewrite& rewrite, const http::Request& request, std::string& target);
+
+// POST and PATCH: what acts again when it is sent again.
+bool IsOfIdempotencyKeys(http::Verb verb);
 
 // INVALID_ARGUMENT says which text means nothing, and what to write. `upstreams`: the names there
 // are.

@@ -3,6 +3,7 @@
 #include <absl/container/inlined_vector.h>
 
 #include <boost/asio/post.hpp>
+#include <mutex>
 
 #include "platform/base/id.h"
 #include "platform/discovery/address.h"
@@ -14,6 +15,7 @@
 #include "platform/gateway/upload.h"
 #include "platform/gateway/upstream_connection.h"
 #include "platform/http/syntax.h"
+#include "platform/gateway/upstream_members.h"
 #include "platform/resilience/backoff.h"
 
 namespace starling::gateway {
@@ -54,6 +56,18 @@ bool TakesTrailers(const http::Request& request) {
 
 bool SaysTryAgain(int status) { return status == 502 || status == 503 || status == 504; }
 
+class UnderWay {
+ public:
+  explicit UnderWay(std::atomic<int>& count) : count_(count) {
+    count_.fetch_add(1, std::memory_order_relaxed);
+  }
+  ~UnderWay() { count_.fetch_sub(1, std::memory_order_relaxed); }
+  UnderWay(const UnderWay&) = delete;
+
+ private:
+  std::atomic<int>& count_;
+};
+
 }  // namespace
 
 // The idle connections to one endpoint, by io thread: each list is touched by its thread alone.
@@ -63,6 +77,8 @@ struct Upstream::Pool {
   std::vector<std::shared_ptr<ProxyThread>> threads;
   std::vector<std::vector<std::unique_ptr<UpstreamConnection>>> idle;
   std::vector<H2Upstream> h2;  // of an upstream that speaks it, by io thread
+  std::atomic<int> in_flight{0};   // requests, of all threads
+  std::atomic<int> idle_count{0};  // connections, of all threads
 
   ~Pool() {
     // Sockets end on their own threads.
@@ -80,23 +96,66 @@ struct Upstream::Pool {
     if (list.empty()) return nullptr;
     std::unique_ptr<UpstreamConnection> last = std::move(list.back());
     list.pop_back();
-    // The last used is the last: when that is too old, all are.
+    idle_count.fetch_sub(1, std::memory_order_relaxed);
+    // One may be too old still, when the sweep is late.
     if (std::chrono::steady_clock::now() - last->idle_since <= idle_timeout) return last;
-    list.clear();
     return nullptr;
   }
-  void GiveBack(size_t thread, std::unique_ptr<UpstreamConnection> connection, size_t most,
-                Duration idle_timeout) {
+  void GiveBack(size_t thread, std::unique_ptr<UpstreamConnection> connection, size_t most) {
     auto& list = idle[thread];
     connection->idle_since = std::chrono::steady_clock::now();
-    // The first is the oldest.
-    size_t old = list.size() >= most ? 1 : 0;
-    while (old < list.size() && connection->idle_since - list[old]->idle_since > idle_timeout)
-      ++old;
-    list.erase(list.begin(), list.begin() + static_cast<ptrdiff_t>(old));
+    if (list.size() >= most) CloseFirst(thread, 1);
     list.push_back(std::move(connection));
+    idle_count.fetch_add(1, std::memory_order_relaxed);
+  }
+  void Sweep(size_t thread, Duration idle_timeout) {
+    const auto& list = idle[thread];
+    const Instant now = std::chrono::steady_clock::now();
+    size_t old = 0;
+    while (old < list.size() && now - list[old]->idle_since > idle_timeout) ++old;
+    CloseFirst(thread, old);
+  }
+
+ private:
+  // The first are the oldest.
+  void CloseFirst(size_t thread, size_t count) {
+    auto& list = idle[thread];
+    list.erase(list.begin(), list.begin() + static_cast<ptrdiff_t>(count));
+    idle_count.fetch_sub(static_cast<int>(count), std::memory_order_relaxed);
   }
 };
+
+// Those that there are: an endpoint that is not named any more keeps its own until its last request
+// has ended.
+struct Upstream::Pools {
+  std::mutex mutex;
+  std::vector<std::pair<std::string, std::weak_ptr<Pool>>> by_address;
+
+  void Add(const std::string& address, const std::shared_ptr<Pool>& pool) {
+    const std::lock_guard lock(mutex);
+    std::erase_if(by_address, [](const auto& one) { return one.second.expired(); });
+    by_address.emplace_back(address, pool);
+  }
+  std::vector<std::pair<std::string, std::shared_ptr<Pool>>> Live() {
+    std::vector<std::pair<std::string, std::shared_ptr<Pool>>> live;
+    const std::lock_guard lock(mutex);
+    for (const auto& [address, weak] : by_address) {
+      if (auto pool = weak.lock()) live.emplace_back(address, std::move(pool));
+    }
+    return live;
+  }
+};
+
+Task<void> Upstream::SweepIdle(std::weak_ptr<Pools> weak, size_t thread, Duration idle_timeout) {
+  const Duration pause =
+      std::clamp<Duration>(idle_timeout / 4, std::chrono::milliseconds(1), std::chrono::seconds(1));
+  for (;;) {
+    co_await SleepFor(pause);
+    const std::shared_ptr<Pools> pools = weak.lock();
+    if (pools == nullptr) co_return;
+    for (const auto& [address, pool] : pools->Live()) pool->Sweep(thread, idle_timeout);
+  }
+}
 
 // What became of one try.
 struct Upstream::Attempt {
@@ -106,7 +165,7 @@ struct Upstream::Attempt {
   int answer = 0;          // the HTTP status, when there was one
 };
 
-// Asks each endpoint whether it is well, and tells the balancer of those that are.
+// Asks each endpoint whether it is well.
 struct Upstream::Checks {
   struct State {
     bool healthy = true;
@@ -116,7 +175,7 @@ struct Upstream::Checks {
   std::string name;
   std::vector<discovery::Endpoint> endpoints;
   std::vector<State> states;
-  std::shared_ptr<discovery::Balancer> balancer;
+  std::shared_ptr<UpstreamMembers> members;
   std::unique_ptr<http::Client> client;
   std::optional<H2UpstreamOptions> h2;
   std::shared_ptr<ProxyThread> thread;  // of h2
@@ -124,7 +183,6 @@ struct Upstream::Checks {
 
   static Task<void> Run(std::shared_ptr<Checks> self) {
     while (!self->stopped) {
-      bool changed = false;
       for (size_t i = 0; i < self->endpoints.size() && !self->stopped; ++i) {
         const bool well = co_await self->IsWell(self->endpoints[i]);
         State& state = self->states[i];
@@ -132,9 +190,8 @@ struct Upstream::Checks {
         if (state.in_a_row < (well ? self->check.successes : self->check.failures)) continue;
         if (state.in_a_row == 0) continue;
         state = {.healthy = well, .in_a_row = 0};
-        changed = true;
+        self->members->SetHealthy(i, well);
       }
-      if (changed) self->Tell();
       co_await SleepFor(self->check.interval);
     }
   }
@@ -149,14 +206,6 @@ struct Upstream::Checks {
                                 .timeout = check.timeout};
     const StatusOr<http::ClientResponse> answer = co_await client->Send(std::move(request));
     co_return answer.ok() && answer->status >= 200 && answer->status < 400;
-  }
-
-  void Tell() {
-    std::vector<discovery::Endpoint> well;
-    for (size_t i = 0; i < endpoints.size(); ++i) {
-      if (states[i].healthy) well.push_back(endpoints[i]);
-    }
-    balancer->SetEndpoints(well.empty() ? endpoints : std::move(well));
   }
 };
 
@@ -179,22 +228,30 @@ Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics
                                   {{"upstream", options_.name}})),
       failures_(metrics.AddCounter("starling_upstream_failures_total",
                                    "Tries that an upstream did not answer",
-                                   {{"upstream", options_.name}})) {
+                                   {{"upstream", options_.name}})),
+      pools_(std::make_shared<Pools>()) {
   for (int i = 0; i < runtime.io_threads(); ++i)
     threads_.push_back(std::make_shared<ProxyThread>(runtime.context(i)));
   balancer_ = std::make_shared<discovery::Balancer>(
       discovery::BalancerOptions{}, SystemClock(), FastRandom(),
-      [threads = threads_, h2 = H2OptionsOf(options_)](const discovery::Endpoint& endpoint) {
-        return OpenPool(endpoint, threads, h2);
+      [threads = threads_, pools = pools_,
+       h2 = H2OptionsOf(options_)](const discovery::Endpoint& endpoint) {
+        const std::shared_ptr<Pool> pool = OpenPool(endpoint, threads, h2);
+        pools->Add(endpoint.address, pool);
+        return pool;
       });
-  balancer_->SetEndpoints(options_.endpoints);
+  members_ = std::make_shared<UpstreamMembers>(options_.endpoints, balancer_);
+  for (size_t i = 0; i < threads_.size(); ++i) {
+    Spawn(runtime.executor(static_cast<int>(i)),
+          SweepIdle(std::weak_ptr<Pools>(pools_), i, options_.idle_timeout));
+  }
   if (!options_.health) return;
   checks_ = std::make_shared<Checks>();
   checks_->check = *options_.health;
   checks_->name = options_.name;
   checks_->endpoints = options_.endpoints;
   checks_->states.resize(options_.endpoints.size());
-  checks_->balancer = balancer_;
+  checks_->members = members_;
   checks_->client = std::make_unique<http::Client>(runtime, http::Client::Options{});
   if ((checks_->h2 = H2OptionsOf(options_))) {
     checks_->thread = threads_[0];
@@ -208,9 +265,9 @@ Upstream::~Upstream() {
   if (checks_ != nullptr) checks_->stopped = true;
 }
 
-std::shared_ptr<void> Upstream::OpenPool(const discovery::Endpoint& endpoint,
-                                         const Threads& threads,
-                                         const std::optional<H2UpstreamOptions>& h2) {
+std::shared_ptr<Upstream::Pool> Upstream::OpenPool(
+    const discovery::Endpoint& endpoint, const Threads& threads,
+    const std::optional<H2UpstreamOptions>& h2) {
   auto pool = std::make_shared<Pool>();
   std::tie(pool->host, pool->port) = HostAndPort(endpoint.address);
   pool->threads = threads;
@@ -219,6 +276,35 @@ std::shared_ptr<void> Upstream::OpenPool(const discovery::Endpoint& endpoint,
     for (const auto& thread : threads) pool->h2.emplace_back(thread, *h2, pool->host, pool->port);
   }
   return pool;
+}
+
+std::vector<EndpointState> Upstream::Endpoints() const {
+  const auto pools = pools_->Live();
+  const std::vector<discovery::EndpointHealth> health = balancer_->Health();
+  std::vector<EndpointState> states;
+  for (const UpstreamMembers::Member& member : members_->List()) {
+    EndpointState state{
+        .address = member.endpoint.address, .healthy = member.healthy, .drained = member.drained};
+    for (const auto& [address, pool] : pools) {
+      if (address != state.address) continue;
+      state.in_flight += pool->in_flight.load(std::memory_order_relaxed);
+      state.idle += pool->idle_count.load(std::memory_order_relaxed);
+    }
+    for (const discovery::EndpointHealth& known : health) {
+      if (known.endpoint.address != state.address) continue;
+      state.latency = known.latency;
+      state.ejected = known.ejected;
+      state.back_in = known.back_in;
+      state.ejections = known.ejections;
+    }
+    states.push_back(std::move(state));
+  }
+  return states;
+}
+
+Status Upstream::SetDrained(std::string_view address, bool drained) {
+  return Annotate(members_->SetDrained(address, drained),
+                  fmt::format("upstream '{}'", options_.name));
 }
 
 Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exchange,
@@ -292,6 +378,7 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
                                       const Forwarding& how, discovery::Pick& pick,
                                       Instant deadline, bool last) {
   Pool& pool = pick.connection<Pool>();
+  const UnderWay under_way(pool.in_flight);
   const auto thread = static_cast<size_t>(request.thread_index);
   const bool streams = exchange.body_streams();
   const bool idempotent = IsIdempotent(request.verb) && !streams;
@@ -339,7 +426,7 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
     const bool reusable = sent.ok() && connection->reusable();
     connection->Release();
     if (reusable) {
-      pool.GiveBack(thread, std::move(connection), options_.max_idle, options_.idle_timeout);
+      pool.GiveBack(thread, std::move(connection), options_.max_idle);
     }
     co_return attempt;
   }
@@ -349,7 +436,9 @@ Task<Upstream::Attempt> Upstream::TryH2(const http::Request& request, http::Exch
                                         const Forwarding& how, discovery::Pick& pick,
                                         Instant deadline, bool last, StreamedBody* body) {
   constexpr int kSameEndpoint = 8;  // tries that cost none
-  H2Upstream& upstream = pick.connection<Pool>().h2[static_cast<size_t>(request.thread_index)];
+  Pool& pool = pick.connection<Pool>();
+  const UnderWay under_way(pool.in_flight);
+  H2Upstream& upstream = pool.h2[static_cast<size_t>(request.thread_index)];
   const bool idempotent = IsIdempotent(request.verb);
   if (how.policy.try_timeout > Duration(0))
     deadline = std::min(deadline, std::chrono::steady_clock::now() + how.policy.try_timeout);

@@ -23,7 +23,8 @@
 // policy.timeout runs from its end.
 //
 // Connections are kept, by io thread and endpoint, and never change threads. Those that nobody used
-// for idle_timeout are closed when the next one is given back or asked for. Answers up to
+// for idle_timeout are closed by a sweep, at most a quarter of it (and at most a second) late.
+// Answers up to
 // kGathered are read before they are given on; of longer ones, and of those whose length is not
 // known, each piece goes to the client as it comes, and only when the client took the one before.
 //
@@ -112,10 +113,24 @@ struct Forwarding {
   Instant call_deadline = Instant::max();  // of all of it
 };
 
+// What is known of an endpoint, for operators.
+struct EndpointState {
+  std::string address;
+  bool healthy = true;   // by its health check; true without one
+  bool drained = false;  // gets no new requests, since an operator said so
+  int in_flight = 0;     // requests that it works on for us now
+  int idle = 0;          // connections to it that wait for the next one
+  Duration latency{0};   // what it takes to answer, lately; 0: not known
+  bool ejected = false;  // left out for its failures
+  Duration back_in{0};   // of one that is ejected: when it is tried again
+  uint64_t ejections = 0;
+};
+
 class UpstreamAnswer;
 class UpstreamConnection;
 struct H2UpstreamOptions;
 class StreamedBody;
+class UpstreamMembers;
 class ProxyThread;
 
 class Upstream {
@@ -139,9 +154,15 @@ class Upstream {
 
   Protocol protocol() const { return options_.protocol; }
   std::vector<discovery::EndpointHealth> Health() const { return balancer_->Health(); }
+  // All endpoints as they were configured, with those that get nothing now.
+  std::vector<EndpointState> Endpoints() const;
+  // A drained endpoint gets no new requests, in this process; those under way end as they began and
+  // its idle connections are closed. NOT_FOUND names an address that is none of them.
+  Status SetDrained(std::string_view address, bool drained);
 
  private:
   struct Pool;
+  struct Pools;
   struct Attempt;
   struct Checks;
   using Threads = std::vector<std::shared_ptr<ProxyThread>>;
@@ -159,14 +180,17 @@ class Upstream {
   Task<Attempt> ReadWhileSending(const http::Request& request, http::Exchange& exchange,
                                  const Forwarding& how, UpstreamConnection& connection);
   Task<Status> Stream(http::Exchange& exchange, const Forwarding& how, UpstreamAnswer& connection);
-  static std::shared_ptr<void> OpenPool(const discovery::Endpoint& endpoint, const Threads& threads,
+  static std::shared_ptr<Pool> OpenPool(const discovery::Endpoint& endpoint, const Threads& threads,
                                         const std::optional<H2UpstreamOptions>& h2);
+  static Task<void> SweepIdle(std::weak_ptr<Pools> pools, size_t thread, Duration idle_timeout);
 
   const UpstreamOptions options_;
   Threads threads_;
   resilience::RetryBudget budget_;
   telemetry::Counter &retries_, &failures_;
+  const std::shared_ptr<Pools> pools_;
   std::shared_ptr<discovery::Balancer> balancer_;
+  std::shared_ptr<UpstreamMembers> members_;
   std::shared_ptr<Checks> checks_;  // nullptr: none
 };
 

@@ -1,5 +1,7 @@
 #include "platform/host/http_front.h"
 
+#include <limits>
+
 #include "platform/host/admin_routes.h"
 #include "platform/host/call_policies.h"
 #include "platform/telemetry/log.h"
@@ -19,6 +21,7 @@ StatusOr<int> HttpFront::Start() {
       .telemetry = options_.telemetry,
       .limits = limits_.get(),
       .concurrency = options_.concurrency,
+      .idempotency = options_.idempotency,
       .max_unpacked_bytes = config->decompress_requests ? config->max_body.count() : 0};
   edge_ = std::make_unique<rpc::HttpEdge>(edge_options_);
   upstreams_ = std::make_unique<gateway::Upstreams>(*options_.runtime, metrics);
@@ -47,7 +50,10 @@ StatusOr<int> HttpFront::Start() {
   STARLING_ASSIGN_OR_RETURN(https_, Https::Start(*options_.runtime, gateway->tls,
                                                  std::move(options), router, options_.stopping));
   std::vector<const http::Server*> servers{server_.get()};
-  if (https_ != nullptr) servers.push_back(&https_->server());
+  if (https_ != nullptr) {
+    servers.push_back(&https_->server());
+    AddCertificateMetrics();
+  }
   AddServerMetrics(metrics, std::move(servers));
   return port;
 }
@@ -55,7 +61,10 @@ StatusOr<int> HttpFront::Start() {
 void HttpFront::Set(const GatewayConfig& now) {
   limits_->Set(LimitsOf(now));
   const StatusOr<std::shared_ptr<const http::Router>> router = MakeRouter(now);
-  if (https_ != nullptr) https_->Set(now.tls);
+  if (https_ != nullptr) {
+    https_->Set(now.tls);
+    AddCertificateMetrics();
+  }
   if (router.ok()) {
     server_->SetRouter(*router);
     if (https_ != nullptr) https_->SetRouter(*router);
@@ -90,7 +99,7 @@ StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const Gatewa
       gateway::AnswerFilter::Make(gateway.AnswerRules(), options_.telemetry->metrics());
   if (!answers.ok()) return Annotate(answers.status(), "gateway");
   STARLING_RETURN_IF_ERROR(gateway::AddProxyRoutes(gateway.routes, *upstreams_, cache_,
-                                                   edge_options_, *router, *answers));
+                                                   edge_options_, *router, &routes_, *answers));
   router->SetFilter(*std::move(answers));
   return router;
 }
@@ -131,6 +140,36 @@ Status HttpFront::OpenSharedLimits() {
       rpc::SharedRateLimiter::Options{.url = *std::move(url), .prefix = storage->kv.prefix},
       *options_.runtime);
   return OkStatus();
+}
+
+GatewayParts HttpFront::Parts(std::function<void(Duration grace)> drain) {
+  return {.runtime = options_.runtime,
+          .authenticator = options_.authenticator,
+          .clock = options_.clock,
+          .routes = &routes_,
+          .upstreams = upstreams_.get(),
+          .limits = limits_.get(),
+          .cache = cache_.get(),
+          .certificates =
+              [this] {
+                return https_ == nullptr ? std::vector<http::TlsCertificate>()
+                                         : https_->Certificates();
+              },
+          .drain = std::move(drain)};
+}
+
+// One for each file that there is; of one that is not used any more there is no number.
+void HttpFront::AddCertificateMetrics() {
+  for (const http::TlsCertificate& certificate : https_->Certificates()) {
+    options_.telemetry->metrics().AddCallback(
+        "starling_tls_certificate_days_left", "Days until a certificate ends",
+        {{"file", certificate.file}}, [this, file = certificate.file] {
+          for (const http::TlsCertificate& now : https_->Certificates()) {
+            if (now.file == file) return DaysLeft(now, options_.clock->Now());
+          }
+          return std::numeric_limits<double>::quiet_NaN();
+        });
+  }
 }
 
 void HttpFront::AddLimiterMetrics() {

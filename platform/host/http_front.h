@@ -17,6 +17,7 @@
 #include "platform/gateway/access_log.h"
 #include "platform/gateway/proxy_routes.h"
 #include "platform/host/call_policies.h"
+#include "platform/host/gateway_admin.h"
 #include "platform/host/https.h"
 #include "platform/host/options.h"
 #include "platform/http/server.h"
@@ -33,6 +34,7 @@ class HttpFront {
     resilience::ConcurrencyLimiter* concurrency;
     const Clock* clock;
     const rpc::Registry* services;
+    rpc::IdempotencyStore* idempotency;
     std::function<Status(http::Router&)> routes;  // more of them; called for each new router
     CancellationToken stopping;                   // files of certificates are not watched after it
   };
@@ -44,13 +46,16 @@ class HttpFront {
   void Set(const GatewayConfig& now);
   void Set(const MethodsConfig& now) { edge_->SetPriorities(PrioritiesOf(now)); }
   int https_port() const { return https_ == nullptr ? 0 : https_->port(); }  // 0: not served
-  // Of both listeners at once: see http::Server.
+  // Of both listeners at once: see http::Server. May be called again while it drains.
   Task<size_t> Drain(Duration limit);
+  // For the admin port; good as long as this is. `drain`: see there.
+  GatewayParts Parts(std::function<void(Duration grace)> drain);
 
  private:
   Status OpenSharedLimits();
   void OpenCache(const CacheConfig& config);
   void AddLimiterMetrics();
+  void AddCertificateMetrics();
   StatusOr<std::shared_ptr<const http::Router>> MakeRouter(const GatewayConfig& gateway);
 
   const Options options_;
@@ -61,6 +66,7 @@ class HttpFront {
   rpc::EdgeOptions edge_options_;
   std::shared_ptr<gateway::HttpCache> cache_;
   std::unique_ptr<gateway::Upstreams> upstreams_;
+  gateway::RouteTable routes_;
   std::unique_ptr<gateway::AccessLog> access_log_;
   std::unique_ptr<http::Server> server_;
   std::unique_ptr<Https> https_;

@@ -27,6 +27,7 @@ class Https {
 
   int port() const { return port_; }
   const http::Server& server() const { return *server_; }
+  std::vector<http::TlsCertificate> Certificates() const { return tls_->Certificates(); }
   Task<size_t> Drain(Duration limit) { return server_->Drain(limit); }
   void SetRouter(std::shared_ptr<const http::Router> router) {
     server_->SetRouter(std::move(router));

@@ -12,6 +12,7 @@
 #include "platform/host/call_policies.h"
 #include "platform/host/config_metrics.h"
 #include "platform/host/event_logs.h"
+#include "platform/host/gateway_admin.h"
 #include "platform/host/http_front.h"
 #include "platform/host/jwt_keys.h"
 #include "platform/host/peers.h"
@@ -124,7 +125,7 @@ class Process::Core final : private Readiness {
   friend class Process;
 
   // Readiness
-  bool ready() const override { return ready_; }
+  bool ready() const override { return ready_ && !draining_; }
   std::vector<std::pair<std::string, Status>> parts() const override {
     std::vector<std::pair<std::string, Status>> parts;
     for (size_t i = 0; i < hosted_.size(); ++i)
@@ -290,6 +291,7 @@ class Process::Core final : private Readiness {
                            .concurrency = &concurrency_,
                            .clock = &environment_->clock(),
                            .services = &services_,
+                           .idempotency = idempotency_.get(),
                            .routes =
                                [this](http::Router& router) {
                                  STARLING_RETURN_IF_ERROR(
@@ -319,6 +321,10 @@ class Process::Core final : private Readiness {
     STARLING_RETURN_IF_ERROR(AddAdminRoutes(*admin, *this, telemetry_, config_registry_,
                                             [this] { return WriteDigest(digest_->Now()); }));
     STARLING_RETURN_IF_ERROR(saga::AddSagaRoutes(*admin, environment_->sagas()));
+    if (front_ != nullptr) {
+      STARLING_RETURN_IF_ERROR(AddGatewayAdminRoutes(
+          *admin, front_->Parts([this](Duration grace) { DrainFront(grace); })));
+    }
     const bool beside_http = config->port == 0 && http_port_ != 0 && config_.http.Get()->port != 0;
     const int port = beside_http ? http_port_ + 1 : config->port;
     admin_ = std::make_unique<http::Server>(
@@ -327,6 +333,21 @@ class Process::Core final : private Readiness {
         admin);
     STARLING_ASSIGN_OR_RETURN(admin_port_, admin_->Start());
     return OkStatus();
+  }
+
+  // As Stop begins, but the process goes on: who asks /readyz hears that it is not ready, and after
+  // `grace` no connection is taken any more.
+  void DrainFront(Duration grace) {
+    if (draining_.exchange(true)) return;
+    Spawn(runtime_.NextExecutor(),
+          DrainLater(*front_, grace, config_.http.Get()->drain_limit, stopping_.token()));
+  }
+  static Task<void> DrainLater(HttpFront& front, Duration grace, Duration limit,
+                               CancellationToken stopping) {
+    if (grace > Duration(0)) co_await SleepFor(grace);
+    if (stopping.IsCancelled()) co_return;  // Stop drains, and the front may be gone
+    const size_t cut = co_await front.Drain(limit);
+    log::Info("host", "drained").With("cut", cut);
   }
 
   std::map<std::string, std::string> Models() const {
@@ -410,6 +431,7 @@ class Process::Core final : private Readiness {
   std::vector<config::Subscription> changes_;
   std::thread joining_;
   std::atomic<bool> ready_{false};
+  std::atomic<bool> draining_{false};
   bool stopped_ = false;
 };
 

@@ -16,7 +16,8 @@
 //
 // Public port, and over TLS that of gateway.tls: the contracts' routes, /healthz, /readyz,
 // /openapi.json, and what ProcessOptions::routes adds. Admin port (the next one, loopback):
-// /metrics, /healthz, /readyz, /config, /digest (digest.h), /debug/spans, /sagas.
+// /metrics, /healthz, /readyz, /config, /digest (digest.h), /debug/spans, /sagas, and of a process
+// with a public port /gateway, for who has a key for it (gateway_admin.h).
 #pragma once
 
 #include <functional>

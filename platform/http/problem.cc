@@ -69,7 +69,11 @@ Response Write(const Problem& problem) {
   response.status = problem.http_status;
   response.problem = true;
   std::string& body = response.body;
-  if (problem.reason == reason::kQuotaExceeded) {
+  if (problem.reason == reason::kOverloaded) {
+    body =
+        R"({"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",)"
+        R"("title":"Request cannot be satisfied due to temporary server capacity constraints")";
+  } else if (problem.reason == reason::kQuotaExceeded) {
     body = R"({"type":"https://iana.org/assignments/http-problem-types#quota-exceeded","title":)"
            R"("Request cannot be satisfied as assigned quota has been exceeded")";
   } else {

@@ -18,8 +18,9 @@
 //    "violations":[{"field":"limit","description":"-1 is below 0"}]}
 //
 // where what is empty is left out. `code` and `reason` are extension members that make the way back
-// exact. Of reason QUOTA_EXCEEDED the type is the registered one, and `violated-policies` names the
-// limit (draft-ietf-httpapi-ratelimit-headers, 5.1).
+// exact. Of reason QUOTA_EXCEEDED the type is `quota-exceeded`, of reason OVERLOADED
+// `temporary-reduced-capacity`, and `violated-policies` names the limit where there is one
+// (draft-ietf-httpapi-ratelimit-headers-11, 5.1 and 5.2).
 #pragma once
 
 #include <string>

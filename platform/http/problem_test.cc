@@ -8,6 +8,19 @@ namespace {
 
 using std::chrono::milliseconds;
 
+TEST(Problem, OfTooMuchForNowHasTheRegisteredType) {
+  const Response response =
+      ProblemResponse(Overloaded("too many", std::chrono::seconds(2)), "/x", "", "/search at once");
+  EXPECT_EQ(response.status, 503);
+  EXPECT_EQ(response.headers.Find("retry-after"), "2");
+  EXPECT_EQ(
+      response.body,
+      R"({"type":"https://iana.org/assignments/http-problem-types#temporary-reduced-capacity",)"
+      R"("title":"Request cannot be satisfied due to temporary server capacity constraints",)"
+      R"("status":503,"detail":"too many","code":"UNAVAILABLE","instance":"/x",)"
+      R"("reason":"OVERLOADED","violated-policies":["/search at once"]})");
+}
+
 TEST(HttpStatus, FollowsTheTable) {
   const std::pair<StatusCode, int> cases[] = {
       {StatusCode::kOk, 200},

@@ -109,6 +109,19 @@ std::vector<std::string> NamesOf(X509* certificate) {
   return found;
 }
 
+TlsCertificate FactsOf(const std::string& file, X509* certificate) {
+  TlsCertificate facts{.file = file, .names = NamesOf(certificate)};
+  const BioPointer bio(BIO_new(BIO_s_mem()));
+  X509_NAME_print_ex(bio.get(), X509_get_issuer_name(certificate), 0, XN_FLAG_RFC2253);
+  char* text = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &text);
+  facts.issuer.assign(text, static_cast<size_t>(std::max(size, 0L)));
+  tm end{};
+  if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &end) == 1)
+    facts.not_after = TimePoint(std::chrono::seconds(timegm(&end)));
+  return facts;
+}
+
 int ChooseProtocol(SSL*, const unsigned char** chosen, unsigned char* size,
                    const unsigned char* offered, unsigned offered_size, void*) {
   unsigned char* out = nullptr;
@@ -193,6 +206,7 @@ struct Tls::Contexts {
   std::shared_ptr<Tickets> tickets;
   std::vector<ContextPointer> all;  // the first is for who asks for no name that is here
   std::unordered_map<std::string, SSL_CTX*> names;
+  std::vector<TlsCertificate> facts;
 
   SSL_CTX* Find(std::string_view name) const {
     const std::string lower = Lower(name);
@@ -261,6 +275,7 @@ struct Tls::Contexts {
     for (size_t i = 1; i < chain.size(); ++i)
       SSL_CTX_add1_chain_cert(context.get(), chain[i].get());
     for (const std::string& name : NamesOf(chain[0].get())) names.emplace(name, context.get());
+    facts.push_back(FactsOf(files.certificate_file, chain[0].get()));
     all.push_back(std::move(context));
     return OkStatus();
   }
@@ -335,6 +350,8 @@ Status Tls::Take(TlsOptions options, const std::vector<std::string>& texts) {
   contexts_.store(std::move(contexts));
   return OkStatus();
 }
+
+std::vector<TlsCertificate> Tls::Certificates() const { return contexts_.load()->facts; }
 
 std::unique_ptr<TlsSession> Tls::NewSession(int descriptor) const {
   std::shared_ptr<const Contexts> contexts = contexts_.load();

@@ -23,6 +23,7 @@
 #include <string>
 #include <vector>
 
+#include "platform/base/clock.h"
 #include "platform/base/snapshot.h"
 #include "platform/base/status.h"
 
@@ -45,6 +46,14 @@ struct TlsOptions {
   bool operator==(const TlsOptions&) const = default;
 };
 
+// A certificate as it is shown now.
+struct TlsCertificate {
+  std::string file;
+  std::vector<std::string> names;  // its DNS names; its common name when it has none
+  std::string issuer;              // RFC 2253: "CN=Shop CA,O=Shop"
+  TimePoint not_after{};
+};
+
 class TlsSession;
 
 class Tls {
@@ -61,6 +70,9 @@ class Tls {
   // Reload when a file has changed since it was last read, whether that went well or not. True:
   // there are new certificates.
   StatusOr<bool> ReloadIfChanged();
+
+  // In the order of the options.
+  std::vector<TlsCertificate> Certificates() const;
 
   // For the server: one connection's TLS.
   std::unique_ptr<TlsSession> NewSession(int descriptor) const;

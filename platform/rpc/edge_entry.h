@@ -23,6 +23,8 @@
 
 namespace starling::rpc {
 
+class IdempotencyStore;
+
 // What these name must outlive every exchange.
 struct EdgeOptions {
   security::Authenticator* authenticator = nullptr;  // nullptr: nobody has credentials
@@ -31,6 +33,8 @@ struct EdgeOptions {
   // How many requests run at once, streams apart; nullptr: any number. Beyond, 503, the least
   // important first, before it is asked who calls.
   resilience::ConcurrencyLimiter* concurrency = nullptr;
+  // Of routes to upstreams; services know theirs. nullptr: there is none.
+  IdempotencyStore* idempotency = nullptr;
   // The largest body that a request with `Content-Encoding: gzip` may unpack to, for the services'
   // own routes; 0: none is unpacked.
   uint64_t max_unpacked_bytes = 0;

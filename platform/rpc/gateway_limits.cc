@@ -18,9 +18,11 @@ namespace {
 using security::Identity;
 
 constexpr size_t kFailingAddresses = 16'384;
+constexpr size_t kCallersOfARoute = 16'384;
+constexpr std::chrono::seconds kPlaceSoon(1);  // when a place may be free again
 
 // What a bucket is of: part of the seed, so that a user and a key of the same name have two.
-enum Kind : uint64_t { kKey = 1, kUser, kAddress, kToken, kPassword };
+enum Kind : uint64_t { kKey = 1, kUser, kAddress, kToken, kPassword, kEverybody };
 
 uint64_t RandomSeed() {
   std::random_device random;
@@ -38,8 +40,39 @@ std::string SharedName(std::string_view policy, Kind kind, std::string_view who)
   return fmt::format("{}:{}", policy, ToHex({digest, 16}));
 }
 
+// A String of RFC 9651, 4.1.6. What it cannot hold is percent-encoded.
+std::string Quoted(std::string_view text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c < 0x20 || c > 0x7e) {
+      quoted += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    } else {
+      if (c == '"' || c == '\\') quoted += '\\';
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
 int64_t Seconds(Duration duration) {
   return std::chrono::ceil<std::chrono::seconds>(duration).count();
+}
+
+// Who an owner is, for operators.
+std::string NameOf(Kind kind, std::string_view who) {
+  if (kind == kKey) return fmt::format("key:{}", who);
+  if (kind == kUser) return fmt::format("user:{}", who);
+  if (kind == kEverybody) return "everybody";
+  char text[INET6_ADDRSTRLEN] = "";
+  if (who.size() == 4) {
+    inet_ntop(AF_INET, who.data(), text, sizeof(text));
+    return fmt::format("address:{}", text);
+  }
+  if (who.size() != 8) return fmt::format("address:{}", who);
+  in6_addr v6{};
+  std::copy(who.begin(), who.end(), v6.s6_addr);
+  inet_ntop(AF_INET6, &v6, text, sizeof(text));
+  return fmt::format("address:{}/64", text);
 }
 
 // The bytes of an address, 4 or 16; "" for what is none. IPv4 inside IPv6 is IPv4.
@@ -57,18 +90,30 @@ std::string Bytes(std::string_view address) {
 }  // namespace
 
 struct GatewayLimits::Policy {
-  Policy(std::string policy_name, RateLimiter::Limit its_limit, size_t capacity, const Clock& clock)
+  Policy(std::string policy_name, std::string its_key, RateLimiter::Limit its_limit,
+         size_t capacity, const Clock& clock)
       : name(std::move(policy_name)),
+        key(std::move(its_key)),
         limit(its_limit),
-        limiter(its_limit, capacity, clock),
+        limiter(std::in_place, its_limit, capacity, clock),
+        quoted(Quoted(name)),
         // The time in which a whole bucket comes back.
         field(fmt::format(
-            "\"{}\";q={};w={}", name, limit.burst,
+            "{};q={};w={}", quoted, limit.burst,
             std::max(1.0, std::ceil(static_cast<double>(limit.burst) / limit.per_second)))) {}
+  // Of places: there is no time in which they come back.
+  Policy(std::string policy_name, int most)
+      : name(std::move(policy_name)),
+        limit{.burst = most},
+        quoted(Quoted(name)),
+        field(fmt::format(R"({};q={};qu="concurrent-requests")", quoted, most)) {}
   const std::string name;
+  const std::string key;  // of its buckets in Redis
   const RateLimiter::Limit limit;
-  RateLimiter limiter;
-  const std::string field;  // RateLimit-Policy
+  std::optional<RateLimiter> limiter;  // none: places
+  const std::string quoted;            // the name in the fields
+  const std::string field;             // RateLimit-Policy
+  Per per = Per::kCaller;              // of a route's
 };
 
 struct GatewayLimits::Owner {
@@ -105,31 +150,60 @@ struct GatewayLimits::State {
   }
 };
 
+GatewayLimits::Verdict GatewayLimits::Verdict::Of(Part part) {
+  Verdict verdict;
+  if (!part.decision.allowed) verdict.refused_ = 0;
+  verdict.parts_.push_back(std::move(part));
+  return verdict;
+}
+
+void GatewayLimits::Verdict::Add(Verdict other) {
+  if (allowed() && !other.allowed()) refused_ = static_cast<int>(parts_.size()) + other.refused_;
+  for (Part& part : other.parts_) parts_.push_back(std::move(part));
+}
+
 Status GatewayLimits::Verdict::status() const {
   if (allowed()) return OkStatus();
-  const std::string rate = policy_->limit.per_second < 1
-                               ? fmt::format("{:.4g} a minute", policy_->limit.per_second * 60)
-                               : fmt::format("{:.4g} a second", policy_->limit.per_second);
+  const Part& part = parts_[static_cast<size_t>(refused_)];
+  const RateLimiter::Limit& limit = part.policy->limit;
+  if (!part.policy->limiter) {
+    return Overloaded(fmt::format("as many requests run here as may, {}", limit.burst), kPlaceSoon);
+  }
+  const std::string rate = limit.per_second < 1
+                               ? fmt::format("{:.4g} a minute", limit.per_second * 60)
+                               : fmt::format("{:.4g} a second", limit.per_second);
   return WithRetryAfter(
       WithReason(
-          ResourceExhausted("{} are above the limit of {}, {} at once; try again in {} s", whose_,
-                            rate, policy_->limit.burst, Seconds(decision_.retry_after)),
+          ResourceExhausted("{} are above the limit of {}, {} at once; try again in {} s",
+                            part.whose, rate, limit.burst, Seconds(part.decision.retry_after)),
           reason::kQuotaExceeded),
-      std::chrono::ceil<std::chrono::milliseconds>(decision_.retry_after));
+      std::chrono::ceil<std::chrono::milliseconds>(part.decision.retry_after));
 }
 
 std::string_view GatewayLimits::Verdict::policy() const {
-  return policy_ == nullptr ? std::string_view() : policy_->name;
+  if (parts_.empty()) return {};
+  return parts_[static_cast<size_t>(std::max(refused_, 0))].policy->name;
 }
 
 void GatewayLimits::Verdict::Announce(http::Headers& headers) const {
-  if (policy_ == nullptr) return;
-  const Duration until = decision_.remaining == 0 ? decision_.retry_after : decision_.until_full;
-  char now[96];  // a name of ours and two numbers
-  const auto written = fmt::format_to_n(now, sizeof(now), "\"{}\";r={};t={}", policy_->name,
-                                        decision_.remaining, Seconds(until));
-  headers.Set("RateLimit-Policy", policy_->field);
-  headers.Set("RateLimit", {now, written.size});
+  if (parts_.empty()) return;
+  std::string policies, now;
+  for (const Part& part : parts_) {
+    const Policy& policy = *part.policy;
+    const RateLimiter::Decision& decision = part.decision;
+    if (!now.empty()) {
+      policies += ", ";
+      now += ", ";
+    }
+    policies += policy.field;
+    fmt::format_to(std::back_inserter(now), "{};r={}", policy.quoted, decision.remaining);
+    if (!policy.limiter) continue;
+    const Duration until = decision.remaining == 0 ? decision.retry_after : decision.until_full;
+    fmt::format_to(std::back_inserter(now), ";t={}", Seconds(until));
+  }
+  // An upstream may have said its own, which stay (7.2: nobody is told less).
+  headers.Add("RateLimit-Policy", policies);
+  headers.Add("RateLimit", now);
 }
 
 GatewayLimits::GatewayLimits(const Options& options, telemetry::Metrics& metrics,
@@ -145,6 +219,7 @@ GatewayLimits::GatewayLimits(const Options& options, telemetry::Metrics& metrics
       refused_address_(STARLING_REFUSED("address")),
       refused_token_(STARLING_REFUSED("failed_token")),
       refused_password_(STARLING_REFUSED("failed_password")),
+      refused_route_(STARLING_REFUSED("route")),
 #undef STARLING_REFUSED
       crowded_(metrics.AddCounter("starling_gateway_crowded_total",
                                   "Requests limited together with another caller's, since every "
@@ -155,6 +230,7 @@ GatewayLimits::GatewayLimits(const Options& options, telemetry::Metrics& metrics
       degraded_gauge_(metrics.AddGauge("starling_gateway_limits_degraded",
                                        "1 while limits are this gateway's alone, since Redis does "
                                        "not answer")),
+      near_(clock),
       state_(MakeState(options, nullptr)) {
 }
 
@@ -165,7 +241,7 @@ std::shared_ptr<const GatewayLimits::State> GatewayLimits::MakeState(const Optio
     if (!limit) return std::shared_ptr<Policy>();
     if (before != nullptr && before->*old != nullptr && (before->*old)->limit == *limit)
       return before->*old;
-    return std::make_shared<Policy>(std::move(name), *limit, capacity, clock_);
+    return std::make_shared<Policy>(name, name, *limit, capacity, clock_);
   };
   auto state = std::make_shared<State>();
   // Two tables, so that a flood of addresses does not crowd those who have a key.
@@ -185,28 +261,30 @@ void GatewayLimits::Set(const Options& options) {
 }
 
 Task<GatewayLimits::Verdict> GatewayLimits::Take(std::shared_ptr<Policy> policy, Owner owner) {
-  Verdict verdict;
-  verdict.bucket_ = Hash64(owner.who, seed_ + owner.kind);
-  verdict.whose_ = owner.whose;
+  Verdict::Part part;
+  part.bucket = Hash64(owner.who, seed_ + owner.kind);
+  part.whose = owner.whose;
   bool decided = false;
   if (shared_ != nullptr) {
-    verdict.shared_bucket_ = SharedName(policy->name, owner.kind, owner.who);
+    part.shared_bucket = SharedName(policy->key, owner.kind, owner.who);
     const StatusOr<RateLimiter::Decision> decision =
-        co_await shared_->Take(verdict.shared_bucket_, policy->limit);
+        co_await shared_->Take(part.shared_bucket, policy->limit);
     decided = decision.ok();
     if (decided) {
-      verdict.decision_ = *decision;
+      part.decision = *decision;
       WholeAgain();
     } else {
-      verdict.shared_bucket_.clear();
+      part.shared_bucket.clear();
       Degraded(decision.status());
     }
   }
-  if (!decided) verdict.decision_ = policy->limiter.Take(verdict.bucket_);
-  if (!verdict.allowed()) owner.refused.Add();
-  if (verdict.decision_.crowded) crowded_.Add();
-  verdict.policy_ = std::move(policy);
-  co_return verdict;
+  if (!decided) part.decision = policy->limiter->Take(part.bucket);
+  if (!part.decision.allowed) owner.refused.Add();
+  if (part.decision.crowded) crowded_.Add();
+  if (NearLimits::IsNear(policy->limit, part.decision))
+    near_.Note(policy->name, NameOf(owner.kind, owner.who), policy->limit, part.decision);
+  part.policy = std::move(policy);
+  co_return Verdict::Of(std::move(part));
 }
 
 void GatewayLimits::Degraded(const Status& why) {
@@ -251,8 +329,8 @@ Task<GatewayLimits::Verdict> GatewayLimits::Admit(
   const Owner owner{kToken, customer, "requests from this address with a token that is not good",
                     refused_token_};
   Verdict failure = co_await Take(state->failures, owner);
-  if (failure.allowed()) co_return verdict;
-  co_return failure;
+  verdict.Add(std::move(failure));
+  co_return verdict;
 }
 
 Task<GatewayLimits::Verdict> GatewayLimits::TryPassword(const http::Request& request,
@@ -271,13 +349,65 @@ Task<GatewayLimits::Verdict> GatewayLimits::TryPassword(const http::Request& req
 }
 
 Task<void> GatewayLimits::GiveBack(const Verdict& verdict) {
-  if (verdict.policy_ == nullptr || !verdict.allowed()) co_return;
-  if (verdict.shared_bucket_.empty()) {
-    verdict.policy_->limiter.GiveBack(verdict.bucket_);
-    co_return;
+  if (!verdict.allowed()) co_return;
+  for (const Verdict::Part& part : verdict.parts_) {
+    if (part.shared_bucket.empty()) {
+      part.policy->limiter->GiveBack(part.bucket);
+      continue;
+    }
+    // What Redis does not take back now its clock will give.
+    (void)co_await shared_->GiveBack(part.shared_bucket, part.policy->limit);
   }
-  // What Redis does not take back now its clock will give.
-  (void)co_await shared_->GiveBack(verdict.shared_bucket_, verdict.policy_->limit);
+}
+
+std::shared_ptr<GatewayLimits::Policy> GatewayLimits::MakePolicy(const RoutePolicy& route) const {
+  const size_t callers = route.per == Per::kAll ? 1 : kCallersOfARoute;
+  auto policy = std::make_shared<Policy>(route.name, route.key, route.limit, callers, clock_);
+  policy->per = route.per;
+  return policy;
+}
+
+Task<GatewayLimits::Verdict> GatewayLimits::AdmitTo(std::shared_ptr<Policy> policy,
+                                                    const http::Request& request,
+                                                    const Identity& caller) {
+  const bool known = policy->per == Per::kCaller && caller.kind != Identity::kAnonymous;
+  std::string customer;
+  Owner owner{kEverybody, "", "the requests to this", refused_route_};
+  if (known) {
+    const bool is_key = caller.kind == Identity::kKey;
+    owner.kind = is_key ? kKey : kUser;
+    owner.who = caller.subject;
+    owner.whose = is_key ? "the requests of this API key to this" : "this user's requests to this";
+  } else if (policy->per != Per::kAll) {
+    customer = CustomerOfRequest(request);
+    owner.kind = kAddress;
+    owner.who = customer;
+    owner.whose = "the requests of this address to this";
+  }
+  Verdict verdict = co_await Take(std::move(policy), owner);
+  co_return verdict;
+}
+
+std::shared_ptr<GatewayLimits::Policy> GatewayLimits::MakeConcurrency(std::string name, int most) {
+  return std::make_shared<Policy>(std::move(name), most);
+}
+
+GatewayLimits::Verdict GatewayLimits::OfPlaces(std::shared_ptr<Policy> policy, int free) {
+  return Verdict::Of({.policy = std::move(policy),
+                      .decision = {.allowed = free > 0, .remaining = std::max(free - 1, 0)}});
+}
+
+std::vector<GatewayLimits::PolicyState> GatewayLimits::Policies() const {
+  const auto state = state_.load();
+  std::vector<PolicyState> policies;
+  for (const auto& policy : {state->callers, state->failures}) {
+    if (policy != nullptr) policies.push_back({policy->name, policy->limit});
+  }
+  return policies;
+}
+
+std::string GatewayLimits::CustomerOfRequest(const http::Request& request) const {
+  return CustomerOf(state_.load()->AddressOf(request));
 }
 
 bool IsAddress(std::string_view text) { return !Bytes(text).empty(); }

@@ -28,19 +28,26 @@
 // count in starling_gateway_limits_degraded_total, starling_gateway_limits_degraded is 1 meanwhile,
 // and the log says when it begins and ends.
 //
+// A route may have limits of its own (route_limits.h), which come to the same verdict. Who is
+// nearest to a limit is known for operators (near_limits.h).
+//
 // Refusals count in starling_gateway_refused_total{kind}, calls that found no bucket of their own
 // free in starling_gateway_crowded_total. Bound: 65,536 callers, as many addresses, 16,384 that
 // failed; 16 bytes each, if the policy is on. Thread-safe. Admit takes 190 ns without Redis,
 // Announce 115.
 #pragma once
 
+#include <absl/container/inlined_vector.h>
+
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "platform/base/snapshot.h"
 #include "platform/http/message.h"
+#include "platform/rpc/near_limits.h"
 #include "platform/rpc/rate_limiter.h"
 #include "platform/rpc/shared_rate_limiter.h"
 #include "platform/security/identity.h"
@@ -57,26 +64,37 @@ class GatewayLimits {
     std::vector<std::string> trusted_proxies;  // IP addresses; what is none counts as nobody's
   };
   struct Policy;
+  // Whose bucket a request's token is taken from.
+  enum class Per : uint8_t { kCaller, kAddress, kAll };
 
+  // What all policies that a request came under say of it, those of GatewayLimits first.
   class Verdict {
    public:
-    bool allowed() const { return decision_.allowed; }
-    // RESOURCE_EXHAUSTED, reason QUOTA_EXCEEDED, with the time after which to try again.
+    bool allowed() const { return refused_ < 0; }
+    // RESOURCE_EXHAUSTED, reason QUOTA_EXCEEDED, or, where too many run at once, UNAVAILABLE,
+    // reason OVERLOADED; both with the time after which to try again.
     Status status() const;
-    // "requests" or "failed-credentials"; "" when no limit is on.
+    // The policy that refused, else the first: "requests", "failed-credentials", a route's; "" when
+    // no limit is on.
     std::string_view policy() const;
-    // RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers); nothing when no limit
-    // is on. `t` is the time until the bucket is full, or until there is a token when there is
-    // none.
+    // RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11), lists of all
+    // policies; nothing when no limit is on. `t` is the time until the bucket is full, or until
+    // there is a token when there is none.
     void Announce(http::Headers& headers) const;
+    void Add(Verdict other);
 
    private:
     friend class GatewayLimits;
-    std::shared_ptr<Policy> policy_;  // nullptr: no limit is on
-    RateLimiter::Decision decision_{.allowed = true};
-    uint64_t bucket_ = 0;
-    std::string shared_bucket_;  // empty: of this process
-    std::string_view whose_;
+    struct Part {
+      std::shared_ptr<Policy> policy;
+      RateLimiter::Decision decision;
+      uint64_t bucket = 0;
+      std::string shared_bucket;  // empty: of this process
+      std::string_view whose;
+    };
+    static Verdict Of(Part part);
+    absl::InlinedVector<Part, 1> parts_;
+    int refused_ = -1;  // index of the part that does
   };
 
   // `shared`: nullptr, or what outlives it.
@@ -92,6 +110,32 @@ class GatewayLimits {
   Task<Verdict> TryPassword(const http::Request& request, const security::Identity& caller);
   Task<void> GiveBack(const Verdict& verdict);
 
+  // A policy of one route, for AdmitTo: see RouteLimits.
+  struct RoutePolicy {
+    std::string key, name;
+    RateLimiter::Limit limit;
+    Per per = Per::kCaller;
+  };
+  std::shared_ptr<Policy> MakePolicy(const RoutePolicy& route) const;
+  Task<Verdict> AdmitTo(std::shared_ptr<Policy> policy, const http::Request& request,
+                        const security::Identity& caller);
+  // The same for places: `free` is how many there were, 0 or less: none.
+  static std::shared_ptr<Policy> MakeConcurrency(std::string name, int most);
+  static Verdict OfPlaces(std::shared_ptr<Policy> policy, int free);
+
+  struct PolicyState {
+    std::string name;
+    RateLimiter::Limit limit;
+  };
+  // Those of every request; routes know their own.
+  std::vector<PolicyState> Policies() const;
+  std::vector<NearLimits::Caller> Nearest(size_t most) const { return near_.List(most); }
+  bool shared() const { return shared_ != nullptr; }
+  // Limits are this gateway's alone, since Redis does not answer.
+  bool degraded() const { return degraded_.load(std::memory_order_relaxed); }
+
+  // Of whom a request is when no credential says so: the address of the client, as bytes.
+  std::string CustomerOfRequest(const http::Request& request) const;
   // Whether this peer may say for whom it asks, in X-Forwarded-*.
   bool IsTrustedProxy(std::string_view address) const;
 
@@ -111,10 +155,11 @@ class GatewayLimits {
   SharedRateLimiter* const shared_;
   const uint64_t seed_;
   telemetry::Counter &refused_key_, &refused_user_, &refused_address_, &refused_token_,
-      &refused_password_, &crowded_, &degraded_total_;
+      &refused_password_, &refused_route_, &crowded_, &degraded_total_;
   telemetry::Gauge& degraded_gauge_;
   std::atomic<bool> degraded_{false};
   log::PerSecond said_{1};
+  NearLimits near_;
   Snapshot<State> state_;
 };
 

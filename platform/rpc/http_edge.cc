@@ -5,6 +5,7 @@
 #include "platform/base/hash.h"
 #include "platform/http/coding/gunzip.h"
 #include "platform/http/problem.h"
+#include "platform/rpc/idempotency_key.h"
 #include "platform/telemetry/log.h"
 
 namespace starling::rpc {
@@ -185,7 +186,8 @@ class LineSink final : public ByteSink {
   const CallContext& context_;
 };
 
-Task<Status> Prepare(EdgeEntry& entry, http::Exchange& exchange, PendingCall& call) {
+Task<Status> Prepare(const Route& route, EdgeEntry& entry, http::Exchange& exchange,
+                     PendingCall& call) {
   http::Request& request = exchange.request;
   CO_RETURN_IF_ERROR(co_await entry.Identify());
   call.context.caller = entry.caller();
@@ -198,7 +200,9 @@ Task<Status> Prepare(EdgeEntry& entry, http::Exchange& exchange, PendingCall& ca
   for (const auto& [name, value] : exchange.parameters) call.path.emplace_back(name, value);
   call.body = std::move(request.body);
   if (const auto tag = request.headers.Find("if-match")) call.if_match = Untagged(*tag);
-  if (const auto key = request.headers.Find("idempotency-key")) call.context.idempotency_key = *key;
+  if (route.method->idempotency != Idempotency::kNoSideEffects) {
+    CO_ASSIGN_OR_RETURN(call.context.idempotency_key, IdempotencyKeyOf(request.headers));
+  }
   call.context.cancellation = call.cancellation.token();
   co_return OkStatus();
 }
@@ -256,11 +260,15 @@ Task<Status> CallWithPassword(const Route& route, http::Exchange& exchange,
   const GatewayLimits::Verdict attempt =
       co_await limits.TryPassword(exchange.request, *call->context.caller);
   if (!attempt.allowed()) {
-    verdict = attempt;
+    verdict.Add(attempt);
     co_return attempt.status();
   }
   const Status status = co_await CallUnary(route, exchange, call);
-  if (!MayBeWrongPassword(status)) co_await limits.GiveBack(attempt);
+  if (MayBeWrongPassword(status)) {
+    verdict.Add(attempt);
+  } else {
+    co_await limits.GiveBack(attempt);
+  }
   co_return status;
 }
 
@@ -270,7 +278,7 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
   call->context.trace = entry.trace();
   Status status = entry.LetIn(route.state->gate, route.method->server_streaming);
   if (route.options.concurrency != nullptr) call->context.priority = entry.priority();
-  if (status.ok()) status = co_await Prepare(entry, exchange, *call);
+  if (status.ok()) status = co_await Prepare(route, entry, exchange, *call);
   if (status.ok()) {
     entry.Announce();
     if (route.method->server_streaming) {

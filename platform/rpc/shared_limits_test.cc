@@ -7,6 +7,7 @@
 
 #include "platform/base/id.h"
 #include "platform/rpc/gateway_limits.h"
+#include "platform/rpc/route_limits.h"
 #include "platform/storage/kv/redis/test_server.h"
 
 namespace starling::rpc {
@@ -75,6 +76,39 @@ TEST_F(SharedLimitsTest, TwoGatewaysShareALimitExactlyHoweverManyAskAtOnce) {
   EXPECT_EQ(AtOnce({&a, &b}, 600, User("bob")), 100) << "each caller has a bucket of its own";
   EXPECT_EQ(AtOnce({&a, &b}, 50, Key("ada")), 50) << "a user who is called as a key is another";
   EXPECT_EQ(AtOnce({&a, &b}, 50, User("ada")), 0);
+}
+
+TEST_F(SharedLimitsTest, ARouteIsLimitedByAllGatewaysTogether) {
+  Gateway a(prefix_, {}), b(prefix_, {});
+  const auto options = [](const std::string& name, GatewayLimits::Per per) {
+    return RouteLimits::Options{.key = "route " + name,
+                                .name = name,
+                                .requests = RateLimiter::Limit{.per_second = kSlow, .burst = 7},
+                                .per = per};
+  };
+  struct OfOne {
+    Gateway& gateway;
+    RouteLimits limits;
+    int Admitted(const std::string& user) {
+      int admitted = 0;
+      for (int i = 0; i < 10; ++i) {
+        RouteLimits::Place place;
+        const Identity caller{.kind = Identity::kUser, .subject = user};
+        const auto verdict = gateway.runtime.Block(limits.Admit(gateway.request, caller, place));
+        admitted += verdict.allowed() ? 1 : 0;
+      }
+      return admitted;
+    }
+  };
+  const auto all = options("/all", GatewayLimits::Per::kAll);
+  OfOne one{a, {all, &a.limits}}, other{b, {all, &b.limits}};
+  EXPECT_EQ(one.Admitted("ada"), 7);
+  EXPECT_EQ(other.Admitted("bob"), 0);
+  const auto each = options("/each", GatewayLimits::Per::kCaller);
+  OfOne third{a, {each, &a.limits}}, fourth{b, {each, &b.limits}};
+  EXPECT_EQ(third.Admitted("ada"), 7);
+  EXPECT_EQ(fourth.Admitted("ada"), 0);
+  EXPECT_EQ(fourth.Admitted("bob"), 7);
 }
 
 TEST_F(SharedLimitsTest, InstallationsDoNotShare) {

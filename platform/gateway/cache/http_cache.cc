@@ -3,6 +3,33 @@
 #include "platform/gateway/cache/shared.h"
 
 namespace starling::gateway {
+namespace {
+
+// Whether a word of the list, between any of `separators`, is this.
+bool HasWord(std::string_view list, std::string_view separators, std::string_view word) {
+  while (!list.empty()) {
+    const size_t end = list.find_first_of(separators);
+    if (list.substr(0, end) == word) return true;
+    if (end == std::string_view::npos) return false;
+    list.remove_prefix(end + 1);
+  }
+  return false;
+}
+
+bool HasTag(const http::Headers& headers, std::string_view tag) {
+  for (const auto& [name, value] : headers) {
+    if (http::EqualsIgnoreCase(name, "surrogate-key") && HasWord(value, " \t", tag)) return true;
+    if (http::EqualsIgnoreCase(name, "cache-tag") && HasWord(value, " \t,", tag)) return true;
+  }
+  return false;
+}
+
+// The part of a key behind the route's own; a host and a target hold no blank.
+std::string_view UrlOf(const StoredResponse& response) {
+  return std::string_view(response.key).substr(response.key.rfind(' ') + 1);
+}
+
+}  // namespace
 
 HttpCache::HttpCache(Options options, const Clock& clock)
     : shared_(std::make_shared<Shared>(std::move(options), clock)) {}
@@ -43,6 +70,23 @@ size_t HttpCache::Purge(std::string_view key) { return shared_->Invalidate(std::
 size_t HttpCache::PurgePrefix(std::string_view prefix) {
   shared_->flights.InvalidatePrefix(prefix);
   const size_t removed = shared_->store.RemovePrefix(prefix);
+  Shared::Count(shared_->counters.invalidated, removed);
+  return removed;
+}
+
+size_t HttpCache::PurgeMatching(PurgeBy by, std::string_view text) {
+  shared_->flights.InvalidatePrefix("");
+  const size_t removed = shared_->store.RemoveIf([&](const StoredResponse& response) {
+    switch (by) {
+      case PurgeBy::kUrl:
+        return UrlOf(response) == text;
+      case PurgeBy::kUrlPrefix:
+        return UrlOf(response).starts_with(text);
+      case PurgeBy::kTag:
+        return HasTag(response.headers, text);
+    }
+    return false;
+  });
   Shared::Count(shared_->counters.invalidated, removed);
   return removed;
 }

@@ -116,6 +116,11 @@ class HttpCache {
   // The same for all keys that begin so; "": all. O(all answers), about 0.1 us each, so call it
   // from the blocking pool.
   size_t PurgePrefix(std::string_view prefix);
+  // The same whatever the key's own prefix: of one URL, as "shop.example/v1/products?page=2"; of
+  // all that begin so; of all answers that have a tag, a word of their Surrogate-Key (by blanks) or
+  // their Cache-Tag (by commas). What is fetched meanwhile will not be stored, whatever it is.
+  enum class PurgeBy : uint8_t { kUrl, kUrlPrefix, kTag };
+  size_t PurgeMatching(PurgeBy by, std::string_view text);
 
   HttpCacheStats Stats() const;
 

@@ -218,6 +218,11 @@ size_t Store::RemoveKey(std::string_view key, uint64_t hash) {
 }
 
 size_t Store::RemovePrefix(std::string_view prefix) {
+  return RemoveIf(
+      [prefix](const StoredResponse& response) { return response.key.starts_with(prefix); });
+}
+
+size_t Store::RemoveIf(absl::FunctionRef<bool(const StoredResponse&)> goes) {
   size_t removed = 0;
   for (Shard& shard : shards_) {
     for (size_t first = 0; first < shard.chains.size(); first += kChainsPerLock) {
@@ -226,7 +231,7 @@ size_t Store::RemovePrefix(std::string_view prefix) {
       const size_t end = std::min(first + kChainsPerLock, shard.chains.size());
       for (size_t i = first; i < end; ++i) {
         shard.UnlinkIf(&shard.chains[i], doomed,
-                       [&](const Entry& entry) { return entry.response->key.starts_with(prefix); });
+                       [&](const Entry& entry) { return goes(*entry.response); });
       }
       removed += doomed.count();
     }

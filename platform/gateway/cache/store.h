@@ -21,6 +21,8 @@
 // one Put needs; nothing is freed and nothing large is copied under it.
 #pragma once
 
+#include <absl/functional/function_ref.h>
+
 #include <atomic>
 #include <cstdint>
 #include <mutex>
@@ -73,6 +75,8 @@ class Store {
   // All answers whose key begins so. O(all answers); a shard's lock is held for 64 chains at a
   // time.
   size_t RemovePrefix(std::string_view prefix);
+  // All answers for which it holds, in the same way. `goes` is called under the lock.
+  size_t RemoveIf(absl::FunctionRef<bool(const StoredResponse&)> goes);
 
   StoreStats Stats() const;
   // The largest answer that is taken, in bytes as BytesOf counts.
