@@ -59,7 +59,7 @@ endif()
 
 # Bottom first. A target may depend on targets of its own layer's folder or of any folder before it.
 set(STARLING_LAYERS
-  base testing async telemetry config json tabular file sql resilience redis kv vector http blob security discovery rpc gateway messaging saga host
+  base testing async telemetry config json tabular file sql resilience redis kv vector http blob security identity discovery rpc gateway messaging saga host
   contracts learning services apps)
 
 # One precompiled header of the thin set, shared by every target that links async.

@@ -7,7 +7,7 @@ import sys
 # Bottom first; a folder may include itself and what stands before it.
 LAYERS = ["platform/base", "platform/testing", "platform/async", "platform/telemetry", "platform/config", "platform/json", "platform/tabular",
           "platform/storage/file", "platform/storage/sql", "platform/resilience", "platform/storage/redis", "platform/storage/kv", "platform/storage/vector",
-          "platform/http", "platform/storage/blob", "platform/security", "platform/discovery", "platform/rpc", "platform/gateway", "platform/messaging", "platform/saga", "platform/host", "contracts", "learning", "services", "apps", "bench", "tests"]
+          "platform/http", "platform/storage/blob", "platform/security", "platform/identity", "platform/discovery", "platform/rpc", "platform/gateway", "platform/messaging", "platform/saga", "platform/host", "contracts", "learning", "services", "apps", "bench", "tests"]
 INCLUDE = re.compile(r'^\s*#include "([^"]+)"')
 
 

@@ -32,6 +32,7 @@ int Run(const CommonOptions& common, const std::vector<std::string>& services,
       .command = std::move(command),
       .version = kVersion,
       .sessions = MakeSessionAuthenticator,
+      .session_store = MakeSessionStore,
       .remote_events = MakeRemoteEvents,
       .routes = StorefrontRoutes(*config.storefront.Get(), *config.process.http.Get()),
       .on_admin_key = [](std::string_view token) {

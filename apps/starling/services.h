@@ -14,6 +14,10 @@ std::vector<host::ServiceEntry> Services();
 // Asks the profile service whose a session token is; nullptr when this process cannot reach it.
 std::unique_ptr<security::Authenticator> MakeSessionAuthenticator(const rpc::Registry& services);
 
+// Where people who sign in at an OpenID provider are users and have sessions; nullptr when this
+// process cannot reach the profile service.
+std::unique_ptr<identity::SessionStore> MakeSessionStore(const rpc::Registry& services);
+
 // The event log of the process that serves `events`.
 std::unique_ptr<messaging::EventLog> MakeRemoteEvents(std::shared_ptr<rpc::Channel> channel,
                                                       Runtime& runtime);

@@ -4,6 +4,7 @@
 
 #include "platform/host/admin_routes.h"
 #include "platform/host/call_policies.h"
+#include "platform/host/sign_in_routes.h"
 #include "platform/telemetry/log.h"
 
 namespace starling::host {
@@ -16,8 +17,12 @@ StatusOr<int> HttpFront::Start() {
   limits_ = std::make_unique<rpc::GatewayLimits>(LimitsOf(*gateway), metrics, *options_.clock,
                                                  shared_limits_.get());
   AddLimiterMetrics();
+  credentials_ = std::make_unique<identity::EdgeCredentials>(options_.authenticator);
+  if (options_.oidc != nullptr) credentials_->TakeCookies(options_.oidc->cookie());
+  Set(*config_.security.Get());
   edge_options_ = {
       .authenticator = options_.authenticator,
+      .credentials = credentials_.get(),
       .telemetry = options_.telemetry,
       .limits = limits_.get(),
       .concurrency = options_.concurrency,
@@ -74,6 +79,10 @@ void HttpFront::Set(const GatewayConfig& now) {
   }
 }
 
+void HttpFront::Set(const identity::SecurityConfig& now) {
+  credentials_->Set(std::make_shared<const identity::CertificateRules>(now.client_certificates));
+}
+
 Task<size_t> HttpFront::Drain(Duration limit) {
   std::optional<size_t> cut_of_https;
   if (https_ == nullptr) {
@@ -94,6 +103,8 @@ StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const Gatewa
   STARLING_RETURN_IF_ERROR(edge_->AddRoutes(*options_.services, *router));
   edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
   STARLING_RETURN_IF_ERROR(options_.routes(*router));
+  if (options_.oidc != nullptr)
+    STARLING_RETURN_IF_ERROR(AddSignInRoutes(*options_.oidc, *limits_, *router));
   STARLING_RETURN_IF_ERROR(upstreams_->Set(gateway.upstreams));
   StatusOr<std::shared_ptr<const gateway::AnswerFilter>> answers =
       gateway::AnswerFilter::Make(gateway.AnswerRules(), options_.telemetry->metrics());

@@ -21,6 +21,7 @@
 #include "platform/host/https.h"
 #include "platform/host/options.h"
 #include "platform/http/server.h"
+#include "platform/identity/oidc_login.h"
 #include "platform/rpc/http_edge.h"
 
 namespace starling::host {
@@ -31,6 +32,7 @@ class HttpFront {
     Runtime* runtime;
     telemetry::Telemetry* telemetry;
     security::Authenticator* authenticator;
+    identity::OidcLogin* oidc;  // nullptr: nobody signs in at a provider
     resilience::ConcurrencyLimiter* concurrency;
     const Clock* clock;
     const rpc::Registry* services;
@@ -44,6 +46,7 @@ class HttpFront {
   // The port. Once only.
   StatusOr<int> Start();
   void Set(const GatewayConfig& now);
+  void Set(const identity::SecurityConfig& now);
   void Set(const MethodsConfig& now) { edge_->SetPriorities(PrioritiesOf(now)); }
   int https_port() const { return https_ == nullptr ? 0 : https_->port(); }  // 0: not served
   // Of both listeners at once: see http::Server. May be called again while it drains.
@@ -62,6 +65,7 @@ class HttpFront {
   const ProcessConfig& config_;
   std::unique_ptr<rpc::SharedRateLimiter> shared_limits_;
   std::unique_ptr<rpc::GatewayLimits> limits_;
+  std::unique_ptr<identity::EdgeCredentials> credentials_;
   std::unique_ptr<rpc::HttpEdge> edge_;
   rpc::EdgeOptions edge_options_;
   std::shared_ptr<gateway::HttpCache> cache_;

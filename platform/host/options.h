@@ -11,6 +11,7 @@
 #include "platform/host/gateway_config.h"
 #include "platform/host/storage_config.h"
 #include "platform/host/topology.h"
+#include "platform/identity/security_config.h"
 #include "platform/messaging/rabbitmq/address.h"
 
 namespace starling::host {
@@ -288,6 +289,8 @@ struct ProcessConfig {
         tracing(registry.Section<TracingConfig>("tracing", "spans")),
         runtime(registry.Section<RuntimeConfig>("runtime", "threads")),
         jwt(registry.Section<JwtConfig>("jwt", "users whom another issuer has signed in")),
+        security(registry.Section<identity::SecurityConfig>(
+            "security", "who is believed beside keys and sessions of our own")),
         methods(registry.Section<MethodsConfig>("methods", "policies of single methods")),
         resilience(registry.Section<ResilienceConfig>(
             "resilience", "calls to other processes, and too many calls")),
@@ -305,6 +308,7 @@ struct ProcessConfig {
   config::Handle<TracingConfig> tracing;
   config::Handle<RuntimeConfig> runtime;
   config::Handle<JwtConfig> jwt;
+  config::Handle<identity::SecurityConfig> security;
   config::Handle<MethodsConfig> methods;
   config::Handle<ResilienceConfig> resilience;
   config::Handle<GatewayConfig> gateway;

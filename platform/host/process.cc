@@ -15,6 +15,7 @@
 #include "platform/host/gateway_admin.h"
 #include "platform/host/http_front.h"
 #include "platform/host/jwt_keys.h"
+#include "platform/host/outside_identities.h"
 #include "platform/host/peers.h"
 #include "platform/host/self_digest.h"
 #include "platform/http/client.h"
@@ -258,10 +259,22 @@ class Process::Core final : private Readiness {
     STARLING_ASSIGN_OR_RETURN(jwt_, MakeJwtVerifier(*config_.jwt.Get(), environment_->clock()));
     std::vector<security::Authenticator*> authenticators;
     if (keys_ != nullptr) authenticators.push_back(keys_.get());
+    STARLING_RETURN_IF_ERROR(StartOutsideIdentities());
+    if (outside_ != nullptr && outside_->tokens() != nullptr)
+      authenticators.push_back(outside_->tokens());
     if (jwt_ != nullptr) authenticators.push_back(jwt_.get());
     if (sessions_ != nullptr) authenticators.push_back(sessions_.get());
     authenticator_ = std::make_unique<security::AuthenticatorChain>(authenticators);
     return OkStatus();
+  }
+
+  // Where outsiders are served: elsewhere a token of theirs does not come.
+  Status StartOutsideIdentities() {
+    if (!ServesOutsiders()) return OkStatus();
+    outside_ = std::make_unique<OutsideIdentities>(*config_.security.Get(), runtime_,
+                                                   telemetry_.metrics(), environment_->clock());
+    return outside_->Start(jwt_.get(),
+                           options_.session_store ? options_.session_store(services_) : nullptr);
   }
 
   Status StartExporter() {
@@ -288,6 +301,7 @@ class Process::Core final : private Readiness {
         HttpFront::Options{.runtime = &runtime_,
                            .telemetry = &telemetry_,
                            .authenticator = authenticator_.get(),
+                           .oidc = outside_ == nullptr ? nullptr : outside_->oidc(),
                            .concurrency = &concurrency_,
                            .clock = &environment_->clock(),
                            .services = &services_,
@@ -381,6 +395,9 @@ class Process::Core final : private Readiness {
     }));
     changes_.push_back(
         config_.jwt.OnChange([this](const JwtConfig& now) { TakeJwtKeys(now, jwt_.get()); }));
+    changes_.push_back(config_.security.OnChange([this](const identity::SecurityConfig& now) {
+      if (front_ != nullptr) front_->Set(now);
+    }));
     changes_.push_back(config_.gateway.OnChange([this](const GatewayConfig& now) {
       if (front_ != nullptr) front_->Set(now);
     }));
@@ -416,6 +433,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<rpc::IdempotencyStore> idempotency_;
   std::unique_ptr<Environment> environment_;
   rpc::Registry services_;
+  std::unique_ptr<OutsideIdentities> outside_;
   const StopAtEnd stop_{runtime_};
   std::vector<std::string> hosted_names_;
   std::vector<std::shared_ptr<HostedService>> hosted_;

@@ -29,6 +29,7 @@
 
 #include "platform/host/hosted_service.h"
 #include "platform/host/options.h"
+#include "platform/identity/oidc_login.h"
 #include "platform/rpc/idempotency.h"
 #include "platform/security/authenticator.h"
 
@@ -102,6 +103,8 @@ struct ProcessOptions {
   std::string version = "0.1.0";
   // Makes the authenticator of users' sessions once the services are there; may give nullptr.
   std::function<std::unique_ptr<security::Authenticator>(const rpc::Registry&)> sessions;
+  // Makes what keeps the sessions of people who sign in at an OpenID provider; may give nullptr.
+  std::function<std::unique_ptr<identity::SessionStore>(const rpc::Registry&)> session_store;
   // Makes the event log over the channel to the process that serves `events`, where
   // messaging.engine is service.
   std::function<std::unique_ptr<messaging::EventLog>(std::shared_ptr<rpc::Channel>, Runtime&)>

@@ -1,7 +1,11 @@
 #include "platform/http/client.h"
 
+#include <openssl/ssl.h>
 #include <array>
+
 #include <boost/asio/connect.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/write.hpp>
 #include <boost/beast/core/flat_buffer.hpp>
 #include <boost/beast/http/buffer_body.hpp>
@@ -74,16 +78,39 @@ ClientResponse HeadOf(const Message& message) {
   return response;
 }
 
+// Whom https servers are believed by. The status is of the file that says it.
+struct ClientTls {
+  explicit ClientTls(const std::string& ca_file) {
+    namespace ssl = boost::asio::ssl;
+    context = std::make_unique<ssl::context>(ssl::context::tls_client);
+    SSL_CTX* const at = context->native_handle();
+    SSL_CTX_set_min_proto_version(at, TLS1_2_VERSION);
+    SSL_CTX_set_options(at, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+    error_code error;
+    context->set_verify_mode(ssl::verify_peer, error);
+    if (!error && ca_file.empty()) context->set_default_verify_paths(error);
+    if (!error && !ca_file.empty()) context->load_verify_file(ca_file, error);
+    if (error) {
+      status = FailedPrecondition("the certificates of '{}' cannot be used: {}",
+                                  ca_file.empty() ? "the system" : ca_file, error.message());
+    }
+  }
+  std::unique_ptr<boost::asio::ssl::context> context;
+  Status status;
+};
+
 // What happens to one call: at most one operation is under way, and Interrupt ends it, whichever it
 // is.
 class Call : public std::enable_shared_from_this<Call> {
  public:
-  Call(ClientPool& pool, const ClientOptions& options, ClientRequest request, HttpUrl url)
+  Call(ClientPool& pool, const ClientOptions& options, const ClientTls& tls, ClientRequest request,
+       HttpUrl url)
       : pool_(pool),
+        tls_(tls),
         options_(options),
         request_(std::move(request)),
         url_(std::move(url)),
-        origin_(fmt::format("{}:{}", url_.host, url_.port)),
+        origin_(fmt::format("{}{}:{}", url_.tls ? "https://" : "", url_.host, url_.port)),
         deadline_(pool.context()),
         wake_(pool.context()),
         resolver_(pool.context()) {}
@@ -124,7 +151,7 @@ class Call : public std::enable_shared_from_this<Call> {
     wake_.cancel();
     resolver_.cancel();
     error_code ignored;
-    if (socket_ != nullptr) socket_->close(ignored);
+    if (connection_ != nullptr) connection_->socket.close(ignored);
   }
 
   // Instead of when it was said before.
@@ -147,7 +174,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
   Task<StatusOr<ClientResponse>> Attempt() {
     closed_before_answer_ = false;
-    SlotWaiter waiter{.wake = &wake_, .granted = false, .socket = nullptr};
+    SlotWaiter waiter{.wake = &wake_, .granted = false, .connection = nullptr};
     wake_.expires_at(Instant::max());
     StatusOr<bool> taken = pool_.Take(origin_, waiter);
     if (!taken.ok()) co_return taken.status();
@@ -161,21 +188,21 @@ class Call : public std::enable_shared_from_this<Call> {
         co_return interrupted_;
       }
     }
-    socket_ = std::move(waiter.socket);
-    if (fresh_only_) socket_ = nullptr;
+    connection_ = std::move(waiter.connection);
+    if (fresh_only_) connection_ = nullptr;
     if (!interrupted_.ok()) {
-      pool_.GiveBack(origin_, std::move(socket_));
+      pool_.GiveBack(origin_, std::move(connection_));
       co_return interrupted_;
     }
     StatusOr<ClientResponse> response = co_await OnSlot();
-    if (!reusable_ || !response.ok()) socket_ = nullptr;
-    pool_.GiveBack(origin_, std::move(socket_));
+    if (!reusable_ || !response.ok()) connection_ = nullptr;
+    pool_.GiveBack(origin_, std::move(connection_));
     co_return response;
   }
 
   Task<StatusOr<ClientResponse>> OnSlot() {
     reusable_ = false;
-    reused_ = socket_ != nullptr;
+    reused_ = connection_ != nullptr;
     if (reused_) {
       counts.reused = true;
     } else {
@@ -183,16 +210,22 @@ class Call : public std::enable_shared_from_this<Call> {
       if (!connected.ok()) co_return connected;
       counts.opened = true;
     }
+    if (connection_->tls != nullptr) co_return co_await AskOver(*connection_->tls);
+    co_return co_await AskOver(connection_->socket);
+  }
+
+  template <typename Stream>
+  Task<StatusOr<ClientResponse>> AskOver(Stream& stream) {
     const std::string head = RequestHead(request_, url_);
     const std::array<boost::asio::const_buffer, 2> parts{boost::asio::buffer(head),
                                                          boost::asio::buffer(request_.body)};
     error_code error;
-    co_await boost::asio::async_write(*socket_, parts, AsTask(error));
+    co_await boost::asio::async_write(stream, parts, AsTask(error));
     // A server may answer and close before it read all: its answer is worth more than our write
     // error.
     const error_code write_error = error;
     const bool in_pieces = static_cast<bool>(request_.on_piece);
-    Task<StatusOr<ClientResponse>> reading = in_pieces ? ReadPieces() : ReadResponse();
+    Task<StatusOr<ClientResponse>> reading = in_pieces ? ReadPieces(stream) : ReadResponse(stream);
     StatusOr<ClientResponse> response = co_await std::move(reading);
     if (!response.ok() && write_error && interrupted_.ok())
       co_return Failed("writing to", write_error);
@@ -206,22 +239,51 @@ class Call : public std::enable_shared_from_this<Call> {
         co_await resolver_.async_resolve(url_.host, std::to_string(url_.port), AsTask(error));
     if (error) co_return Failed("resolving", error);
     if (!interrupted_.ok()) co_return interrupted_;
-    socket_ = std::make_unique<ClientSocket>(pool_.context());
+    connection_ = std::make_unique<ClientConnection>(pool_.context());
+    ClientSocket& socket = connection_->socket;
     error = boost::asio::error::host_not_found;
     for (const auto& entry : endpoints) {
       if (!interrupted_.ok()) co_return interrupted_;
       error_code ignored;
-      socket_->close(ignored);
+      socket.close(ignored);
       error = {};
-      co_await socket_->async_connect(entry.endpoint(), AsTask(error));
+      co_await socket.async_connect(entry.endpoint(), AsTask(error));
       if (!error) break;
     }
     if (error || !interrupted_.ok()) co_return Failed("connecting to", error);
-    socket_->set_option(boost::asio::ip::tcp::no_delay(true), error);
+    socket.set_option(boost::asio::ip::tcp::no_delay(true), error);
+    if (!url_.tls) co_return OkStatus();
+    co_return co_await AgreeOnTls();
+  }
+
+  // The server must show a certificate for this host that one of those believed has signed.
+  Task<Status> AgreeOnTls() {
+    if (!tls_.status.ok()) co_return tls_.status;
+    auto tls = std::make_unique<boost::asio::ssl::stream<ClientSocket&>>(connection_->socket,
+                                                                         *tls_.context);
+    SSL* const ssl = tls->native_handle();
+    error_code not_an_address;
+    boost::asio::ip::make_address(url_.host, not_an_address);
+    const bool set =
+        not_an_address ? SSL_set_tlsext_host_name(ssl, url_.host.c_str()) == 1 &&
+                             SSL_set1_host(ssl, url_.host.c_str()) == 1
+                       : X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), url_.host.c_str()) == 1;
+    if (!set) co_return InvalidArgument("'{}' is no host that a certificate can name", url_.host);
+    connection_->tls = std::move(tls);
+    error_code error;
+    co_await connection_->tls->async_handshake(boost::asio::ssl::stream_base::client,
+                                               AsTask(error));
+    const long verified = SSL_get_verify_result(connection_->tls->native_handle());
+    if (error && interrupted_.ok() && verified != X509_V_OK) {
+      co_return Unavailable("{} is not believed: {}", origin_,
+                            X509_verify_cert_error_string(verified));
+    }
+    if (error || !interrupted_.ok()) co_return Failed("agreeing on TLS with", error);
     co_return OkStatus();
   }
 
-  Task<StatusOr<ClientResponse>> ReadResponse() {
+  template <typename Stream>
+  Task<StatusOr<ClientResponse>> ReadResponse(Stream& stream) {
     beast::flat_buffer buffer;
     for (;;) {
       beast::http::response_parser<beast::http::string_body> parser;
@@ -230,7 +292,7 @@ class Call : public std::enable_shared_from_this<Call> {
           static_cast<uint32_t>(std::min<size_t>(options_.max_header_bytes, 1u << 30)));
       parser.skip(request_.verb == Verb::kHead);
       error_code error;
-      co_await beast::http::async_read(*socket_, buffer, parser, AsTask(error));
+      co_await beast::http::async_read(stream, buffer, parser, AsTask(error));
       if (error) co_return ReadError(error, parser.got_some());
       auto& message = parser.get();
       if (message.result_int() >= 100 && message.result_int() < 200)
@@ -243,7 +305,8 @@ class Call : public std::enable_shared_from_this<Call> {
   }
 
   // As ReadResponse, for a request with on_piece.
-  Task<StatusOr<ClientResponse>> ReadPieces() {
+  template <typename Stream>
+  Task<StatusOr<ClientResponse>> ReadPieces(Stream& stream) {
     beast::flat_buffer buffer;
     std::array<char, 16384> piece;
     buffer.reserve(piece.size());  // or it is read by some hundred bytes
@@ -253,7 +316,7 @@ class Call : public std::enable_shared_from_this<Call> {
       parser.header_limit(
           static_cast<uint32_t>(std::min<size_t>(options_.max_header_bytes, 1u << 30)));
       error_code error;
-      co_await beast::http::async_read_header(*socket_, buffer, parser, AsTask(error));
+      co_await beast::http::async_read_header(stream, buffer, parser, AsTask(error));
       if (error) co_return ReadError(error, parser.got_some());
       auto& message = parser.get();
       if (message.result_int() >= 100 && message.result_int() < 200) continue;
@@ -263,7 +326,7 @@ class Call : public std::enable_shared_from_this<Call> {
         InterruptAfter(request_.quiet_timeout, "was quiet for");
         message.body().data = piece.data();
         message.body().size = piece.size();
-        co_await beast::http::async_read_some(*socket_, buffer, parser, AsTask(error));
+        co_await beast::http::async_read_some(stream, buffer, parser, AsTask(error));
         if (error && error != beast::http::error::need_buffer) co_return ReadError(error, true);
         const std::string_view bytes(piece.data(), piece.size() - message.body().size);
         if (wanted && !bytes.empty()) {
@@ -288,12 +351,14 @@ class Call : public std::enable_shared_from_this<Call> {
                                                                        : options_.max_header_bytes);
     }
     closed_before_answer_ = !got_some && (error == beast::http::error::end_of_stream ||
+                                          error == boost::asio::ssl::error::stream_truncated ||
                                           error == boost::asio::error::connection_reset ||
                                           error == boost::asio::error::broken_pipe);
     return Failed("reading from", error);
   }
 
   ClientPool& pool_;
+  const ClientTls& tls_;
   const ClientOptions& options_;
   const ClientRequest request_;
   const HttpUrl url_;
@@ -301,7 +366,7 @@ class Call : public std::enable_shared_from_this<Call> {
   boost::asio::steady_timer deadline_;
   boost::asio::steady_timer wake_;
   Resolver resolver_;
-  std::unique_ptr<ClientSocket> socket_;
+  std::unique_ptr<ClientConnection> connection_;
   Status interrupted_;
   bool reused_ = false;
   bool reusable_ = false;
@@ -313,7 +378,7 @@ class Call : public std::enable_shared_from_this<Call> {
 
 struct Client::Shared {
   Shared(Runtime& client_runtime, Options client_options)
-      : runtime(client_runtime), options(client_options) {
+      : runtime(client_runtime), options(std::move(client_options)), tls(options.ca_file) {
     for (int i = 0; i < runtime.io_threads(); ++i) {
       pools.push_back(std::make_shared<ClientPool>(runtime.context(i), options));
     }
@@ -329,6 +394,7 @@ struct Client::Shared {
 
   Runtime& runtime;
   const Options options;
+  const ClientTls tls;
   std::vector<std::shared_ptr<ClientPool>> pools;
   std::atomic<uint64_t> connections_opened{0};
   std::atomic<uint64_t> connections_reused{0};
@@ -343,8 +409,8 @@ struct Client::Shared {
     if (!headers.ok()) co_return headers;
     if (request.verb == Verb::kOther)
       co_return InvalidArgument("the request to {} has no verb", request.url);
-    const auto call =
-        std::make_shared<Call>(pool, shared->options, std::move(request), *std::move(url));
+    const auto call = std::make_shared<Call>(pool, shared->options, shared->tls, std::move(request),
+                                             *std::move(url));
     StatusOr<ClientResponse> response = co_await call->Run();
     if (call->counts.opened) shared->connections_opened.fetch_add(1, std::memory_order_relaxed);
     if (call->counts.reused) shared->connections_reused.fetch_add(1, std::memory_order_relaxed);

@@ -1,4 +1,4 @@
-// An HTTP/1.1 client with connection pools; http:// only.
+// An HTTP/1.1 client with connection pools, over TCP or TLS.
 //
 //   Client client(runtime, {});
 //   ClientRequest request{.verb = Verb::kPost, .url = "http://127.0.0.1:4318/v1/traces", .body =
@@ -17,6 +17,10 @@
 // other threads hop to an io thread first. A request is sent again, once, when a pooled connection
 // turns out to have been closed before any byte of the answer, and only if it is idempotent: by its
 // verb, or by an Idempotency-Key header. Nothing else is retried. Redirects are not followed.
+//
+// https: TLS 1.2 and 1.3. The server's certificate must name the URL's host and be signed by one of
+// ca_file, or of the system's; there is no way to do without (UNAVAILABLE says why it is not
+// believed). ca_file is read once, when the client is made: FAILED_PRECONDITION when it is none.
 // Thread-safe. Destroy the client before its Runtime and after its calls have ended.
 #pragma once
 
@@ -34,7 +38,7 @@ namespace starling::http {
 
 struct ClientRequest {
   Verb verb = Verb::kGet;
-  std::string url;  // "http://host[:port]/path?query", already encoded; IPv6 hosts in brackets
+  std::string url;  // "https://host[:port]/path?query", already encoded; IPv6 hosts in brackets
   Headers headers;  // Host, Content-Length and Connection are the client's to write
   std::string body;
   Duration timeout = std::chrono::seconds(10);  // for everything, waiting for a connection included
@@ -59,6 +63,7 @@ struct ClientOptions {
   Duration idle_timeout = std::chrono::seconds(30);
   uint64_t max_response_bytes = uint64_t{16} << 20;
   size_t max_header_bytes = size_t{64} << 10;
+  std::string ca_file = {};  // PEM: who signs https servers' certificates; empty: the system's
 };
 
 struct ClientStats {

@@ -31,10 +31,10 @@ StatusOr<bool> ClientPool::Take(const std::string& name, SlotWaiter& waiter) {
   }
   ++origin.slots_taken;
   waiter.granted = true;
-  while (!origin.idle.empty() && waiter.socket == nullptr) {
+  while (!origin.idle.empty() && waiter.connection == nullptr) {
     Idle idle = std::move(origin.idle.back());
     origin.idle.pop_back();
-    if (IsQuiet(*idle.socket)) waiter.socket = std::move(idle.socket);
+    if (IsQuiet(idle.connection->socket)) waiter.connection = std::move(idle.connection);
   }
   return true;
 }
@@ -43,19 +43,19 @@ void ClientPool::Leave(const std::string& name, SlotWaiter& waiter) {
   std::erase(origins_[name].waiters, &waiter);
 }
 
-void ClientPool::GiveBack(const std::string& name, std::unique_ptr<ClientSocket> socket) {
+void ClientPool::GiveBack(const std::string& name, std::unique_ptr<ClientConnection> connection) {
   Origin& origin = origins_[name];
   if (!origin.waiters.empty()) {
     SlotWaiter& first = *origin.waiters.front();
     origin.waiters.pop_front();
     first.granted = true;
-    first.socket = std::move(socket);
+    first.connection = std::move(connection);
     first.wake->cancel();
     return;
   }
   --origin.slots_taken;
-  if (socket == nullptr || closed_) return;
-  origin.idle.push_back({std::move(socket), std::chrono::steady_clock::now()});
+  if (connection == nullptr || closed_) return;
+  origin.idle.push_back({std::move(connection), std::chrono::steady_clock::now()});
   ArmPurge();
 }
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <deque>
 #include <memory>
@@ -21,11 +22,18 @@ namespace starling::http {
 using ClientSocket =
     boost::asio::basic_stream_socket<boost::asio::ip::tcp, boost::asio::io_context::executor_type>;
 
+// A connection to a server, with TLS over it or without.
+struct ClientConnection {
+  explicit ClientConnection(boost::asio::io_context& context) : socket(context) {}
+  ClientSocket socket;
+  std::unique_ptr<boost::asio::ssl::stream<ClientSocket&>> tls;  // nullptr: http
+};
+
 // A caller waiting for a slot; its timer is cancelled when it has one.
 struct SlotWaiter {
   boost::asio::steady_timer* wake;
   bool granted = false;
-  std::unique_ptr<ClientSocket> socket;  // comes with the slot, or null: connect
+  std::unique_ptr<ClientConnection> connection;  // comes with the slot, or null: connect
 };
 
 class ClientPool : public std::enable_shared_from_this<ClientPool> {
@@ -38,14 +46,14 @@ class ClientPool : public std::enable_shared_from_this<ClientPool> {
   // Out of the line, without a slot.
   void Leave(const std::string& origin, SlotWaiter& waiter);
   // Gives a slot back, with its connection if that can be used again.
-  void GiveBack(const std::string& origin, std::unique_ptr<ClientSocket> socket);
+  void GiveBack(const std::string& origin, std::unique_ptr<ClientConnection> connection);
   void Close();
 
   boost::asio::io_context& context() { return context_; }
 
  private:
   struct Idle {
-    std::unique_ptr<ClientSocket> socket;
+    std::unique_ptr<ClientConnection> connection;
     Instant since;
   };
   struct Origin {

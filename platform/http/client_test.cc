@@ -240,7 +240,7 @@ TEST_F(ClientTest, RefusesAnswersAboveItsBound) {
 TEST_F(ClientTest, SaysWhatIsWrongWithARequest) {
   Client client(runtime_, {});
   ClientRequest bad_url = To("/");
-  bad_url.url = "https://example.org/";
+  bad_url.url = "ftp://example.org/";
   EXPECT_EQ(Send(client, bad_url).status().code(), StatusCode::kInvalidArgument);
   ClientRequest bad_header = To("/echo");
   bad_header.headers.Add("X", "a\r\nHost: evil");

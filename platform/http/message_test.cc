@@ -139,11 +139,14 @@ TEST(Url, IsTakenApart) {
   EXPECT_EQ(ParseHttpUrl("http://[::1]:90")->host, "::1");
   EXPECT_EQ(ParseHttpUrl("http://[::1]")->port, 80);
   EXPECT_EQ(ParseHttpUrl("HTTP://x?q")->target, "/?q");
+  EXPECT_FALSE(url.tls);
+  EXPECT_TRUE(ParseHttpUrl("HTTPS://example.org/a")->tls);
+  EXPECT_EQ(ParseHttpUrl("https://example.org/a")->port, 443);
 }
 
 TEST(Url, SaysWhatIsWrong) {
   for (const char* bad :
-       {"", "example.org", "https://x/", "http://", "http://u@x/", "http://x:0/", "http://x:99999/",
+       {"", "example.org", "ftp://x/", "http://", "http://u@x/", "http://x:0/", "http://x:99999/",
         "http://x:/", "http://[::1/", "http://[::1]x/", "http://x/a b", "http://x/\r\nHost: y"}) {
     EXPECT_EQ(ParseHttpUrl(bad).status().code(), StatusCode::kInvalidArgument) << bad;
   }

@@ -9,12 +9,14 @@ namespace starling::http {
 
 StatusOr<HttpUrl> ParseHttpUrl(std::string_view url) {
   const auto bad = [url](std::string_view what) {
-    return InvalidArgument("URL '{}' {}; write it as http://host:port/path", url, what);
+    return InvalidArgument("URL '{}' {}; write it as http://host:port/path or https://host/path",
+                           url, what);
   };
   const size_t scheme_end = url.find("://");
   if (scheme_end == std::string_view::npos) return bad("has no scheme");
-  if (!EqualsIgnoreCase(url.substr(0, scheme_end), "http")) {
-    return bad(fmt::format("has the scheme '{}', and this client speaks plain http only",
+  const bool tls = EqualsIgnoreCase(url.substr(0, scheme_end), "https");
+  if (!tls && !EqualsIgnoreCase(url.substr(0, scheme_end), "http")) {
+    return bad(fmt::format("has the scheme '{}', and this client speaks http and https",
                            url.substr(0, scheme_end)));
   }
   for (const char c : url) {
@@ -27,6 +29,8 @@ StatusOr<HttpUrl> ParseHttpUrl(std::string_view url) {
   rest.remove_prefix(authority_end);
 
   HttpUrl parsed;
+  parsed.tls = tls;
+  parsed.port = tls ? 443 : 80;
   parsed.authority = std::string(authority);
   if (authority.find('@') != std::string_view::npos)
     return bad("holds a user name, which belongs in a header");

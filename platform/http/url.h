@@ -1,4 +1,4 @@
-// http URLs, taken apart for the client.
+// http and https URLs, taken apart for the client.
 #pragma once
 
 #include <cstdint>
@@ -10,8 +10,9 @@
 namespace starling::http {
 
 struct HttpUrl {
-  std::string host;  // "example.org", "::1" (without brackets)
-  uint16_t port = 80;
+  std::string host;       // "example.org", "::1" (without brackets)
+  uint16_t port = 80;     // 443 of https when the URL names none
+  bool tls = false;       // https
   std::string authority;  // for the Host field: "example.org:8080", "[::1]"
   std::string target;     // "/path?query", never empty
 };

@@ -16,15 +16,16 @@ telemetry::TraceContext ParentOf(const http::Request& request) {
   return telemetry::TraceContext::Parse(*header).value_or(telemetry::TraceContext());
 }
 
-Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(
-    security::Authenticator* authenticator, const http::Request& request) {
-  const auto header = request.headers.Find("authorization");
-  if (!header) co_return security::Anonymous();
-  if (header->size() < 8 || !http::EqualsIgnoreCase(header->substr(0, 7), "bearer ")) {
-    co_return Unauthenticated("Authorization must be `Bearer TOKEN`");
+Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(const EdgeOptions& options,
+                                                                   http::Request& request) {
+  if (options.credentials != nullptr) {
+    StatusOr<std::shared_ptr<const security::Identity>> caller =
+        co_await options.credentials->CallerOf(request);
+    co_return caller;
   }
-  if (authenticator == nullptr) co_return Unauthenticated("this process takes no credentials");
-  co_return co_await authenticator->Authenticate(header->substr(7));
+  const identity::EdgeCredentials tokens(options.authenticator);
+  StatusOr<std::shared_ptr<const security::Identity>> caller = co_await tokens.CallerOf(request);
+  co_return caller;
 }
 
 }  // namespace
@@ -56,7 +57,7 @@ Status EdgeEntry::LetIn(EdgeGate& gate, bool streaming) {
 
 Task<Status> EdgeEntry::Identify() {
   StatusOr<std::shared_ptr<const security::Identity>> caller =
-      co_await CallerOf(options_.authenticator, exchange_.request);
+      co_await CallerOf(options_, exchange_.request);
   if (options_.limits != nullptr) {
     verdict_ = co_await options_.limits->Admit(exchange_.request, caller);
     if (!verdict_.allowed()) co_return verdict_.status();

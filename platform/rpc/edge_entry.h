@@ -16,6 +16,7 @@
 #include <string_view>
 
 #include "platform/http/exchange.h"
+#include "platform/identity/edge_credentials.h"
 #include "platform/resilience/concurrency_limiter.h"
 #include "platform/rpc/gateway_limits.h"
 #include "platform/security/authenticator.h"
@@ -28,6 +29,9 @@ class IdempotencyStore;
 // What these name must outlive every exchange.
 struct EdgeOptions {
   security::Authenticator* authenticator = nullptr;  // nullptr: nobody has credentials
+  // Cookies and certificates beside tokens, with an authenticator of its own; nullptr: tokens
+  // alone.
+  const identity::EdgeCredentials* credentials = nullptr;
   telemetry::Telemetry* telemetry = nullptr;
   GatewayLimits* limits = nullptr;  // nullptr: whoever calls is served
   // How many requests run at once, streams apart; nullptr: any number. Beyond, 503, the least

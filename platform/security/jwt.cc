@@ -193,6 +193,13 @@ StatusOr<JwtClaims> JwtVerifier::Verify(std::string_view token) const {
     if (header["crit"].error() == simdjson::SUCCESS)
       return Malformed("it asks for an extension (crit) that is not known here");
     STARLING_ASSIGN_OR_RETURN(algorithm, ReadAlgorithm(header));
+    if (!options_.algorithms.empty() &&
+        std::find(options_.algorithms.begin(), options_.algorithms.end(), algorithm) ==
+            options_.algorithms.end()) {
+      return JwtRefused("JWT_ALGORITHM",
+                        fmt::format("the token's alg {} is not one that its issuer may use",
+                                    JwtAlgorithmName(algorithm)));
+    }
     element kid;
     std::string_view kid_text;
     if (header["kid"].get(kid) == simdjson::SUCCESS) {
@@ -217,21 +224,61 @@ StatusOr<JwtClaims> JwtVerifier::Verify(std::string_view token) const {
   return claims;
 }
 
+StatusOr<std::shared_ptr<const Identity>> JwtVerifier::IdentityOf(const JwtClaims& claims) const {
+  std::string user = claims.subject;
+  std::vector<std::string> named = claims.scopes;
+  if (options_.user_claim != "sub" || !options_.scope_claim.empty()) {
+    STARLING_ASSIGN_OR_RETURN(const object payload, ParseObject(claims.payload, "payload"));
+    STARLING_ASSIGN_OR_RETURN(user, OptionalText(payload, options_.user_claim));
+    if (!options_.scope_claim.empty()) {
+      STARLING_ASSIGN_OR_RETURN(named,
+                                OptionalTexts(payload, options_.scope_claim, ScopeSet::kMaxScopes));
+      if (named.size() == 1) named = SplitWords(named[0]);
+    }
+  }
+  if (user.empty()) return WrongClaim(options_.user_claim, "the user's id");
+  std::vector<std::string> granted;
+  for (const std::string& scope : named) {
+    if (granted.size() == ScopeSet::kMaxScopes) break;
+    if (!options_.scopes.empty()) {
+      if (const auto here = options_.scopes.find(scope); here != options_.scopes.end())
+        granted.push_back(here->second);
+      continue;
+    }
+    const bool is_plain =
+        CheckScopeName(scope).ok() && scope.find('.') != std::string::npos && !scope.ends_with('*');
+    if (is_plain) granted.push_back(scope);
+  }
+  STARLING_ASSIGN_OR_RETURN(ScopeSet scopes, ScopeSet::Parse(granted));
+  Identity identity{
+      .kind = Identity::kUser, .subject = options_.user_prefix + user, .scopes = std::move(scopes)};
+  identity.expires_at = claims.expires_at;
+  return std::make_shared<const Identity>(std::move(identity));
+}
+
 Task<StatusOr<std::shared_ptr<const Identity>>> JwtVerifier::Authenticate(
     std::string_view bearer_token) {
   CO_ASSIGN_OR_RETURN(const JwtClaims claims, Verify(bearer_token));
-  if (claims.subject.empty()) co_return WrongClaim("sub", "the user's id");
-  std::vector<std::string> granted;
-  for (const std::string& scope : claims.scopes) {
-    const bool is_plain =
-        CheckScopeName(scope).ok() && scope.find('.') != std::string::npos && !scope.ends_with('*');
-    if (is_plain && granted.size() < ScopeSet::kMaxScopes) granted.push_back(scope);
-  }
-  CO_ASSIGN_OR_RETURN(ScopeSet scopes, ScopeSet::Parse(granted));
-  Identity identity{
-      .kind = Identity::kUser, .subject = claims.subject, .scopes = std::move(scopes)};
-  identity.expires_at = claims.expires_at;
-  co_return std::make_shared<const Identity>(std::move(identity));
+  co_return IdentityOf(claims);
+}
+
+std::optional<JwtHint> PeekJwt(std::string_view token) {
+  const StatusOr<Parts> parts = Split(token);
+  if (!parts.ok()) return std::nullopt;
+  JwtHint hint;
+  hint.issuer = TextClaim(parts->payload, "iss").value_or("");
+  hint.key_id = TextClaim(parts->header, "kid").value_or("");
+  return hint;
+}
+
+std::optional<std::string> TextClaim(const std::string& payload, std::string_view name) {
+  const StatusOr<object> claims = ParseObject(payload, "payload");
+  if (!claims.ok()) return std::nullopt;
+  element value;
+  std::string_view text;
+  if ((*claims)[name].get(value) != simdjson::SUCCESS || value.get(text) != simdjson::SUCCESS)
+    return std::nullopt;
+  return std::string(text);
 }
 
 bool JwtVerifier::Recognises(std::string_view bearer_token) const {

@@ -20,6 +20,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -73,12 +74,31 @@ class JwtKeys {
   std::shared_ptr<const std::vector<Key>> keys_;
 };
 
+// What a token says of itself, not verified: for choosing whose keys to look at, and nothing else.
+struct JwtHint {
+  std::string issuer;
+  std::string key_id;
+};
+// nullopt for what is no token.
+std::optional<JwtHint> PeekJwt(std::string_view token);
+
+// A claim that is a text; nullopt when it is absent or something else. `payload`: JwtClaims'.
+std::optional<std::string> TextClaim(const std::string& payload, std::string_view name);
+
 struct JwtOptions {
   std::string issuer;                          // "" takes any
   std::string audience;                        // "" takes any
   Duration leeway = std::chrono::seconds(30);  // for clocks that differ
   // A token without `exp` is good for ever, unless it must have one.
   enum class Expiry { kRequired, kOptional } expiry = Expiry::kRequired;
+  std::vector<JwtAlgorithm> algorithms = {};  // that are taken; empty: all
+  // How a token becomes an identity.
+  std::string user_claim = "sub";
+  std::string user_prefix = {};  // before the user's id: keeps the users of two issuers apart
+  std::string scope_claim = {};  // "": `scope` or `scopes`
+  // What a scope of the token is here; when there are any, no other counts. Of who configures it,
+  // so `admin` and wildcards may be given.
+  std::map<std::string, std::string> scopes = {};
 };
 
 class JwtVerifier final : public Authenticator {
@@ -88,8 +108,10 @@ class JwtVerifier final : public Authenticator {
   StatusOr<JwtClaims> Verify(std::string_view token) const;
   void SetKeys(JwtKeys keys);
 
-  // A user identity: its subject is `sub`, its scopes those of the token that are well formed;
-  // `admin` and wildcards are never taken from a token of somebody else.
+  // A user identity of claims that Verify gave: its subject is `sub`, its scopes those of the token
+  // that are well formed; `admin` and wildcards are never taken from a token of somebody else.
+  StatusOr<std::shared_ptr<const Identity>> IdentityOf(const JwtClaims& claims) const;
+  // Verify and IdentityOf.
   Task<StatusOr<std::shared_ptr<const Identity>>> Authenticate(
       std::string_view bearer_token) override;
   bool Recognises(std::string_view bearer_token) const override;

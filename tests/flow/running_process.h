@@ -29,6 +29,7 @@ class RunningProcess {
          .data = folder_,
          .command = "test",
          .sessions = MakeSessionAuthenticator,
+         .session_store = MakeSessionStore,
          .remote_events = MakeRemoteEvents,
          .routes = StorefrontRoutes(*config_.storefront.Get(), *config_.process.http.Get()),
          .on_admin_key = [this](std::string_view token) { admin_key_ = token; }},

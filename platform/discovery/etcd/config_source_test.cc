@@ -157,7 +157,7 @@ TEST_F(EtcdConfigTest, WithoutUrlsThereIsNoEtcd) {
   sources.overrides = {{"shop.port", "7"}};
   ASSERT_TRUE(Load(sources).ok());
   EXPECT_EQ(shop_.Get()->port, 7);
-  sources.overrides.emplace_back("config.etcd.urls", "https://example.org");
+  sources.overrides.emplace_back("config.etcd.urls", "ftp://example.org");
   EXPECT_THAT(std::string(Load(sources).message()), HasSubstr("config.etcd.urls"));
 }
 

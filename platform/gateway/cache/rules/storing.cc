@@ -56,8 +56,9 @@ std::optional<std::string_view> WhyNotStored(const http::Request& request, int s
   if (said.is_private) return "private";
   if (headers.Has("set-cookie")) return "it sets a cookie";
   if (VariesByEverything(headers)) return "Vary: *";
-  if (request.headers.Has("authorization") && !said.is_public && !said.must_revalidate &&
-      !said.s_maxage) {
+  // A certificate says who asks as well as Authorization does.
+  const bool of_one = request.headers.Has("authorization") || request.client_certificate != nullptr;
+  if (of_one && !said.is_public && !said.must_revalidate && !said.s_maxage) {
     return "the request has Authorization, and the answer does not say that it may be shared";
   }
   const Freshness freshness = FreshnessOf(status, headers, {now, now}, heuristic);
