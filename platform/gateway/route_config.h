@@ -58,11 +58,10 @@ struct UpstreamConfig {
         .Check([](const std::string& protocol) {
           return protocol == "http1" || protocol == "h2" ? "" : "http1 or h2";
         });
-    fields
-        .Add("keepalive", &UpstreamConfig::keepalive,
-             "of h2: how long a connection with requests may be silent before it is asked by PING; "
-             "servers of gRPC take one in 5 minutes unless they are told otherwise; 0: never")
-        .AtLeast(Duration(0));
+    fields.Add(
+        "keepalive", &UpstreamConfig::keepalive,
+        "of h2: how long a connection with requests may be silent before it is asked by PING; "
+        "servers of gRPC take one in 5 minutes unless they are told otherwise; 0: never");
     fields.Add("health", &UpstreamConfig::health, "how it is checked that they are well");
     fields.Add("connect_timeout", &UpstreamConfig::connect_timeout, "of a new connection")
         .AtLeast(std::chrono::milliseconds(1));

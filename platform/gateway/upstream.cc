@@ -2,9 +2,6 @@
 
 #include <absl/container/inlined_vector.h>
 
-#include <boost/asio/post.hpp>
-#include <mutex>
-
 #include "platform/base/id.h"
 #include "platform/discovery/address.h"
 #include "platform/gateway/grpc.h"
@@ -14,28 +11,14 @@
 #include "platform/gateway/streamed_body.h"
 #include "platform/gateway/upload.h"
 #include "platform/gateway/upstream_connection.h"
-#include "platform/http/syntax.h"
 #include "platform/gateway/upstream_members.h"
+#include "platform/gateway/upstream_pool.h"
 #include "platform/resilience/backoff.h"
 
 namespace starling::gateway {
 namespace {
 
 constexpr Duration kRetryPause = std::chrono::milliseconds(10);  // the longest first one
-
-// Whether a request may be sent twice (RFC 9110, 9.2.2).
-bool IsIdempotent(http::Verb verb) {
-  switch (verb) {
-    case http::Verb::kGet:
-    case http::Verb::kHead:
-    case http::Verb::kPut:
-    case http::Verb::kDelete:
-    case http::Verb::kOptions:
-      return true;
-    default:
-      return false;
-  }
-}
 
 std::optional<H2UpstreamOptions> H2OptionsOf(const UpstreamOptions& options) {
   if (options.protocol != Protocol::kH2) return std::nullopt;
@@ -45,106 +28,9 @@ std::optional<H2UpstreamOptions> H2OptionsOf(const UpstreamOptions& options) {
                            .max_header_bytes = options.max_header_bytes};
 }
 
-bool TakesTrailers(const http::Request& request) {
-  if (!request.headers.Has("te")) return false;
-  bool takes = false;
-  const std::string te = request.headers.Joined("te");
-  http::ForEachInList(
-      te, [&](std::string_view one) { takes |= http::EqualsIgnoreCase(one, "trailers"); });
-  return takes;
-}
-
 bool SaysTryAgain(int status) { return status == 502 || status == 503 || status == 504; }
 
-class UnderWay {
- public:
-  explicit UnderWay(std::atomic<int>& count) : count_(count) {
-    count_.fetch_add(1, std::memory_order_relaxed);
-  }
-  ~UnderWay() { count_.fetch_sub(1, std::memory_order_relaxed); }
-  UnderWay(const UnderWay&) = delete;
-
- private:
-  std::atomic<int>& count_;
-};
-
 }  // namespace
-
-// The idle connections to one endpoint, by io thread: each list is touched by its thread alone.
-struct Upstream::Pool {
-  std::string host;
-  uint16_t port;
-  std::vector<std::shared_ptr<ProxyThread>> threads;
-  std::vector<std::vector<std::unique_ptr<UpstreamConnection>>> idle;
-  std::vector<H2Upstream> h2;  // of an upstream that speaks it, by io thread
-  std::atomic<int> in_flight{0};   // requests, of all threads
-  std::atomic<int> idle_count{0};  // connections, of all threads
-
-  ~Pool() {
-    // Sockets end on their own threads.
-    for (size_t i = 0; i < idle.size(); ++i) {
-      if (idle[i].empty()) continue;
-      boost::asio::post(
-          threads[i]->context(),
-          [thread = threads[i], connections = std::make_shared<decltype(idle)::value_type>(
-                                    std::move(idle[i]))] { connections->clear(); });
-    }
-  }
-
-  std::unique_ptr<UpstreamConnection> Take(size_t thread, Duration idle_timeout) {
-    auto& list = idle[thread];
-    if (list.empty()) return nullptr;
-    std::unique_ptr<UpstreamConnection> last = std::move(list.back());
-    list.pop_back();
-    idle_count.fetch_sub(1, std::memory_order_relaxed);
-    // One may be too old still, when the sweep is late.
-    if (std::chrono::steady_clock::now() - last->idle_since <= idle_timeout) return last;
-    return nullptr;
-  }
-  void GiveBack(size_t thread, std::unique_ptr<UpstreamConnection> connection, size_t most) {
-    auto& list = idle[thread];
-    connection->idle_since = std::chrono::steady_clock::now();
-    if (list.size() >= most) CloseFirst(thread, 1);
-    list.push_back(std::move(connection));
-    idle_count.fetch_add(1, std::memory_order_relaxed);
-  }
-  void Sweep(size_t thread, Duration idle_timeout) {
-    const auto& list = idle[thread];
-    const Instant now = std::chrono::steady_clock::now();
-    size_t old = 0;
-    while (old < list.size() && now - list[old]->idle_since > idle_timeout) ++old;
-    CloseFirst(thread, old);
-  }
-
- private:
-  // The first are the oldest.
-  void CloseFirst(size_t thread, size_t count) {
-    auto& list = idle[thread];
-    list.erase(list.begin(), list.begin() + static_cast<ptrdiff_t>(count));
-    idle_count.fetch_sub(static_cast<int>(count), std::memory_order_relaxed);
-  }
-};
-
-// Those that there are: an endpoint that is not named any more keeps its own until its last request
-// has ended.
-struct Upstream::Pools {
-  std::mutex mutex;
-  std::vector<std::pair<std::string, std::weak_ptr<Pool>>> by_address;
-
-  void Add(const std::string& address, const std::shared_ptr<Pool>& pool) {
-    const std::lock_guard lock(mutex);
-    std::erase_if(by_address, [](const auto& one) { return one.second.expired(); });
-    by_address.emplace_back(address, pool);
-  }
-  std::vector<std::pair<std::string, std::shared_ptr<Pool>>> Live() {
-    std::vector<std::pair<std::string, std::shared_ptr<Pool>>> live;
-    const std::lock_guard lock(mutex);
-    for (const auto& [address, weak] : by_address) {
-      if (auto pool = weak.lock()) live.emplace_back(address, std::move(pool));
-    }
-    return live;
-  }
-};
 
 Task<void> Upstream::SweepIdle(std::weak_ptr<Pools> weak, size_t thread, Duration idle_timeout) {
   const Duration pause =
@@ -156,14 +42,6 @@ Task<void> Upstream::SweepIdle(std::weak_ptr<Pools> weak, size_t thread, Duratio
     for (const auto& [address, pool] : pools->Live()) pool->Sweep(thread, idle_timeout);
   }
 }
-
-// What became of one try.
-struct Upstream::Attempt {
-  Status status;           // OK: the exchange is answered
-  bool may_repeat = true;  // it cannot have done anything, or may be done twice
-  bool clients = false;    // the client is to blame
-  int answer = 0;          // the HTTP status, when there was one
-};
 
 // Asks each endpoint whether it is well.
 struct Upstream::Checks {
@@ -314,14 +192,6 @@ Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exc
   return ForwardTries(request, exchange, std::move(how), nullptr);
 }
 
-Task<Status> Upstream::ForwardBody(const http::Request& request, http::Exchange& exchange,
-                                   Forwarding how) {
-  StreamedBody body(exchange, how.policy.timeout, how.call_deadline);
-  Status status = co_await ForwardTries(request, exchange, std::move(how), &body);
-  co_await body.Finish();
-  co_return status;
-}
-
 Task<Status> Upstream::ForwardTries(const http::Request& request, http::Exchange& exchange,
                                     Forwarding how, StreamedBody* body) {
   const Instant deadline =
@@ -428,59 +298,6 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
     if (reusable) {
       pool.GiveBack(thread, std::move(connection), options_.max_idle);
     }
-    co_return attempt;
-  }
-}
-
-Task<Upstream::Attempt> Upstream::TryH2(const http::Request& request, http::Exchange& exchange,
-                                        const Forwarding& how, discovery::Pick& pick,
-                                        Instant deadline, bool last, StreamedBody* body) {
-  constexpr int kSameEndpoint = 8;  // tries that cost none
-  Pool& pool = pick.connection<Pool>();
-  const UnderWay under_way(pool.in_flight);
-  H2Upstream& upstream = pool.h2[static_cast<size_t>(request.thread_index)];
-  const bool idempotent = IsIdempotent(request.verb);
-  if (how.policy.try_timeout > Duration(0))
-    deadline = std::min(deadline, std::chrono::steady_clock::now() + how.policy.try_timeout);
-  for (int again = 0;; ++again) {
-    H2Request sent(upstream.Take(), &exchange, request.received, deadline);
-    Status ready = co_await sent.Ready();
-    if (!ready.ok()) co_return Attempt{.status = std::move(ready), .may_repeat = true};
-    thread_local std::string head;
-    head.clear();
-    AppendRequestHead(request, how, pick.endpoint().address, head, body != nullptr);
-    const bool has_body = body != nullptr || !request.body.empty();
-    const H2Request::Kind kind{.has_body = has_body,
-                               .to_head = request.verb == http::Verb::kHead,
-                               .takes_trailers = how.grpc || TakesTrailers(request)};
-    if (sent.full() || !sent.Send(head, kind)) {
-      if (again < kSameEndpoint) continue;
-      co_return Attempt{.status = Unavailable("it takes too few streams"), .may_repeat = true};
-    }
-    if (body != nullptr) {
-      const Executor executor = co_await CurrentExecutor();
-      body->SendTo(sent, executor);
-    } else if (has_body) {
-      sent.Append(request.body);
-      sent.EndBody();
-    }
-    Attempt attempt = co_await Read(request, exchange, how, sent, last);
-    if (body != nullptr) co_await body->LetGo();
-    attempt.may_repeat = false;
-    attempt.clients = !attempt.status.ok() && body != nullptr && !body->error().ok();
-    if (attempt.status.ok() || attempt.clients || exchange.streaming() || attempt.answer != 0)
-      co_return attempt;
-    // What the server has not looked at may go again; also what may go twice and met a connection
-    // that was just being closed.
-    const bool replayable = body == nullptr || body->replayable();
-    const bool unlucky = again == 0 && idempotent && sent.connection_left() &&
-                         absl::IsUnavailable(attempt.status) && !sent.begun();
-    if (replayable && again < kSameEndpoint && sent.connection_left() &&
-        (sent.unprocessed() || unlucky)) {
-      exchange.response.Clear();
-      continue;
-    }
-    attempt.may_repeat = sent.unprocessed();
     co_return attempt;
   }
 }
