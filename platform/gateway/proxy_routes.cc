@@ -10,6 +10,7 @@
 #include "platform/base/id.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/route_rules.h"
+#include "platform/gateway/websocket.h"
 #include "platform/http/path_template.h"
 #include "platform/http/problem.h"
 
@@ -32,6 +33,7 @@ struct ProxyRoute {
   telemetry::MethodMetrics* metrics = nullptr;
   std::shared_ptr<HttpCache> cache;  // nullptr: nothing is kept
   std::string cache_prefix;
+  std::shared_ptr<TunnelCount> tunnels;  // nullptr: no WebSocket
 
   Upstream& Choose() const {
     if (to.size() == 1) return *to[0].first;
@@ -138,7 +140,7 @@ Told ToldOf(const ProxyRoute& route, const http::Exchange& exchange, const rpc::
 Task<Status> Forward(const ProxyRoute& route, const http::Request& request,
                      http::Exchange& exchange, const Told& told,
                      absl::FunctionRef<Forwarding::Gather(http::Response&)> on_head,
-                     absl::FunctionRef<void()> on_stream) {
+                     absl::FunctionRef<void()> on_stream, std::string_view upgrade = {}) {
   absl::InlinedVector<HeaderPair, 4> headers{{"X-Starling-Caller", told.caller},
                                              {"X-Starling-User", told.user},
                                              {"traceparent", told.traceparent}};
@@ -148,7 +150,8 @@ Task<Status> Forward(const ProxyRoute& route, const http::Request& request,
                        .headers = headers,
                        .on_head = on_head,
                        .on_stream = on_stream,
-                       .trusted_peer = told.trusted_peer};
+                       .trusted_peer = told.trusted_peer,
+                       .upgrade = upgrade};
   co_return co_await route.Choose().Forward(request, exchange, how);
 }
 
@@ -201,19 +204,52 @@ Task<Status> AnswerFromUpstream(const ProxyRoute& route, http::Exchange& exchang
   co_return co_await Forward(route, exchange.request, exchange, told, on_head, on_stream);
 }
 
+// `entry` gives its place back once the tunnel is open, and the tunnel has one of the route's.
+Task<Status> AnswerWebSocket(const ProxyRoute& route, http::Exchange& exchange,
+                             rpc::EdgeEntry& entry) {
+  const http::Request& request = exchange.request;
+  const Status good = CheckHandshake(request, exchange.body_streams() || !request.body.empty(),
+                                     route.config.origins);
+  if (absl::IsFailedPrecondition(good)) {
+    exchange.response = http::ProblemResponse(426, good.message(), request.path);
+    exchange.response.headers.Set("Sec-WebSocket-Version", "13");
+    co_return OkStatus();
+  }
+  if (!good.ok()) co_return good;
+  const TunnelCount::Place place = TunnelCount::Take(route.tunnels, route.config.max_tunnels);
+  if (!place) {
+    co_return Overloaded(fmt::format("{} WebSockets are open here, the route's limit",
+                                     route.config.max_tunnels),
+                         std::chrono::seconds(1));
+  }
+  const Told told = ToldOf(route, exchange, entry);
+  const auto on_head = [&entry](http::Response&) {
+    entry.Decorate();
+    return Forwarding::Gather();
+  };
+  const auto on_stream = [&entry] { entry.FreePlace(); };
+  co_return co_await Forward(route, request, exchange, told, on_head, on_stream, kWebSocket);
+}
+
+StatusCode CodeOf(const http::Response& response) {
+  return response.status == 101 ? StatusCode::kOk : http::CodeOfHttpStatus(response.status);
+}
+
 Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange) {
   rpc::EdgeEntry entry(route->edge, exchange, route->name);
   Status status = entry.LetIn(route->gate, /*streaming=*/false);
   if (status.ok()) status = co_await entry.Identify();
   if (status.ok()) status = CheckAccess(route->access, *entry.caller());
-  if (status.ok() && route->cache != nullptr) {
+  if (status.ok() && route->tunnels != nullptr && AsksForWebSocket(exchange.request)) {
+    status = co_await AnswerWebSocket(*route, exchange, entry);
+  } else if (status.ok() && route->cache != nullptr) {
     co_await ServeCached(route, exchange, entry);
     if (!exchange.streaming()) entry.Announce();
   } else if (status.ok()) {
     status = co_await AnswerFromUpstream(*route, exchange, entry);
   }
   route->metrics->Record(
-      status.ok() ? http::CodeOfHttpStatus(exchange.response.status) : status.code(), entry.Took());
+      status.ok() ? CodeOf(exchange.response) : status.code(), entry.Took());
   entry.Leave(status);
 }
 
@@ -268,6 +304,12 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
                    .quiet_timeout = config.quiet_timeout,
                    .retries = config.retries,
                    .pass_authorization = config.pass_authorization};
+  if (config.websocket) {
+    route->tunnels = TunnelCount::Of(config.path);
+    edge.telemetry->metrics().AddCallback(
+        "starling_gateway_tunnels", "WebSockets that are open", {{"route", config.path}},
+        [count = route->tunnels] { return static_cast<double>(count->open()); });
+  }
   STARLING_ASSIGN_OR_RETURN(ParsedRoute parsed, ParseRoute(config, upstreams.Names()));
   route->access = std::move(parsed.access);
   route->rewrite = std::move(parsed.rewrite);

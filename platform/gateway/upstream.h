@@ -99,6 +99,8 @@ struct Forwarding {
   // Called when it goes on piece by piece from here.
   absl::FunctionRef<void()> on_stream;
   bool trusted_peer = false;  // what it says in X-Forwarded-* is true
+  // Asks to switch to it, and when the answer is 101 passes bytes both ways until they end.
+  std::string_view upgrade = {};
 };
 
 class UpstreamConnection;
@@ -137,6 +139,8 @@ class Upstream {
   Task<Attempt> ReadWhileSending(const http::Request& request, http::Exchange& exchange,
                                  const Forwarding& how, UpstreamConnection& connection);
   Task<Status> Stream(http::Exchange& exchange, const Forwarding& how,
+                      UpstreamConnection& connection);
+  Task<Status> Tunnel(http::Exchange& exchange, const Forwarding& how,
                       UpstreamConnection& connection);
   static std::shared_ptr<void> OpenPool(const discovery::Endpoint& endpoint,
                                         const Threads& threads);
