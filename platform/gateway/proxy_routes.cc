@@ -15,6 +15,7 @@
 #include "platform/gateway/idempotent_proxy.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/route_rules.h"
+#include "platform/gateway/websocket.h"
 #include "platform/http/path_template.h"
 #include "platform/http/problem.h"
 
@@ -43,6 +44,7 @@ struct ProxyRoute {
   std::shared_ptr<Mirror> mirror;  // nullptr: none
   std::string key;                           // the route, as all gateways say it
   std::shared_ptr<rpc::RouteLimits> limits;  // nullptr: none of its own
+  std::shared_ptr<TunnelCount> tunnels;  // nullptr: no WebSocket
 
   Upstream& Choose() const {
     if (to.size() == 1) return *to[0].first;
@@ -92,7 +94,8 @@ Told ToldOf(const ProxyRoute& route, const http::Exchange& exchange, const rpc::
 Task<Status> Forward(const ProxyRoute& route, const http::Request& request,
                      http::Exchange& exchange, const Told& told,
                      absl::FunctionRef<Forwarding::Gather(http::Response&)> on_head,
-                     absl::FunctionRef<void()> on_stream, GrpcKind grpc = GrpcKind::kNone) {
+                     absl::FunctionRef<void()> on_stream, GrpcKind grpc = GrpcKind::kNone,
+                     std::string_view upgrade = {}) {
   absl::InlinedVector<HeaderPair, 4> headers{{"X-Starling-Caller", told.caller},
                                              {"X-Starling-User", told.user},
                                              {"traceparent", told.traceparent}};
@@ -103,7 +106,8 @@ Task<Status> Forward(const ProxyRoute& route, const http::Request& request,
                  .on_head = on_head,
                  .on_stream = on_stream,
                  .trusted_peer = told.trusted_peer,
-                 .grpc = grpc != GrpcKind::kNone};
+                 .grpc = grpc != GrpcKind::kNone,
+                 .upgrade = upgrade};
   // What the caller gives the call, as far as the route goes.
   std::string timeout;
   const auto asked = how.grpc ? request.headers.Find("grpc-timeout") : std::nullopt;
@@ -278,6 +282,38 @@ Task<Status> AnswerOnce(const ProxyRoute& route, http::Exchange& exchange, rpc::
   co_return status;
 }
 
+// `entry` gives its place back once the tunnel is open, and the tunnel has one of the route's.
+Task<Status> AnswerWebSocket(const ProxyRoute& route, http::Exchange& exchange,
+                             rpc::EdgeEntry& entry) {
+  const http::Request& request = exchange.request;
+  const Status good = CheckHandshake(request, exchange.body_streams() || !request.body.empty(),
+                                     route.config.origins);
+  if (absl::IsFailedPrecondition(good)) {
+    exchange.response = http::ProblemResponse(426, good.message(), request.path);
+    exchange.response.headers.Set("Sec-WebSocket-Version", "13");
+    co_return OkStatus();
+  }
+  if (!good.ok()) co_return good;
+  const TunnelCount::Place place = TunnelCount::Take(route.tunnels, route.config.max_tunnels);
+  if (!place) {
+    co_return Overloaded(fmt::format("{} WebSockets are open here, the route's limit",
+                                     route.config.max_tunnels),
+                         std::chrono::seconds(1));
+  }
+  const Told told = ToldOf(route, exchange, entry);
+  const auto on_head = [&entry](http::Response&) {
+    entry.Decorate();
+    return Forwarding::Gather();
+  };
+  const auto on_stream = [&entry] { entry.FreePlace(); };
+  co_return co_await Forward(route, request, exchange, told, on_head, on_stream,
+                            GrpcKind::kNone, kWebSocket);
+}
+
+StatusCode CodeOf(const http::Response& response) {
+  return response.status == 101 ? StatusCode::kOk : http::CodeOfHttpStatus(response.status);
+}
+
 Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& exchange) {
   rpc::EdgeEntry entry(route->edge, exchange, route->name);
   rpc::RouteLimits::Place place;
@@ -294,14 +330,19 @@ Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& excha
     status = verdict.status();
     entry.verdict().Add(std::move(verdict));
   }
-  if (status.ok() && route->mirror != nullptr && !exchange.body_streams() &&
+  const bool tunnels =
+      status.ok() && route->tunnels != nullptr && AsksForWebSocket(exchange.request);
+  if (status.ok() && !tunnels && route->mirror != nullptr && !exchange.body_streams() &&
       route->mirror->Wants()) {
     const Executor executor = co_await CurrentExecutor();
     CopyToMirror(*route, exchange, entry, executor);
   }
   const GrpcKind grpc = route->h2 ? GrpcKindOf(exchange.request) : GrpcKind::kNone;
   StatusCode code = StatusCode::kOk;
-  if (status.ok() && grpc == GrpcKind::kNone &&
+  if (tunnels) {
+    status = co_await AnswerWebSocket(*route, exchange, entry);
+    code = CodeOf(exchange.response);
+  } else if (status.ok() && grpc == GrpcKind::kNone &&
       route->config.idempotency != RouteIdempotency::kNone &&
       IsOfIdempotencyKeys(exchange.request.verb)) {
     status = co_await AnswerOnce(*route, exchange, entry);
@@ -405,6 +446,12 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
                    .quiet_timeout = config.quiet_timeout,
                    .retries = config.retries,
                    .pass_authorization = config.pass_authorization};
+  if (config.websocket) {
+    route->tunnels = TunnelCount::Of(config.path);
+    edge.telemetry->metrics().AddCallback(
+        "starling_gateway_tunnels", "WebSockets that are open", {{"route", config.path}},
+        [count = route->tunnels] { return static_cast<double>(count->open()); });
+  }
   STARLING_ASSIGN_OR_RETURN(ParsedRoute parsed, ParseRoute(config, upstreams.Names()));
   route->access = std::move(parsed.access);
   route->rewrite = std::move(parsed.rewrite);

@@ -159,6 +159,9 @@ void AppendRequestHead(const http::Request& request, const Forwarding& how,
              : request.minor_version == 0 ? "1.0 starling\r\n"
                                           : "1.1 starling\r\n");
 
+  if (!how.upgrade.empty())
+    out.append("Connection: Upgrade\r\nUpgrade: ").append(how.upgrade).append("\r\n");
+
   const std::optional<uint64_t> length =
       body_streams ? ContentLengthOf(request) : request.body.size();
   const bool has_content = body_streams || !request.body.empty() ||

@@ -114,6 +114,9 @@ struct RouteConfig {
   int max_concurrent = 0;
   resilience::Priority priority = resilience::Priority::kNormal;
   RouteIdempotency idempotency = RouteIdempotency::kNone;
+  bool websocket = false;
+  std::vector<std::string> origins;
+  int max_tunnels = 10'000;
   static void Describe(config::Fields<RouteConfig>& fields) {
     fields
         .Add("path", &RouteConfig::path,
@@ -157,6 +160,14 @@ struct RouteConfig {
     fields.Add("buffer_requests", &RouteConfig::buffer_requests,
                "whether a request above 64 KiB, or of unknown length, is read whole before it is "
                "sent on, so that it can be sent again");
+    fields.Add("websocket", &RouteConfig::websocket,
+               "whether a GET may switch to WebSocket");
+    fields.Add("origins", &RouteConfig::origins,
+               "whose pages may do so in a browser: [https://shop.example]; none: any");
+    fields
+        .Add("max_tunnels", &RouteConfig::max_tunnels,
+             "how many WebSockets may be open at once; more are answered 503")
+        .Range(1, 1'000'000);
     fields.Add("cache", &RouteConfig::cache,
                "whether answers are kept for others, as far and as long as they say (RFC 9111)");
     fields.AddEnum("compress", &RouteConfig::compress,

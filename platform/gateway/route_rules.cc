@@ -5,6 +5,7 @@
 #include "platform/base/nearest.h"
 #include "platform/discovery/address.h"
 #include "platform/gateway/request_head.h"
+#include "platform/gateway/websocket.h"
 #include "platform/http/syntax.h"
 #include "platform/security/scope.h"
 
@@ -155,6 +156,15 @@ StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
     total += weight;
   }
   if (total == 0) return InvalidArgument("all weights of `to` are 0");
+  if (config.websocket && std::find(parsed.verbs.begin(), parsed.verbs.end(), http::Verb::kGet) ==
+                              parsed.verbs.end())
+    return InvalidArgument("websocket: a WebSocket begins with GET; add it to `methods`");
+  if (!config.origins.empty() && !config.websocket)
+    return InvalidArgument("origins: they are for routes with `websocket: true`");
+  for (const std::string& origin : config.origins) {
+    if (!IsOrigin(origin))
+      return InvalidArgument("origin '{}' is none; write https://shop.example", origin);
+  }
   for (const auto& [name, value] : config.set_headers) {
     if (name.empty() || !http::All(name, http::kToken) || !http::All(value, http::kValue))
       return InvalidArgument("set_headers: '{}: {}' is no header field", name, value);

@@ -10,7 +10,7 @@ struct Upload::State {
   http::Exchange& exchange;
   UpstreamConnection& connection;
   const ForwardPolicy& policy;
-  const bool chunked;
+  const Framing framing;
   bool answer_began = false;
   bool sent_all = false;
   bool ending = false;  // nobody wants the rest
@@ -19,17 +19,16 @@ struct Upload::State {
   std::optional<Completion<bool>> waiter;
 
   void ExpectAnswer() {
-    connection.SetSendDeadline(Instant::max());
-    if (!answer_began) connection.SetDeadline(std::chrono::steady_clock::now() + policy.timeout);
+    if (!answer_began && framing != Framing::kTunnel) connection.SetDeadline(std::chrono::steady_clock::now() + policy.timeout);
   }
 };
 
 Upload::Upload(http::Exchange& exchange, UpstreamConnection& connection,
-               const ForwardPolicy& policy, std::optional<uint64_t> length)
+               const ForwardPolicy& policy, Framing framing)
     : state_(std::make_shared<State>(State{.exchange = exchange,
                                            .connection = connection,
                                            .policy = policy,
-                                           .chunked = !length.has_value(),
+                                           .framing = framing,
                                            .client_error = {},
                                            .waiter = {}})) {}
 
@@ -62,7 +61,15 @@ Task<void> Upload::Run(std::shared_ptr<State> state) {
     }
     const bool last = !piece->has_value();
     const std::string_view text = last ? std::string_view() : **piece;
-    if (state->chunked) {
+    if (last && state->framing == Framing::kTunnel) {
+      state->connection.FinishSending();
+      break;
+    }
+    if (state->framing == Framing::kTunnel) {
+      state->connection.SetDeadline(std::chrono::steady_clock::now() +
+                                    state->policy.quiet_timeout);
+    }
+    if (state->framing == Framing::kChunks) {
       char size[20];
       const auto [end, error] = std::to_chars(size, size + sizeof(size), text.size(), 16);
       frame.append(size, end).append(last ? "\r\n\r\n" : "\r\n");
@@ -73,7 +80,7 @@ Task<void> Upload::Run(std::shared_ptr<State> state) {
     state->connection.SetSendDeadline(Instant::max());
     // What it has said all the same is read, and worth more than our error.
     if (!sent.ok()) break;
-    frame.assign(state->chunked ? "\r\n" : "");
+    frame.assign(state->framing == Framing::kChunks ? "\r\n" : "");
     state->sent_all = last;
   }
   if (!state->ending) state->ExpectAnswer();

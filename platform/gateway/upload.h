@@ -14,7 +14,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 
 #include "platform/gateway/upstream_connection.h"
 
@@ -24,9 +23,10 @@ struct ForwardPolicy;
 
 class Upload {
  public:
-  // `length` nullopt: it goes in chunks.
+  // kTunnel: the bytes of a client after 101; the silence of both sides together ends it.
+  enum class Framing : uint8_t { kAsItIs, kChunks, kTunnel };
   Upload(http::Exchange& exchange, UpstreamConnection& connection, const ForwardPolicy& policy,
-         std::optional<uint64_t> length);
+         Framing framing);
   void Start(const Executor& executor);
   // Stops what is still under way and waits for it.
   Task<void> End();

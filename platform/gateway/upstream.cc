@@ -210,7 +210,9 @@ Task<Status> Upstream::ForwardTries(const http::Request& request, http::Exchange
             : Try(request, exchange, how, *pick, deadline, last || !idempotent);
     const Attempt attempt = co_await std::move(trying);
     if (attempt.status.ok()) {
-      if (attempt.answer == 503) {
+      if (attempt.answer == 101) {
+        pick->Cancelled();  // how long it was open says nothing of how busy it is
+      } else if (attempt.answer == 503) {
         pick->Overloaded();
       } else if (SaysTryAgain(attempt.answer)) {
         pick->Failed();
@@ -276,6 +278,7 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
     thread_local std::string head;
     head.clear();
     AppendRequestHead(request, how, pick.endpoint().address, head, streams);
+    connection->ExpectUpgrade(how.upgrade);
     const Status sent =
         co_await connection->Send(head, request.body, request.verb == http::Verb::kHead);
     // A server may answer and close before it has read all: its answer is worth more than our
@@ -305,7 +308,8 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
 Task<Upstream::Attempt> Upstream::ReadWhileSending(const http::Request& request,
                                                    http::Exchange& exchange, const Forwarding& how,
                                                    UpstreamConnection& connection) {
-  Upload upload(exchange, connection, how.policy, ContentLengthOf(request));
+  Upload upload(exchange, connection, how.policy,
+                ContentLengthOf(request) ? Upload::Framing::kAsItIs : Upload::Framing::kChunks);
   const auto thread = static_cast<size_t>(request.thread_index);
   upload.Start(threads_[thread]->context().get_executor());
   const auto on_head = [&](http::Response& response) {
@@ -317,7 +321,8 @@ Task<Upstream::Attempt> Upstream::ReadWhileSending(const http::Request& request,
                                .headers = how.headers,
                                .on_head = on_head,
                                .on_stream = how.on_stream,
-                               .trusted_peer = how.trusted_peer};
+                               .trusted_peer = how.trusted_peer,
+                               .upgrade = {}};
   Attempt attempt = co_await Read(request, exchange, with_upload, connection, /*last=*/true);
   co_await upload.End();
   if (const Status client = upload.client_error(); !client.ok() && !attempt.status.ok()) {
@@ -343,6 +348,11 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
     co_return attempt;
   }
   const Forwarding::Gather gather = how.on_head(response);
+  if (attempt.answer == 101 && options_.protocol == Protocol::kHttp1) {
+    attempt.status =
+        co_await Tunnel(exchange, how, static_cast<UpstreamConnection&>(connection));
+    co_return attempt;
+  }
   const std::optional<uint64_t> length = connection.content_length();
   if (request.verb == http::Verb::kHead) {
     response.length = length;
@@ -372,6 +382,37 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
     }
   }
   co_return attempt;
+}
+
+Task<Status> Upstream::Tunnel(http::Exchange& exchange, const Forwarding& how,
+                              UpstreamConnection& connection) {
+  using Step = UpstreamConnection::Step;
+  http::Response& response = exchange.response;
+  response.headers.Set("Upgrade", how.upgrade);
+  http::ResponseStream* const stream = exchange.StartTunnel();
+  if (stream == nullptr) co_return Cancelled("the client is gone");
+  how.on_stream();
+  const auto thread = static_cast<size_t>(exchange.request.thread_index);
+  Upload upload(exchange, connection, how.policy, Upload::Framing::kTunnel);
+  upload.Start(threads_[thread]->context().get_executor());
+  const auto quiet_from_now = [&] {
+    connection.SetDeadline(std::chrono::steady_clock::now() + how.policy.quiet_timeout);
+  };
+  quiet_from_now();
+  Status passed = co_await stream->Write("");
+  while (passed.ok()) {
+    const Step step = co_await connection.Next(response);
+    if (step == Step::kComplete) break;
+    if (step == Step::kError) {
+      passed = connection.error();
+      break;
+    }
+    passed = co_await stream->Write(connection.piece());
+    quiet_from_now();
+  }
+  co_await upload.End();
+  // Whoever left first: that is how tunnels end.
+  co_return OkStatus();
 }
 
 Task<Status> Upstream::Stream(http::Exchange& exchange, const Forwarding& how,

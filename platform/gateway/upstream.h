@@ -111,6 +111,8 @@ struct Forwarding {
   // on.
   bool grpc = false;
   Instant call_deadline = Instant::max();  // of all of it
+  // Asks to switch to it, and when the answer is 101 passes bytes both ways until they end.
+  std::string_view upgrade = {};
 };
 
 // What is known of an endpoint, for operators.
@@ -180,6 +182,8 @@ class Upstream {
   Task<Attempt> ReadWhileSending(const http::Request& request, http::Exchange& exchange,
                                  const Forwarding& how, UpstreamConnection& connection);
   Task<Status> Stream(http::Exchange& exchange, const Forwarding& how, UpstreamAnswer& connection);
+  Task<Status> Tunnel(http::Exchange& exchange, const Forwarding& how,
+                      UpstreamConnection& connection);
   static std::shared_ptr<Pool> OpenPool(const discovery::Endpoint& endpoint, const Threads& threads,
                                         const std::optional<H2UpstreamOptions>& h2);
   static Task<void> SweepIdle(std::weak_ptr<Pools> pools, size_t thread, Duration idle_timeout);

@@ -38,6 +38,7 @@ void UpstreamConnection::Use(Instant deadline) {
   deadline_ = deadline;
   watches_client_ = stop_sending_ = false;
   send_deadline_ = Instant::max();
+  upgrade_ = {};
   stopped_ = failed_ = OkStatus();
   in_use_ = true;
   thread_.Add(*this);
@@ -137,6 +138,7 @@ Task<Status> UpstreamConnection::Connect(const std::string& host, uint16_t port)
 
 Task<Status> UpstreamConnection::Send(std::string_view head, std::string_view body, bool to_head) {
   parser_.Begin(to_head);
+  if (!upgrade_.empty()) parser_.ExpectUpgrade(upgrade_);
   begin_ = end_ = 0;
   piece_ = {};
   return Write(head, body);
@@ -174,6 +176,11 @@ Task<Status> UpstreamConnection::Write(std::string_view head, std::string_view b
     co_await socket_.async_wait(Socket::wait_write, AsTask(error));
   }
   co_return OkStatus();
+}
+
+void UpstreamConnection::FinishSending() {
+  error_code ignored;
+  socket_.shutdown(Socket::shutdown_send, ignored);
 }
 
 void UpstreamConnection::StopSending() {

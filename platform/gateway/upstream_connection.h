@@ -55,6 +55,10 @@ class UpstreamConnection final : public UpstreamAnswer {
   Task<Status> Send(std::string_view head, std::string_view body, bool to_head);
   // More of the request, when Send gave its head alone; first, then second.
   Task<Status> Write(std::string_view first, std::string_view second);
+  // Nothing more will be sent; the answer goes on.
+  void FinishSending();
+  // The request that Send sends next asks to switch to this protocol.
+  void ExpectUpgrade(std::string_view protocol) { upgrade_ = protocol; }
   // Nobody wants what is still to be sent: a Write that waits fails.
   void StopSending();
   // The connection ends, and each wait with it.
@@ -97,6 +101,7 @@ class UpstreamConnection final : public UpstreamAnswer {
   Instant deadline_{};
   Instant send_deadline_ = Instant::max();
   bool stop_sending_ = false;
+  std::string_view upgrade_;
   Status stopped_;                      // why waits end
   Status failed_;                       // of the socket
   UpstreamConnection* next_ = nullptr;  // of the thread's list of those in use

@@ -124,6 +124,13 @@ class Exchange {
   // StartStream past the outlet.
   virtual ResponseStream& OpenStream() = 0;
 
+  // The answer is 101 Switching Protocols to what the request's Upgrade field named, with the
+  // fields of `response`. From here on ReadBody gives the bytes that the client sends, nullopt once
+  // it sends no more, and the stream's Write sends bytes as they are; the connection closes when
+  // the handler ends. nullptr: this request cannot be answered so (HTTP/1.0, HTTP/2, a body, an
+  // answer that has begun).
+  virtual ResponseStream* StartTunnel() { return nullptr; }
+
   // Fires when the client is gone (seen within the server's sweep_interval; a half-closed
   // connection counts as gone) or when the server stops by force. It fires on the connection's io
   // thread.

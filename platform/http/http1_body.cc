@@ -29,6 +29,13 @@ Task<BodyPiece> Http1Connection::ReadBody() {
 }
 
 std::optional<BodyPiece> Http1Connection::BodyRead() {
+  if (tunnel_) {
+    if (in_begin_ == in_end_) {
+      return tunnel_ended_ ? std::optional(BodyPiece(std::nullopt)) : std::nullopt;
+    }
+    const size_t at = std::exchange(in_begin_, in_end_);
+    return BodyPiece(std::string_view(in_).substr(at, in_end_ - at));
+  }
   size_t begin = 0, size = 0;  // in in_
   for (;;) {
     const RequestParser::Result result =
@@ -93,6 +100,10 @@ Task<Status> Http1Connection::ReadMoreBody() {
       co_return OkStatus();
     }
     if (body_timed_out_) thread_->counters.timeouts.Add();
+    if (tunnel_ && error == boost::asio::error::eof && !ClientGone()) {
+      tunnel_ended_ = true;
+      co_return OkStatus();
+    }
     // Else the socket was cancelled for who writes.
     if (error != boost::asio::error::operation_aborted && !ClientGone()) ClientIsGone();
   }

@@ -100,10 +100,11 @@ Http1Connection::Step Http1Connection::Parse() {
 void Http1Connection::PrepareBuffer() {
   if (in_begin_ == in_end_) {
     in_begin_ = in_end_ = 0;
-    const size_t wanted = parser_.in_body() ? kBodyBuffer : kSmallBuffer;
+    const bool long_input = parser_.in_body() || tunnel_;
+    const size_t wanted = long_input ? kBodyBuffer : kSmallBuffer;
     // Grows for a body, and gives the memory back when the connection falls idle.
-    if (parser_.in_body() ? in_.size() < wanted && body_seen_ >= in_.size()
-                          : in_.size() > 4 * kSmallBuffer) {
+    if (long_input ? in_.size() < wanted && body_seen_ >= in_.size()
+                   : in_.size() > 4 * kSmallBuffer) {
       in_ = std::string(wanted, '\0');
     }
     return;
@@ -164,6 +165,7 @@ void Http1Connection::HandleReadError(bool end_of_file) {
 void Http1Connection::OnHead() {
   request.received = read_at_;
   body_seen_ = 0;
+  tunnel_ = tunnel_ended_ = false;
   body_given_ = body_streams_ = body_timed_out_ = body_refused_ = body_stopped_ = false;
   router_ = thread_->core().router.load();
   match_ = router_->Find(*this);
@@ -207,7 +209,7 @@ Task<void> Http1Connection::Handle() {
 bool Http1Connection::MoreInputWaits() { return in_begin_ != in_end_ || transport_.InputWaits(); }
 
 void Http1Connection::FinishAnswer() {
-  if (body_streams_ && !RestIsSmall()) close_after_ = true;
+  if (body_streams_ && (tunnel_ || !RestIsSmall())) close_after_ = true;
   if (streaming_ && left_.value_or(0) > 0 && request.verb != Verb::kHead) aborted_ = true;
   if (!parser_.keep_alive() || aborted_) close_after_ = true;
   // While draining, the last answer of what was received says that it is the last.
@@ -217,7 +219,7 @@ void Http1Connection::FinishAnswer() {
       gone_ = true;
     } else if (left_) {
       left_.reset();
-    } else if (request.minor_version == 0) {
+    } else if (request.minor_version == 0 || tunnel_) {
       close_after_ = true;
     } else if (request.verb != Verb::kHead) {
       AppendLastChunk(TakesTrailers() ? &response.trailers : nullptr, out_);
@@ -262,7 +264,9 @@ void Http1Connection::CheckDeadline(Instant now) {
   transport_.socket().cancel(ignored);
 }
 
-bool Http1Connection::WantsClientCheck() { return phase_ == Phase::kHandling && !ClientGone(); }
+bool Http1Connection::WantsClientCheck() {
+  return phase_ == Phase::kHandling && !tunnel_ && !ClientGone();
+}
 
 void Http1Connection::ClientIsGone() {
   if (gone_) return;

@@ -9,6 +9,7 @@
 //                                    lingering: all is sent, the client's rest is read and dropped
 //                                    ──> closed
 //
+// After StartTunnel the same handler passes bytes until it ends; then lingering follows.
 // A route may have the body streamed: then handling follows head, and ReadBody reads.
 //
 // Answers gather in `out_` while complete requests are in the buffer, and go out in one write. When
@@ -43,6 +44,7 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
 
   ResponseStream& OpenStream() override;
   bool streaming() const override { return streaming_; }
+  ResponseStream* StartTunnel() override;
   CancellationToken cancellation() override;
 
   bool body_streams() const override { return body_streams_; }
@@ -97,6 +99,8 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
   std::optional<uint64_t> left_;  // of a stream whose length is known
   bool answer_now_ = false;       // without reading the body
   bool body_streams_ = false;     // the handler reads it
+  bool tunnel_ = false;           // bytes both ways
+  bool tunnel_ended_ = false;     // the client sends no more
   bool must_continue_ = false;    // the client waits for 100
   bool body_waits_ = false;       // the handler for a piece
   bool body_timed_out_ = false;

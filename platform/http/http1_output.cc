@@ -76,6 +76,18 @@ ResponseStream& Http1Connection::OpenStream() {
   return *this;
 }
 
+ResponseStream* Http1Connection::StartTunnel() {
+  if (streaming_ || parser_.has_body() || request.minor_version == 0 || ClientGone())
+    return nullptr;
+  streaming_ = tunnel_ = body_streams_ = close_after_ = true;
+  body_time_left_ = Duration::max();
+  left_.reset();
+  response.status = 101;
+  AppendHead(response, BodyFraming::kUntilClose, ConnectionField::kUpgrade, thread_->date_line(),
+             out_);
+  return this;
+}
+
 Task<Status> Http1Connection::Write(std::string_view chunk) {
   if (ClientGone() || aborted_) co_return Cancelled("the client is gone");
   if (request.verb == Verb::kHead) co_return Cancelled("HEAD has no body to write");
@@ -87,7 +99,7 @@ Task<Status> Http1Connection::Write(std::string_view chunk) {
       }
       *left_ -= chunk.size();
       out_.append(chunk);
-    } else if (request.minor_version > 0) {
+    } else if (request.minor_version > 0 && !tunnel_) {
       AppendChunk(chunk, out_);
     } else {
       out_.append(chunk);

@@ -19,6 +19,8 @@ bool ResponseParser::Fail(std::string why) {
 
 void ResponseParser::Begin(bool to_head) {
   to_head_ = to_head;
+  wanted_upgrade_ = {};
+  upgrades_ = false;
   state_ = State::kStatusLine;
   begun_ = chunked_ = keep_alive_ = connection_close_ = connection_keep_alive_ = false;
   scanned_ = head_bytes_ = framing_bytes_ = 0;
@@ -160,7 +162,8 @@ bool ResponseParser::ParseStatusLine(std::string_view line, Response& response) 
   response.status = (line[9] - '0') * 100 + (line[10] - '0') * 10 + (line[11] - '0');
   if (response.status < 100 || response.status > 599)
     return Fail(fmt::format("status {} is none", response.status));
-  if (response.status == 101) return Fail("101 Switching Protocols, which nobody asked for");
+  if (response.status == 101 && wanted_upgrade_.empty())
+    return Fail("101 Switching Protocols, which nobody asked for");
   return true;
 }
 
@@ -185,7 +188,11 @@ bool ResponseParser::ParseField(std::string_view line, Response& response) {
 bool ResponseParser::TakeConnectionField(std::string_view name, std::string_view value) {
   switch (name.size()) {
     case 7:
-      return EqualsIgnoreCase(name, "trailer") || EqualsIgnoreCase(name, "upgrade");
+      if (EqualsIgnoreCase(name, "upgrade")) {
+        upgrades_ = EqualsIgnoreCase(value, wanted_upgrade_);
+        return true;
+      }
+      return EqualsIgnoreCase(name, "trailer");
     case 10:
       if (EqualsIgnoreCase(name, "keep-alive")) return true;
       if (!EqualsIgnoreCase(name, "connection")) return false;
@@ -226,11 +233,24 @@ bool ResponseParser::TakeConnectionField(std::string_view name, std::string_view
 }
 
 bool ResponseParser::FinishHead(Response& response) {
+  if (response.status == 101) {
+    bool named = false;
+    ForEachInList(named_,
+                  [&](std::string_view name) { named |= EqualsIgnoreCase(name, "upgrade"); });
+    if (!upgrades_ || !named || minor_version_ == 0)
+      return Fail("101 Switching Protocols to another one than was asked for");
+    if (chunked_ || content_length_) return Fail("101 Switching Protocols with a body");
+    keep_alive_ = false;
+    state_ = State::kUntilEnd;
+    return true;
+  }
   if (response.status < 200) {
     // Not yet the answer.
     response.headers.Clear();
     const bool to_head = to_head_;
+    const std::string_view wanted = wanted_upgrade_;
     Begin(to_head);
+    wanted_upgrade_ = wanted;
     return false;
   }
   if (chunked_ && content_length_)

@@ -18,8 +18,8 @@
 // here and not given on; trailers that may be none (MayBeTrailer) are dropped. Interim responses
 // (1xx) are skipped. Refused, since two readers may take them differently: bare CR or LF, folded
 // lines, whitespace before a colon, control characters, Content-Length that is not digits or
-// differs, both lengths, a transfer coding other than chunked, malformed chunks; and 101, which
-// nobody asked for.
+// differs, both lengths, a transfer coding other than chunked, malformed chunks; and a
+// 101 that nobody asked for.
 //
 // One parser a connection, not thread-safe.
 #pragma once
@@ -50,6 +50,9 @@ class ResponseParser {
 
   // Ready for the answer to the next request.
   void Begin(bool to_head);
+  // The request, Begin's last, asked to switch to this protocol: 101 may come for it and nothing
+  // else; it is given as kHead, and what follows as a body that the connection's end ends.
+  void ExpectUpgrade(std::string_view protocol) { wanted_upgrade_ = protocol; }
   // `response` must be the same, cleared before the first call, until kHead.
   Result Feed(std::string_view bytes, Response& response);
   // The peer has ended: kComplete when that is how this body ends, else kError.
@@ -90,6 +93,8 @@ class ResponseParser {
   const ResponseLimits limits_;
   State state_ = State::kComplete;
   bool to_head_ = false;
+  std::string_view wanted_upgrade_;
+  bool upgrades_ = false;  // to what was wanted
   bool begun_ = false;
   bool chunked_ = false;
   bool keep_alive_ = false;

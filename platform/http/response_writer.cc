@@ -80,6 +80,7 @@ void AppendHead(const Response& response, BodyFraming framing, ConnectionField c
   }
   if (connection == ConnectionField::kClose) out.append("Connection: close\r\n");
   if (connection == ConnectionField::kKeepAlive) out.append("Connection: keep-alive\r\n");
+  if (connection == ConnectionField::kUpgrade) out.append("Connection: Upgrade\r\n");
   if (framing == BodyFraming::kChunked) {
     out.append("Transfer-Encoding: chunked\r\n\r\n");
   } else if (framing == BodyFraming::kLength && MayHaveBody(response.status)) {

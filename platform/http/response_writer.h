@@ -14,7 +14,7 @@ enum class BodyFraming : uint8_t {
   kChunked,     // Transfer-Encoding: chunked
   kUntilClose,  // nothing: HTTP/1.0 streams
 };
-enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive };
+enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive, kUpgrade };
 
 // Appends "HTTP/1.1 200 OK\r\n...\r\n\r\n". `date_line` is "Date: ...\r\n", for a response that has
 // no Date of its own. Fields that are the server's to write (Content-Length, Transfer-Encoding,
