@@ -193,6 +193,11 @@ Status CheckRoutes(const std::map<std::string, UpstreamConfig>& upstreams,
     const StatusOr<ParsedRoute> parsed = ParseRoute(routes[i], names);
     if (!parsed.ok()) return Annotate(parsed.status(), fmt::format("routes[{}]", i));
     const std::string& protocol = upstreams.at(routes[i].to.begin()->first).protocol;
+    if (routes[i].websocket && protocol == "h2") {
+      return InvalidArgument(
+          "routes[{}]: websocket needs an upstream that speaks http1, and '{}' speaks h2", i,
+          routes[i].to.begin()->first);
+    }
     for (const auto& [name, weight] : routes[i].to) {
       if (upstreams.at(name).protocol == protocol) continue;
       return InvalidArgument(
