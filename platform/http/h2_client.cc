@@ -13,6 +13,7 @@ namespace starling::http {
 namespace {
 
 constexpr size_t kFillBytes = 64 * 1024;
+constexpr char kFlood[] = "it sends too many frames that carry nothing";
 constexpr int32_t kConnectionWindow = 4 * 1024 * 1024;
 
 std::string_view View(const uint8_t* bytes, size_t size) {
@@ -68,7 +69,7 @@ class H2ClientCallbacks {
         break;
     }
     if (self.controls_.Take(self.now_)) return 0;
-    self.error_ = "it sends too many frames that carry nothing";
+    self.error_ = kFlood;
     return NGHTTP2_ERR_CALLBACK_FAILURE;
   }
 
@@ -324,7 +325,8 @@ bool H2ClientSession::Feed(std::string_view bytes, Instant now) {
       session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
   owner_.OnOutput();
   if (used >= 0) return true;
-  if (error_.empty()) error_ = Broken(NGHTTP2_PROTOCOL_ERROR);
+  if (error_.empty())
+    error_ = used == NGHTTP2_ERR_FLOODED ? kFlood : Broken(NGHTTP2_PROTOCOL_ERROR);
   nghttp2_session_terminate_session(session_, NGHTTP2_PROTOCOL_ERROR);
   return false;
 }
