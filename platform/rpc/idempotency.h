@@ -1,5 +1,5 @@
 // Idempotency keys: a call that changes something, sent again with the same key, acts once and
-// gives the same answer. Source: draft-ietf-httpapi-idempotency-key-header-06.
+// gives the same answer. Source: draft-ietf-httpapi-idempotency-key-header-07.
 //
 //   first call           acts, its answer (success, or a refusal that a retry would get again) is
 //   stored again, same request  the stored answer again, other request INVALID_ARGUMENT, reason
