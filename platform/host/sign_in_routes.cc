@@ -12,8 +12,8 @@ using Answer = Task<void> (identity::OidcLogin::*)(Exchange&);
 // As a request of the address; what comes with it is not looked at.
 Task<void> Limited(identity::OidcLogin& login, rpc::GatewayLimits& limits, Answer answer,
                    Exchange& exchange) {
-  const rpc::GatewayLimits::Verdict verdict =
-      co_await limits.Admit(exchange.request, security::Anonymous());
+  const StatusOr<std::shared_ptr<const security::Identity>> nobody = security::Anonymous();
+  const rpc::GatewayLimits::Verdict verdict = co_await limits.Admit(exchange.request, nobody);
   if (verdict.allowed()) {
     co_await (login.*answer)(exchange);
   } else {

@@ -117,7 +117,7 @@ std::string OidcLogin::RemovedCookie(const std::string& name) const {
 
 Task<void> OidcLogin::Login(Exchange& exchange) {
   const StatusOr<http::QueryParameters> query = http::ParseQuery(exchange.request.query);
-  StatusOr<std::string> return_to = query.status();
+  StatusOr<std::string> return_to = InvalidArgument("the query is malformed");
   if (query.ok()) return_to = Parameter(*query, "return_to");
   if (return_to.ok() && return_to->empty()) return_to = config_.post_login;
   if (return_to.ok()) {
@@ -214,8 +214,9 @@ Task<Status> OidcLogin::Finish(Exchange& exchange) {
   if (code.empty() || code.size() > kMaxCode)
     co_return InvalidArgument("the provider's answer has no code");
   CO_ASSIGN_OR_RETURN(Proven proven, co_await Redeem(begun, std::move(code)));
-  StatusOr<NewSession> session = co_await sessions_.SignIn(UserIdOf(config_.issuer, proven.subject),
-                                                           std::move(proven.display_name));
+  std::string user_id = UserIdOf(config_.issuer, proven.subject);
+  StatusOr<NewSession> session =
+      co_await sessions_.SignIn(std::move(user_id), std::move(proven.display_name));
   if (!session.ok()) {
     log::Error("oidc", "no session could be made").With(session.status());
     co_return Unavailable("signing in does not work at the moment; try again in a while");
@@ -306,7 +307,8 @@ StatusOr<OidcLogin::Proven> OidcLogin::CheckIdToken(const security::JwtClaims& c
 Task<void> OidcLogin::EndOldSession(const http::Request& request) {
   const auto old = http::FindCookie(request.headers, cookie_.name);
   if (!old.ok() || !old->has_value() || !security::IsSessionToken(**old)) co_return;
-  const Status ended = co_await sessions_.SignOut(std::string(**old));
+  std::string token(**old);
+  const Status ended = co_await sessions_.SignOut(std::move(token));
   if (!ended.ok()) log::Warning("oidc", "the session of before is not ended").With(ended);
 }
 
