@@ -260,7 +260,7 @@ TEST_F(WebSockets, AServerThatDoesNotSwitchIsSentNothingMore) {
   RawSocket socket(port_);
   socket.Send(Handshake() + "GET /smuggled HTTP/9.9\r\n\r\n");
   EXPECT_EQ(StatusOf(socket.ReadResponse()), 403);
-  EXPECT_EQ(StatusOf(socket.ReadResponse()), 400);
+  EXPECT_EQ(StatusOf(socket.ReadResponse()), 505);
   EXPECT_EQ(rest.get_future().get(), "");
 }
 
