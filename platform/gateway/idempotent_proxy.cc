@@ -113,7 +113,7 @@ Task<void> Once::Finish(const Status& status, const http::Response& response, bo
     log::Warning("gateway", "the answer of an idempotency key was not kept").With(finished);
 }
 
-http::ResponseStream& Once::Kept::StartStream() {
+http::ResponseStream& Once::Kept::OpenStream() {
   if (!client_.streaming()) {
     client_.response = std::move(response);
     on_stream_();

@@ -50,7 +50,7 @@ class Once {
    public:
     Kept(http::Exchange& client, std::function<void()> on_stream)
         : client_(client), on_stream_(std::move(on_stream)) {}
-    http::ResponseStream& StartStream() override;
+    http::ResponseStream& OpenStream() override;
     bool streaming() const override { return client_.streaming(); }
     CancellationToken cancellation() override { return {}; }
 

@@ -289,7 +289,7 @@ Task<Status> AnswerWebSocket(const ProxyRoute& route, http::Exchange& exchange,
   const Status good = CheckHandshake(request, exchange.body_streams() || !request.body.empty(),
                                      route.config.origins);
   if (absl::IsFailedPrecondition(good)) {
-    exchange.response = http::ProblemResponse(426, good.message(), request.path);
+    exchange.response = http::ProblemResponse(426, std::string(good.message()), request.path);
     exchange.response.headers.Set("Sec-WebSocket-Version", "13");
     co_return OkStatus();
   }
