@@ -132,16 +132,16 @@ class Gateway:
     def session(self, user: str, password: str) -> str:
         """Of a user who is made for it."""
         by = {"Authorization": f"Bearer {self.key('admin')}", "Content-Type": "application/json"}
-        expect(ask(self.port, "PATCH", f"/v1/users/{user}", by, b"{}").status == 200, "a user is made")
+        expect(ask(self.port, "PATCH", f"/v1/users/{user}", by, json.dumps({"display_name": user}).encode()).status == 200, "a user is made")
         expect(ask(self.port, "POST", f"/v1/users/{user}:setPassword", by, json.dumps({"password": password}).encode()).status < 300, "a password")
         made = ask(self.port, "POST", "/v1/sessions", {"Content-Type": "application/json"},
                    json.dumps({"user_id": user, "password": password}).encode())
-        expect(made.status == 200, f"a session: {made.status} {made.body}")
+        expect(made.status == 201, f"a session: {made.status} {made.body}")
         return made.json()["access_token"]
 
     def command(self, *words: str, key: str = "") -> subprocess.CompletedProcess:
         return subprocess.run([STARLING, "gateway", *words, "--config", self.config], capture_output=True, text=True,
-                              env=os.environ | ({"STARLING_ADMIN_KEY": key} if key else {}))
+                              env=os.environ | ({"GATEWAY_ADMIN_KEY": key} if key else {}))
 
     def metric(self, name: str) -> list[float]:
         text = ask(self.admin_port, "GET", "/metrics").body.decode()

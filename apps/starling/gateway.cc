@@ -48,7 +48,7 @@ StatusOr<std::string> Ask(const CommonOptions& common, const Options& options, h
                           const std::string& path) {
   if (options.key.empty()) {
     return InvalidArgument(
-        "say who asks, by --key or STARLING_ADMIN_KEY: a key that `starling keys create --scope "
+        "say who asks, by --key or GATEWAY_ADMIN_KEY: a key that `starling keys create --scope "
         "gateway.admin` makes");
   }
   STARLING_ASSIGN_OR_RETURN(const std::string url, AdminUrl(common, options));
@@ -223,7 +223,7 @@ void AddGatewayCommands(CLI::App& app, CommonOptions& common,
       "gateway",
       "A gateway that runs: its routes, upstreams, certificates, limits and cache\n\n"
       "  starling keys create --scope gateway.admin       a key for it, once\n"
-      "  export STARLING_ADMIN_KEY=sk_...\n"
+      "  export GATEWAY_ADMIN_KEY=sk_...\n"
       "  starling gateway upstreams                       which servers answer, and how\n"
       "  starling gateway drain search 10.0.0.7:9001      nothing new goes there; wait for IN\n"
       "                                                   FLIGHT 0, then restart that server\n"
@@ -237,9 +237,9 @@ void AddGatewayCommands(CLI::App& app, CommonOptions& common,
                         "The admin port, http://HOST:PORT; when absent, that of the configuration");
     command
         ->add_option("--key", options->key,
-                     "An API key with the scope gateway.admin; rather in STARLING_ADMIN_KEY, where "
+                     "An API key with the scope gateway.admin; rather in GATEWAY_ADMIN_KEY, where "
                      "no list of processes shows it")
-        ->envname("STARLING_ADMIN_KEY");
+        ->envname("GATEWAY_ADMIN_KEY");
     command->add_flag("--json", options->json, "Print the answer's JSON instead of a table");
     add_common(*command, common);
     return command;

@@ -241,7 +241,7 @@ TEST_F(Answers, APreflightNeedsNoCredentialsAndCostsNoLimit) {
   const std::string refused = Get("/user", "Origin: https://shop.example\r\n");
   EXPECT_EQ(StatusOf(refused), 401);
   EXPECT_THAT(refused, HasSubstr("Access-Control-Allow-Origin: https://shop.example\r\n"));
-  EXPECT_THAT(Get("/user"), HasSubstr("Vary: Origin\r\n"));
+  EXPECT_THAT(Get("/user"), HasSubstr("Vary: Accept, Origin\r\n"));
 }
 
 TEST_F(Answers, TellBrowsersToBeCareful) {

@@ -62,7 +62,8 @@ class GatewayTest : public testing::Test {
       STARLING_RETURN_IF_ERROR(CheckAnswerRules(*rules_, routes));
       STARLING_ASSIGN_OR_RETURN(answers, AnswerFilter::Make(*rules_, telemetry_.metrics()));
     }
-    STARLING_RETURN_IF_ERROR(AddProxyRoutes(routes, upstreams_, cache_, edge_, *router, nullptr, answers));
+    STARLING_RETURN_IF_ERROR(
+        AddProxyRoutes(routes, upstreams_, cache_, edge_, *router, nullptr, answers));
     if (add_) STARLING_RETURN_IF_ERROR(add_(*router));
     router->SetFilter(answers);
     if (server_ == nullptr) {

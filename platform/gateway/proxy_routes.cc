@@ -8,11 +8,11 @@
 
 #include "platform/base/hash.h"
 #include "platform/base/id.h"
+#include "platform/gateway/cache/rules/target.h"
 #include "platform/gateway/grpc.h"
 #include "platform/gateway/grpc_web.h"
-#include "platform/gateway/mirror.h"
-#include "platform/gateway/cache/rules/target.h"
 #include "platform/gateway/idempotent_proxy.h"
+#include "platform/gateway/mirror.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/route_rules.h"
 #include "platform/gateway/websocket.h"
@@ -41,10 +41,10 @@ struct ProxyRoute {
   bool h2 = false;  // its upstreams speak HTTP/2: calls of gRPC may come
   // What is kept is not compressed, so that one answer is for all: upstreams are not asked to.
   bool keeps_identity = false;
-  std::shared_ptr<Mirror> mirror;  // nullptr: none
+  std::shared_ptr<Mirror> mirror;            // nullptr: none
   std::string key;                           // the route, as all gateways say it
   std::shared_ptr<rpc::RouteLimits> limits;  // nullptr: none of its own
-  std::shared_ptr<TunnelCount> tunnels;  // nullptr: no WebSocket
+  std::shared_ptr<TunnelCount> tunnels;      // nullptr: no WebSocket
 
   Upstream& Choose() const {
     if (to.size() == 1) return *to[0].first;
@@ -296,9 +296,9 @@ Task<Status> AnswerWebSocket(const ProxyRoute& route, http::Exchange& exchange,
   if (!good.ok()) co_return good;
   const TunnelCount::Place place = TunnelCount::Take(route.tunnels, route.config.max_tunnels);
   if (!place) {
-    co_return Overloaded(fmt::format("{} WebSockets are open here, the route's limit",
-                                     route.config.max_tunnels),
-                         std::chrono::seconds(1));
+    co_return Overloaded(
+        fmt::format("{} WebSockets are open here, the route's limit", route.config.max_tunnels),
+        std::chrono::seconds(1));
   }
   const Told told = ToldOf(route, exchange, entry);
   const auto on_head = [&entry](http::Response&) {
@@ -306,8 +306,8 @@ Task<Status> AnswerWebSocket(const ProxyRoute& route, http::Exchange& exchange,
     return Forwarding::Gather();
   };
   const auto on_stream = [&entry] { entry.FreePlace(); };
-  co_return co_await Forward(route, request, exchange, told, on_head, on_stream,
-                            GrpcKind::kNone, kWebSocket);
+  co_return co_await Forward(route, request, exchange, told, on_head, on_stream, GrpcKind::kNone,
+                             kWebSocket);
 }
 
 StatusCode CodeOf(const http::Response& response) {
@@ -343,8 +343,8 @@ Task<void> Answer(std::shared_ptr<const ProxyRoute> route, http::Exchange& excha
     status = co_await AnswerWebSocket(*route, exchange, entry);
     code = CodeOf(exchange.response);
   } else if (status.ok() && grpc == GrpcKind::kNone &&
-      route->config.idempotency != RouteIdempotency::kNone &&
-      IsOfIdempotencyKeys(exchange.request.verb)) {
+             route->config.idempotency != RouteIdempotency::kNone &&
+             IsOfIdempotencyKeys(exchange.request.verb)) {
     status = co_await AnswerOnce(*route, exchange, entry);
     code = http::CodeOfHttpStatus(exchange.response.status);
   } else if (status.ok() && route->cache != nullptr && grpc == GrpcKind::kNone) {
@@ -421,12 +421,9 @@ rpc::RouteLimits::Options LimitsOf(const RouteConfig& config) {
           .max_concurrent = config.max_concurrent};
 }
 
-StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
-                                                      const Upstreams& upstreams,
-                                                      const std::shared_ptr<HttpCache>& cache,
-                                                      const rpc::EdgeOptions& edge,
-                                                      const AnswerFilter* answers,
-                                                      RouteTable& table) {
+StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(
+    const RouteConfig& config, const Upstreams& upstreams, const std::shared_ptr<HttpCache>& cache,
+    const rpc::EdgeOptions& edge, const AnswerFilter* answers, RouteTable& table) {
   auto route = std::make_shared<ProxyRoute>();
   route->config = config;
   route->edge = edge;

@@ -160,8 +160,7 @@ struct RouteConfig {
     fields.Add("buffer_requests", &RouteConfig::buffer_requests,
                "whether a request above 64 KiB, or of unknown length, is read whole before it is "
                "sent on, so that it can be sent again");
-    fields.Add("websocket", &RouteConfig::websocket,
-               "whether a GET may switch to WebSocket");
+    fields.Add("websocket", &RouteConfig::websocket, "whether a GET may switch to WebSocket");
     fields.Add("origins", &RouteConfig::origins,
                "whose pages may do so in a browser: [https://shop.example]; none: any");
     fields

@@ -156,8 +156,8 @@ StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
     total += weight;
   }
   if (total == 0) return InvalidArgument("all weights of `to` are 0");
-  if (config.websocket && std::find(parsed.verbs.begin(), parsed.verbs.end(), http::Verb::kGet) ==
-                              parsed.verbs.end())
+  if (config.websocket &&
+      std::find(parsed.verbs.begin(), parsed.verbs.end(), http::Verb::kGet) == parsed.verbs.end())
     return InvalidArgument("websocket: a WebSocket begins with GET; add it to `methods`");
   if (!config.origins.empty() && !config.websocket)
     return InvalidArgument("origins: they are for routes with `websocket: true`");

@@ -19,7 +19,8 @@ struct Upload::State {
   std::optional<Completion<bool>> waiter;
 
   void ExpectAnswer() {
-    if (!answer_began && framing != Framing::kTunnel) connection.SetDeadline(std::chrono::steady_clock::now() + policy.timeout);
+    if (!answer_began && framing != Framing::kTunnel)
+      connection.SetDeadline(std::chrono::steady_clock::now() + policy.timeout);
   }
 };
 
@@ -66,8 +67,7 @@ Task<void> Upload::Run(std::shared_ptr<State> state) {
       break;
     }
     if (state->framing == Framing::kTunnel) {
-      state->connection.SetDeadline(std::chrono::steady_clock::now() +
-                                    state->policy.quiet_timeout);
+      state->connection.SetDeadline(std::chrono::steady_clock::now() + state->policy.quiet_timeout);
     }
     if (state->framing == Framing::kChunks) {
       char size[20];

@@ -143,9 +143,9 @@ Upstream::~Upstream() {
   if (checks_ != nullptr) checks_->stopped = true;
 }
 
-std::shared_ptr<Upstream::Pool> Upstream::OpenPool(
-    const discovery::Endpoint& endpoint, const Threads& threads,
-    const std::optional<H2UpstreamOptions>& h2) {
+std::shared_ptr<Upstream::Pool> Upstream::OpenPool(const discovery::Endpoint& endpoint,
+                                                   const Threads& threads,
+                                                   const std::optional<H2UpstreamOptions>& h2) {
   auto pool = std::make_shared<Pool>();
   std::tie(pool->host, pool->port) = HostAndPort(endpoint.address);
   pool->threads = threads;
@@ -349,8 +349,7 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
   }
   const Forwarding::Gather gather = how.on_head(response);
   if (attempt.answer == 101 && options_.protocol == Protocol::kHttp1) {
-    attempt.status =
-        co_await Tunnel(exchange, how, static_cast<UpstreamConnection&>(connection));
+    attempt.status = co_await Tunnel(exchange, how, static_cast<UpstreamConnection&>(connection));
     co_return attempt;
   }
   const std::optional<uint64_t> length = connection.content_length();

@@ -44,7 +44,7 @@ struct Upstream::Pool {
   uint16_t port;
   std::vector<std::shared_ptr<ProxyThread>> threads;
   std::vector<std::vector<std::unique_ptr<UpstreamConnection>>> idle;
-  std::vector<H2Upstream> h2;  // of an upstream that speaks it, by io thread
+  std::vector<H2Upstream> h2;      // of an upstream that speaks it, by io thread
   std::atomic<int> in_flight{0};   // requests, of all threads
   std::atomic<int> idle_count{0};  // connections, of all threads
 

@@ -16,8 +16,8 @@ using http::EqualsIgnoreCase;
 bool IsKey(std::string_view text) {
   if (text.size() != kKeyBytes || !text.ends_with("==")) return false;
   return std::all_of(text.begin(), text.end() - 2, [](char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-           c == '+' || c == '/';
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '+' ||
+           c == '/';
   });
 }
 

@@ -41,8 +41,7 @@ class GatewayAdminTest : public testing::Test {
     route.rate_limit.requests_per_second = 5;
     http::Router ignored;
     const rpc::EdgeOptions edge{.telemetry = &telemetry_, .limits = &limits_};
-    EXPECT_TRUE(
-        gateway::AddProxyRoutes({route}, upstreams_, cache_, edge, ignored, &routes_).ok());
+    EXPECT_TRUE(gateway::AddProxyRoutes({route}, upstreams_, cache_, edge, ignored, &routes_).ok());
     const Status added = AddGatewayAdminRoutes(
         router_, {.runtime = &runtime_,
                   .authenticator = &credentials_,
@@ -105,9 +104,7 @@ class GatewayAdminTest : public testing::Test {
           co_return fetched;
         }));
   }
-  std::string Purged(const std::string& query) {
-    return Post("/gateway/cache:purge", query).body;
-  }
+  std::string Purged(const std::string& query) { return Post("/gateway/cache:purge", query).body; }
 
   FakeClock clock_{ParseRfc3339("2026-01-02T03:04:05Z").value()};
   telemetry::Telemetry telemetry_;

@@ -296,8 +296,9 @@ StatusOr<OidcLogin::Proven> OidcLogin::CheckIdToken(const security::JwtClaims& c
   if ((claims.audience.size() > 1 && !party) || (party && *party != config_.client_id))
     return refused("it was made for another program");
   if (const auto hash = claim("at_hash")) {
-    const std::string_view half = security::Sha256(access_token).view().substr(0, 16);
-    if (*hash != Base64UrlEncode(half)) return refused("it does not belong to its access token");
+    const security::TokenHash whole = security::Sha256(access_token);
+    if (*hash != Base64UrlEncode(whole.view().substr(0, 16)))
+      return refused("it does not belong to its access token");
   }
   std::string name = claim("name").value_or("");
   if (name.size() > kMaxName) name.clear();
