@@ -59,6 +59,8 @@ Status ErrorOf(const Call& call, const Options& options, int status, std::string
 StatusOr<Target> TargetOf(const Options& options, std::string_view key) {
   StatusOr<http::HttpUrl> url = http::ParseHttpUrl(options.url);
   if (!url.ok()) return Annotate(url.status(), "the URL of S3");
+  if (url->tls)
+    return InvalidArgument("the URL of S3 '{}' is https; plain http only, so far", options.url);
   if (url->target != "/") {
     return InvalidArgument("the URL of S3 '{}' has a path; the bucket is named by itself",
                            options.url);
