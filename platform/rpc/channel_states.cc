@@ -7,6 +7,7 @@ namespace starling::rpc {
 struct ChannelStates::Watched {
   std::shared_ptr<grpc::Channel> channel;
   OnState on_state;
+  grpc_connectivity_state told = GRPC_CHANNEL_IDLE;
 };
 
 std::shared_ptr<ChannelStates> ChannelStates::Shared() {
@@ -40,7 +41,9 @@ void ChannelStates::Watch(std::shared_ptr<grpc::Channel> channel, OnState on_sta
 bool ChannelStates::Next(Watched& watched, bool changed) {
   if (watched.channel.use_count() == 1) return false;  // and nobody can get at it again
   const grpc_connectivity_state now = watched.channel->GetState(true);
-  if (changed) watched.on_state(now);
+  // It may have changed since the time was over.
+  if (changed || now != watched.told) watched.on_state(now);
+  watched.told = now;
   const std::lock_guard lock(mutex_);
   if (ending_ || now == GRPC_CHANNEL_SHUTDOWN) return false;
   watched.channel->NotifyOnStateChange(now, std::chrono::system_clock::now() + kEnd, &queue_,
