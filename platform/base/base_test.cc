@@ -5,6 +5,7 @@
 
 #include "platform/base/clock.h"
 #include "platform/base/hash.h"
+#include "platform/base/html.h"
 #include "platform/base/id.h"
 #include "platform/base/nearest.h"
 #include "platform/base/status.h"
@@ -110,6 +111,12 @@ TEST(Hash64, IsStableAndSpreads) {
   std::set<uint64_t> low;
   for (int i = 0; i < 4096; ++i) low.insert(Hash64(std::to_string(i)) % 64);
   EXPECT_EQ(low.size(), 64u);
+}
+
+TEST(EscapeHtml, LeavesNothingThatEndsAnElementOrAnAttribute) {
+  EXPECT_EQ(EscapeHtml("<a href=\"x\" id='y'>Q&A</a>"),
+            "&lt;a href=&quot;x&quot; id=&#39;y&#39;&gt;Q&amp;A&lt;/a&gt;");
+  EXPECT_EQ(EscapeHtml(std::string_view("a\0b\n\x1b é", 8)), "a b   é");
 }
 
 TEST(Nearest, NamesTheKeyThatWasMeant) {

@@ -1,30 +1,9 @@
 #include "platform/identity/pages.h"
 
+#include "platform/base/html.h"
+
 namespace starling::identity {
 namespace {
-
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
 
 void FillPage(http::Response& response, int http_status, std::string_view title,
               std::string_view body) {
@@ -47,7 +26,7 @@ void FillPage(http::Response& response, int http_status, std::string_view title,
 void FillFailurePage(http::Response& response, int http_status, const Status& why) {
   FillPage(response, http_status, "You are not signed in",
            fmt::format("<p>{}.</p><p><a href=\"/auth/login\">Sign in again</a></p>",
-                       Escaped(std::string(why.message()))));
+                       EscapeHtml(std::string(why.message()))));
 }
 
 void FillLogoutPage(http::Response& response) {

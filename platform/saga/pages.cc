@@ -4,6 +4,7 @@
 #include <charconv>
 
 #include "embedded/saga_page.h"
+#include "platform/base/html.h"
 #include "platform/http/problem.h"
 #include "platform/json/writer.h"
 #include "platform/saga/engine.h"
@@ -18,29 +19,6 @@ struct Listed {
   Run run;
 };
 
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      default:
-        out += c;
-    }
-  }
-  return out;
-}
-
 std::string Page(std::string_view title, std::string_view content) {
   std::string page(kPage[0].content);
   const auto put = [&](std::string_view name, std::string_view value) {
@@ -48,7 +26,7 @@ std::string Page(std::string_view title, std::string_view content) {
       page.replace(at, name.size(), value);
     }
   };
-  put("{{title}}", Escaped(title));
+  put("{{title}}", EscapeHtml(title));
   put("{{content}}", content);  // last: what it holds is no template
   return page;
 }
@@ -162,7 +140,7 @@ std::string FormHtml(const http::QueryParameters& query) {
   std::string form = "<form>";
   for (const char* name : {"service", "saga"}) {
     form += fmt::format(R"(<label>{0} <input name="{0}" value="{1}"></label>)", name,
-                        Escaped(ValueOf(query, name)));
+                        EscapeHtml(ValueOf(query, name)));
   }
   form += R"(<label>phase <select name="phase"><option value="">any</option>)";
   for (const Phase phase :
@@ -187,10 +165,10 @@ std::string ListHtml(const http::QueryParameters& query, const std::vector<Liste
     html += fmt::format(
         "<tr><td><a href=\"/sagas/{}?service={}\">{}</a></td><td>{}</td><td>{} v{}</td>"
         "<td class=\"{}\">{}</td><td>{}</td><td>{}</td><td class=\"message\">{}</td></tr>\n",
-        http::PercentEncode(run.id), http::PercentEncode(engine->service()), Escaped(run.id),
-        Escaped(engine->service()), Escaped(run.saga), run.version,
+        http::PercentEncode(run.id), http::PercentEncode(engine->service()), EscapeHtml(run.id),
+        EscapeHtml(engine->service()), EscapeHtml(run.saga), run.version,
         run.stuck ? "stuck" : Name(run.phase), PhaseText(run), TimeText(run.started_at),
-        TimeText(run.ended_at), run.failure.ok() ? "" : Escaped(ToString(run.failure)));
+        TimeText(run.ended_at), run.failure.ok() ? "" : EscapeHtml(ToString(run.failure)));
   }
   return html + "</table>";
 }
@@ -230,12 +208,12 @@ std::string RunHtml(const Listed& listed) {
       "<p><a href=\"/sagas\">all runs</a></p><p>{} v{} of {}: <span class=\"{}\">{}</span>, "
       "started "
       "{}{}</p>",
-      Escaped(run.saga), run.version, Escaped(listed.engine->service()),
+      EscapeHtml(run.saga), run.version, EscapeHtml(listed.engine->service()),
       run.stuck ? "stuck" : Name(run.phase), PhaseText(run), TimeText(run.started_at),
       Ended(run.phase) ? ", ended " + TimeText(run.ended_at)
                        : ", next attempt " + TimeText(run.due_at));
   if (!run.failure.ok())
-    html += fmt::format("<p>It turned back: {}</p>", Escaped(ToString(run.failure)));
+    html += fmt::format("<p>It turned back: {}</p>", EscapeHtml(ToString(run.failure)));
   if (run.cancelled) html += "<p>Its cancellation was asked for.</p>";
   html +=
       "<table><tr><th>step</th><th>phase</th><th>attempts</th><th>began</th><th>last ended</th>"
@@ -244,16 +222,16 @@ std::string RunHtml(const Listed& listed) {
     html += fmt::format(
         "<tr><td>{}{}</td><td class=\"{}\">{}</td><td>{}</td><td>{}</td><td>{}</td>"
         "<td class=\"message\">{}</td><td><code>{}</code></td></tr>\n",
-        step.compensation ? "undo " : "", Escaped(step.name), Name(step.phase), Name(step.phase),
+        step.compensation ? "undo " : "", EscapeHtml(step.name), Name(step.phase), Name(step.phase),
         step.attempts, TimeText(step.started_at), TimeText(step.ended_at),
-        step.last.ok() ? "" : Escaped(ToString(step.last)), Escaped(KeyOf(run, step)));
+        step.last.ok() ? "" : EscapeHtml(ToString(step.last)), EscapeHtml(KeyOf(run, step)));
   }
   html += "</table>";
   std::string open;
   for (const std::string& name : listed.engine->StepsOf(run.saga, run.version)) {
     if (std::none_of(run.steps.begin(), run.steps.end(),
                      [&](const StepRecord& step) { return step.name == name; })) {
-      open += (open.empty() ? "" : ", ") + Escaped(name);
+      open += (open.empty() ? "" : ", ") + EscapeHtml(name);
     }
   }
   return open.empty() ? html : html + fmt::format("<p>Never begun: {}</p>", open);

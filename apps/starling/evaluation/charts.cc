@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "platform/base/html.h"
+
 namespace starling {
 namespace {
 
@@ -64,13 +66,13 @@ std::string TickText(double value) {
 std::string Open(std::string_view title, double height) {
   return fmt::format(
       "<svg viewBox=\"0 0 {:.0f} {:.0f}\" role=\"img\" aria-label=\"{}\">\n<title>{}</title>\n",
-      kWidth, height, Escaped(title), Escaped(title));
+      kWidth, height, EscapeHtml(title), EscapeHtml(title));
 }
 
 std::string Text(const char* classes, const char* anchor, double x, double y,
                  std::string_view text) {
   return fmt::format("<text class=\"{}\" text-anchor=\"{}\" x=\"{:.1f}\" y=\"{:.1f}\">{}</text>\n",
-                     classes, anchor, x, y, Escaped(text));
+                     classes, anchor, x, y, EscapeHtml(text));
 }
 
 std::string Line(const char* classes, double x1, double y1, double x2, double y2) {
@@ -103,7 +105,7 @@ std::string Told(const Mark& mark, const char* format) {
     told += fmt::format(", 95 % {} to {}", fmt::format(fmt::runtime(format), mark.low),
                         fmt::format(fmt::runtime(format), mark.high));
   }
-  return Escaped(told);
+  return EscapeHtml(told);
 }
 
 const char* Chosen(const Mark& mark) { return mark.chosen ? " chosen" : ""; }
@@ -119,32 +121,6 @@ std::vector<double> Apart(std::vector<double> places, double least) {
 }
 
 }  // namespace
-
-std::string Escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        out += "&amp;";
-        break;
-      case '<':
-        out += "&lt;";
-        break;
-      case '>':
-        out += "&gt;";
-        break;
-      case '"':
-        out += "&quot;";
-        break;
-      case '\'':
-        out += "&#39;";
-        break;
-      default:
-        out += static_cast<unsigned char>(c) < 0x20 || c == 0x7f ? ' ' : c;
-    }
-  }
-  return out;
-}
 
 std::string BarChart(std::string_view title, const std::vector<Mark>& marks) {
   const double bottom = kRow * static_cast<double>(marks.size());
@@ -230,7 +206,7 @@ std::string ScatterChart(std::string_view title, const ScatterAxes& axes,
     out += fmt::format(
         "<g><title>{}, {} {:.4g}</title>\n<circle class=\"dot{}\" cx=\"{:.1f}\" cy=\"{:.1f}\" "
         "r=\"5\"/>\n",
-        Told(mark, "{:.4f}"), Escaped(axes.x), mark.x, Chosen(mark), across.At(mark.x),
+        Told(mark, "{:.4f}"), EscapeHtml(axes.x), mark.x, Chosen(mark), across.At(mark.x),
         up.At(mark.value));
     out += Text("label", "start", across.At(mark.x) + 9, places[i] + 4, mark.name) + "</g>\n";
   }

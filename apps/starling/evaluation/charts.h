@@ -28,9 +28,6 @@ struct ScatterAxes {
   bool logarithmic = false;  // x > 0, in decades
 };
 
-// &, <, >, " and ' as entities: for text and for attributes. Control characters become spaces.
-std::string Escaped(std::string_view text);
-
 // A bar a mark from 0 on, its interval over it, its value beside it.
 std::string BarChart(std::string_view title, const std::vector<Mark>& marks);
 // A dot and an interval a mark, around a line at 0.

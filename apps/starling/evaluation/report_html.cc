@@ -7,6 +7,7 @@
 
 #include "apps/starling/evaluation/charts.h"
 #include "apps/starling/import/progress_bar.h"
+#include "platform/base/html.h"
 #include "platform/storage/file/durable_file.h"
 
 namespace starling {
@@ -72,7 +73,7 @@ constexpr Meaning kMeanings[] = {
 
 // "all.ndcg@10" as a heading: "ndcg@10".
 std::string Head(std::string_view name, std::string_view prefix) {
-  return Escaped(name.substr(prefix.size()));
+  return EscapeHtml(name.substr(prefix.size()));
 }
 
 std::vector<Mark> MarksOf(const Report& report, const std::string& figure) {
@@ -91,7 +92,8 @@ std::vector<Mark> MarksOf(const Report& report, const std::string& figure) {
 }
 
 std::string Card(const std::string& title, const std::string& body) {
-  return fmt::format("<section class=\"card\">\n<h3>{}</h3>\n{}</section>\n", Escaped(title), body);
+  return fmt::format("<section class=\"card\">\n<h3>{}</h3>\n{}</section>\n", EscapeHtml(title),
+                     body);
 }
 
 // `figure` up, and across what `x` finds of a model.
@@ -144,7 +146,7 @@ std::string Charts(const Report& report, const ReportedTask& task) {
 
 std::string Row(const Report& report, const ReportedModel& model) {
   return fmt::format("<tr{}><td>{}</td>", model.name == report.chosen ? " class=\"chosen\"" : "",
-                     Escaped(model.name));
+                     EscapeHtml(model.name));
 }
 
 std::string FiguresTable(const Report& report, std::string_view prefix,
@@ -156,7 +158,7 @@ std::string FiguresTable(const Report& report, std::string_view prefix,
     rows += Row(report, model);
     if (!model.error.empty()) {
       rows += fmt::format("<td class=\"text\" colspan=\"{}\">{}</td></tr>\n", names.size(),
-                          Escaped(model.error));
+                          EscapeHtml(model.error));
       continue;
     }
     for (const std::string& name : names) {
@@ -194,14 +196,14 @@ std::string DifferencesTable(const Report& report, const ReportedTask& task) {
     rows += fmt::format(
         "<tr><td>{}</td><td class=\"text\">{}</td><td>{:+.4f}</td><td>{:+.4f} to "
         "{:+.4f}</td><td>{}</td><td>{}</td></tr>\n",
-        Escaped(difference.name), Head(difference.metric, task.prefix), interval.mean, interval.low,
-        interval.high, PText(difference.compared.p), PText(difference.p_holm));
+        EscapeHtml(difference.name), Head(difference.metric, task.prefix), interval.mean,
+        interval.low, interval.high, PText(difference.compared.p), PText(difference.p_holm));
   }
   if (rows.empty()) return "";
   return fmt::format(
       "<div class=\"card wide\"><table>\n<tr><th>model</th><th class=\"text\">less {}, "
       "by</th><th>difference</th><th>95 %</th><th>p alone</th><th>p</th></tr>\n{}</table></div>\n",
-      Escaped(report.chosen), rows);
+      EscapeHtml(report.chosen), rows);
 }
 
 std::string CostTable(const Report& report) {
@@ -211,7 +213,7 @@ std::string CostTable(const Report& report) {
     rows += Row(report, model) +
             fmt::format("<td>{:.2f}</td><td>{:.0f}</td><td class=\"text\">{}</td></tr>\n",
                         model.fit_seconds, static_cast<double>(model.peak_bytes) / 1e6,
-                        Escaped(model.settings));
+                        EscapeHtml(model.settings));
   }
   return fmt::format(
       "<div class=\"card wide\"><table>\n<tr><th>model</th><th>seconds</th><th>peak MB</th>"
@@ -226,24 +228,25 @@ std::string HtmlOf(const Report& report) {
       "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta "
       "name=\"viewport\" content=\"width=device-width, initial-scale=1\"/>\n<title>{}</title>\n"
       "<style>{}</style>\n</head>\n<body>\n<main>\n<h1>{}</h1>\n",
-      Escaped(report.title), kStyle, Escaped(report.title));
+      EscapeHtml(report.title), kStyle, EscapeHtml(report.title));
   out += fmt::format("<p class=\"soft\">{}{}</p>\n<dl class=\"facts\">\n",
-                     report.chosen.empty() ? "" : Escaped(report.chosen) + ": ",
-                     Escaped(report.chosen_by));
+                     report.chosen.empty() ? "" : EscapeHtml(report.chosen) + ": ",
+                     EscapeHtml(report.chosen_by));
   for (const Fact& fact : report.facts)
-    out += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", Escaped(fact.name),
-                       Escaped(fact.Text()));
-  out += fmt::format("</dl>\n<pre>{}</pre>\n", Escaped(report.command));
+    out += fmt::format("<div><dt>{}</dt><dd>{}</dd></div>\n", EscapeHtml(fact.name),
+                       EscapeHtml(fact.Text()));
+  out += fmt::format("</dl>\n<pre>{}</pre>\n", EscapeHtml(report.command));
   for (const ReportedTask& task : report.tasks) {
-    out += fmt::format("<h2>{}, {} users</h2>\n", Escaped(task.what),
+    out += fmt::format("<h2>{}, {} users</h2>\n", EscapeHtml(task.what),
                        WithCommas(static_cast<int64_t>(task.users)));
     out += Charts(report, task) + FiguresTables(report, task) + DifferencesTable(report, task);
   }
-  out += fmt::format("<h2>What it costs</h2>\n<p class=\"soft\">{}</p>\n", Escaped(report.cost));
+  out += fmt::format("<h2>What it costs</h2>\n<p class=\"soft\">{}</p>\n", EscapeHtml(report.cost));
   out += CostTable(report);
   out += "<h2>What the figures mean</h2>\n<section class=\"card\"><dl class=\"meaning\">\n";
   for (const Meaning& meaning : kMeanings)
-    out += fmt::format("<dt>{}</dt><dd>{}</dd>\n", Escaped(meaning.metric), Escaped(meaning.what));
+    out += fmt::format("<dt>{}</dt><dd>{}</dd>\n", EscapeHtml(meaning.metric),
+                       EscapeHtml(meaning.what));
   return out + "</dl></section>\n</main>\n</body>\n</html>\n";
 }
 
