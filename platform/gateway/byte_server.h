@@ -90,6 +90,7 @@ class ByteServer {
   }
   ByteServer(const ByteServer&) = delete;
 
+  uint16_t port() const { return port_; }
   std::string address() const { return "127.0.0.1:" + std::to_string(port_); }
   int connections() {
     const std::lock_guard lock(mutex_);
