@@ -7,8 +7,8 @@
 //
 // A request passes what every request at the edge passes (rpc/edge_entry.h), then the route's
 // access rule, then goes on by Upstream::Forward. The upstream is told who calls in
-// X-Starling-Caller
-// ("user:u42", "key:0192") and X-Starling-User; nothing that a client writes there arrives.
+// X-Starling-Caller ("user:u42", "key:0192") and X-Starling-User; nothing that a client writes
+// there arrives.
 //
 // A route with `cache` goes through the cache (cache/http_cache.h), once it is known that its
 // caller may ask; keys begin with the route's path and a digest of whom it asks and with what, and
@@ -19,44 +19,18 @@
 // take no path for another than the gateway did.
 #pragma once
 
-#include <map>
 #include <memory>
-#include <mutex>
-#include <string>
 #include <vector>
 
 #include "platform/gateway/answers/answer_filter.h"
 #include "platform/gateway/cache/http_cache.h"
 #include "platform/gateway/route_config.h"
 #include "platform/gateway/route_table.h"
-#include "platform/gateway/upstream.h"
+#include "platform/gateway/upstreams.h"
 #include "platform/http/router.h"
 #include "platform/rpc/edge_entry.h"
 
 namespace starling::gateway {
-
-// By name. Set keeps an upstream whose configuration is the same, with its connections and what is
-// known of its endpoints; one that changed keeps which of its endpoints are drained. Set is called
-// by one thread at a time; the rest is thread-safe.
-class Upstreams {
- public:
-  Upstreams(Runtime& runtime, telemetry::Metrics& metrics) : runtime_(runtime), metrics_(metrics) {}
-  // An error names the upstream, and changes nothing.
-  Status Set(const std::map<std::string, UpstreamConfig>& configs);
-  std::shared_ptr<Upstream> Find(const std::string& name) const;
-  std::vector<std::string> Names() const;
-  std::vector<std::shared_ptr<Upstream>> List() const;  // by name
-
- private:
-  struct One {
-    UpstreamConfig config;
-    std::shared_ptr<Upstream> upstream;
-  };
-  Runtime& runtime_;
-  telemetry::Metrics& metrics_;
-  mutable std::mutex mutex_;  // of all_
-  std::map<std::string, One> all_;
-};
 
 // INVALID_ARGUMENT or ALREADY_EXISTS name the route as gateway.routes[3]; `router` is then of no
 // use. What `edge` names must outlive the router, and all requests. `table`: where the routes are
