@@ -32,6 +32,8 @@ class TestCredentials final : public security::Authenticator {
 class GatewayTest : public testing::Test {
  protected:
   ~GatewayTest() override {
+    // Handlers end, so that none is left waiting when its thread stops.
+    if (server_ != nullptr) (void)runtime_.Block(server_->Drain(Duration(0)));
     server_.reset();
     runtime_.Stop();
   }

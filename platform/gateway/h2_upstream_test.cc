@@ -184,7 +184,7 @@ TEST_F(H2ToUpstream, TakesOfALongAnswerWhatItsClientTakes) {
   peer->Head(1, {{":status", "200"}});
   // All that the windows allow, and the client reads nothing: no more may be let in than fits.
   const std::string piece(16384, 'x');
-  size_t allowed = 256 * 1024, sent = 0;
+  size_t allowed = size_t{256} * 1024, sent = 0;
   while (sent < size_t{64} << 20) {
     while (allowed >= piece.size()) {
       peer->Frame(http::kData, 0, 1, piece);
@@ -309,7 +309,7 @@ TEST_F(H2ToUpstream, TakesNoMalformedAnswer) {
     return
         [fields = std::move(fields)](H2RawPeer& peer) { peer.Head(1, fields, http::kEndStream); };
   };
-  const auto frame = [](uint8_t type, int flags, uint32_t stream, std::string payload) {
+  const auto frame = [](uint8_t type, int flags, uint32_t stream, const std::string& payload) {
     return [=](H2RawPeer& peer) { peer.Frame(type, flags, stream, payload); };
   };
   const HostileAnswer rows[] = {
@@ -374,7 +374,8 @@ TEST_F(H2ToUpstream, TakesNoMalformedAnswer) {
       {"more than the window",
        [](H2RawPeer& peer) {
          peer.Head(1, {{":status", "200"}});
-         for (int i = 0; i < 40; ++i) peer.Frame(http::kData, 0, 1, std::string(16'384, 'x'));
+         // Beyond what the client's connection holds, too, which opens the window again.
+         for (int i = 0; i < 2000; ++i) peer.Frame(http::kData, 0, 1, std::string(16'384, 'x'));
        },
        nullptr},
       {"a window of 0 more", frame(http::kWindowUpdate, 0, 0, Big(0, 4)), "it broke HTTP/2"},

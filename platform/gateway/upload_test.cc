@@ -198,7 +198,9 @@ TEST_F(UploadTest, Of200MebibytesHoldsNoMemory) {
     most = std::max(most, Resident());
   }
   EXPECT_EQ(BodyOf(socket.ReadResponse()), std::to_string(kBytes));
+#ifndef __SANITIZE_ADDRESS__  // which keeps what was freed for a while
   EXPECT_LT(most - before, 8'000u) << "kB";
+#endif
 }
 
 }  // namespace
