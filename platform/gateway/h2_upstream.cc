@@ -1,10 +1,9 @@
 #include "platform/gateway/h2_upstream.h"
 
-#include <sys/socket.h>
-
 #include <boost/asio/post.hpp>
 
 #include "platform/async/asio_await.h"
+#include "platform/http/tls_session.h"
 
 namespace starling::gateway {
 namespace {
@@ -24,7 +23,7 @@ H2UpstreamConnection::H2UpstreamConnection(std::shared_ptr<ProxyThread> thread,
       host_(std::move(host)),
       port_(port),
       session_({.max_header_bytes = options.max_header_bytes, .max_streams = kMaxStreams}, *this),
-      socket_(thread_->context()),
+      transport_(http::Socket(thread_->context())),
       timer_(thread_->context()),
       idle_since_(std::chrono::steady_clock::now()) {}
 
@@ -47,10 +46,10 @@ Task<void> H2UpstreamConnection::Run() {
   {
     UpstreamConnection connecting(*thread_, options_.max_header_bytes);
     connecting.Use(std::chrono::steady_clock::now() + options_.connect_timeout);
-    Status connected = co_await connecting.Connect(host_, port_);
+    Status connected = co_await connecting.Connect(host_, port_, options_.tls.get());
     if (state_ == State::kClosed) co_return;
     if (connected.ok()) {
-      socket_ = connecting.TakeSocket();
+      transport_ = connecting.TakeTransport();
     } else if (absl::IsDeadlineExceeded(connected)) {
       connected = Unavailable("cannot connect within {} ms",
                               options_.connect_timeout / std::chrono::milliseconds(1));
@@ -67,7 +66,7 @@ Task<void> H2UpstreamConnection::Run() {
   Flush();
   while (state_ != State::kClosed) {
     error_code error;
-    co_await socket_.async_wait(UpstreamConnection::Socket::wait_read, AsTask(error));
+    co_await transport_.socket().async_wait(http::Socket::wait_read, AsTask(error));
     if (state_ == State::kClosed || !Read()) break;
     if (state_ == State::kConnecting && session_.greeted()) {
       state_ = State::kOpen;
@@ -84,10 +83,8 @@ Task<void> H2UpstreamConnection::Run() {
 bool H2UpstreamConnection::Read() {
   thread_local std::vector<char> buffer(size_t{64} * 1024);
   for (int reads = 0; reads < 4; ++reads) {
-    const ssize_t size =
-        ::recv(socket_.native_handle(), buffer.data(), buffer.size(), MSG_DONTWAIT);
-    if (size < 0 && errno == EINTR) continue;
-    if (size < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) break;
+    const ssize_t size = transport_.TryRead(buffer.data(), buffer.size());
+    if (size == http::Transport::kNothing) break;
     if (size <= 0) {
       Close(session_.greeted() ? Unavailable("it closed the connection within its answer")
                                : Unavailable("it closed the connection before it spoke HTTP/2"));
@@ -99,7 +96,8 @@ bool H2UpstreamConnection::Read() {
       Close(Unavailable("{}", session_.error()));
       return false;
     }
-    if (static_cast<size_t>(size) < buffer.size()) break;
+    // TLS gives a record at a time.
+    if (transport_.tls() == nullptr && static_cast<size_t>(size) < buffer.size()) break;
   }
   return true;
 }
@@ -116,18 +114,17 @@ void H2UpstreamConnection::OnOutput() {
 void H2UpstreamConnection::Flush() {
   while (!blocked_ && state_ != State::kClosed) {
     session_.Fill(out_);
-    if (out_.empty()) return;
-    const ssize_t sent = ::send(socket_.native_handle(), out_.data() + out_sent_,
-                                out_.size() - out_sent_, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) {
-      out_sent_ += static_cast<size_t>(sent);
-      if (out_sent_ < out_.size()) continue;
+    std::string_view rest = std::string_view(out_).substr(out_sent_), nothing;
+    const http::Transport::Sent sent = transport_.TrySend(rest, nothing);
+    if (sent == http::Transport::Sent::kAll) {
+      if (out_.empty()) return;
       out_.clear();
       out_sent_ = 0;
-    } else if (errno == EAGAIN || errno == EWOULDBLOCK) {
+    } else if (sent == http::Transport::Sent::kBlocked) {
+      out_sent_ = out_.size() - rest.size();
       blocked_ = true;
       Spawn(thread_->context().get_executor(), FlushWhenWritable());
-    } else if (errno != EINTR) {
+    } else {
       // What it sent before it left may still be read.
       if (!Read()) return;
       return Close(Unavailable("it closed the connection"));
@@ -138,7 +135,7 @@ void H2UpstreamConnection::Flush() {
 Task<void> H2UpstreamConnection::FlushWhenWritable() {
   const std::shared_ptr<H2UpstreamConnection> self = shared_from_this();
   error_code error;
-  co_await socket_.async_wait(UpstreamConnection::Socket::wait_write, AsTask(error));
+  co_await transport_.socket().async_wait(http::Socket::wait_write, AsTask(error));
   blocked_ = false;
   Flush();
 }
@@ -150,7 +147,7 @@ void H2UpstreamConnection::Close(Status why) {
   session_.Close(why_);
   for (H2Request* request : requests_) request->Wake();
   error_code ignored;
-  socket_.close(ignored);
+  transport_.socket().close(ignored);
   timer_.cancel();
 }
 
@@ -298,7 +295,7 @@ bool H2Request::Send(std::string_view head, const Kind& kind) {
   const size_t method = first.find(' ');
   const size_t target = first.rfind(' ');
   fields.emplace_back(":method", first.substr(0, method));
-  fields.emplace_back(":scheme", "http");
+  fields.emplace_back(":scheme", connection_->options_.tls == nullptr ? "http" : "https");
   fields.emplace_back(":authority", "");
   fields.emplace_back(":path", first.substr(method + 1, target - method - 1));
   for (std::string_view one = line(); !one.empty(); one = line()) {

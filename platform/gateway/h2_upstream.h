@@ -9,7 +9,8 @@
 //   switch (co_await request.Next(response)) ...          // UpstreamAnswer
 //
 // A connection takes as many requests as its server allows, 100 at most; more requests get another
-// one. Cleartext connections begin with HTTP/2 at once ("prior knowledge", RFC 9113, 3.3). After
+// one. Cleartext connections begin with HTTP/2 at once ("prior knowledge", RFC 9113, 3.3), those
+// over TLS once ALPN agreed to it. After
 // GOAWAY a connection takes no more requests, those above its last stream may be sent again. One
 // that nobody used for idle_timeout says GOAWAY and is closed. One from which nothing came for
 // `keepalive` while requests wait is asked by PING, as is one whose request timed out without a
@@ -32,6 +33,7 @@ struct H2UpstreamOptions {
   Duration idle_timeout = std::chrono::seconds(30);
   Duration keepalive = Duration(0);  // 0: no PING but to find out about a timeout
   size_t max_header_bytes = size_t{32} * 1024;
+  std::shared_ptr<http::ClientTls> tls;  // nullptr: none
 };
 
 class H2Request;
@@ -74,7 +76,7 @@ class H2UpstreamConnection final : public std::enable_shared_from_this<H2Upstrea
   const std::string host_;
   const uint16_t port_;
   http::H2ClientSession session_;
-  UpstreamConnection::Socket socket_;
+  http::Transport transport_;
   State state_ = State::kConnecting;
   Status why_;  // kClosed
   std::vector<H2Request*> requests_;

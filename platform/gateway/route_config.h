@@ -39,9 +39,30 @@ struct HealthCheckConfig {
   }
 };
 
+struct UpstreamTlsConfig {
+  std::string ca;
+  std::string name;
+  std::string certificate;
+  std::string key;
+  bool operator==(const UpstreamTlsConfig&) const = default;
+  static void Describe(config::Fields<UpstreamTlsConfig>& fields) {
+    fields.Add("ca", &UpstreamTlsConfig::ca,
+               "PEM file of the CAs that may have signed the servers' certificates; empty: the "
+               "system's");
+    fields.Add("name", &UpstreamTlsConfig::name,
+               "whom the certificates must be for; empty: the endpoint's host");
+    fields.Add("certificate", &UpstreamTlsConfig::certificate,
+               "PEM file of the certificate that the gateway shows; empty: none");
+    fields.Add("key", &UpstreamTlsConfig::key, "PEM file of its key");
+  }
+};
+
+inline constexpr std::string_view kHttps = "https://";
+
 struct UpstreamConfig {
   std::vector<std::string> endpoints;
   std::string protocol = "http1";
+  UpstreamTlsConfig tls;
   HealthCheckConfig health;
   Duration keepalive = Duration(0);
   Duration connect_timeout = std::chrono::seconds(1);
@@ -50,14 +71,18 @@ struct UpstreamConfig {
   static void Describe(config::Fields<UpstreamConfig>& fields) {
     fields
         .Add("endpoints", &UpstreamConfig::endpoints,
-             "the servers that answer, http:// each: [10.0.0.7:9001, 'search.local:9001']")
+             "the servers that answer: [10.0.0.7:9001, 'search.local:9001'], or over TLS all of "
+             "them: ['https://search.local:9443']")
         .NotEmpty();
     fields
         .Add("protocol", &UpstreamConfig::protocol,
-             "what they speak: http1, or h2: HTTP/2 at once, which gRPC needs")
+             "what they speak: http1, or h2: HTTP/2, which gRPC needs, at once or agreed on by "
+             "TLS")
         .Check([](const std::string& protocol) {
           return protocol == "http1" || protocol == "h2" ? "" : "http1 or h2";
         });
+    fields.Add("tls", &UpstreamConfig::tls,
+               "of https:// endpoints; their certificates are always checked");
     fields.Add(
         "keepalive", &UpstreamConfig::keepalive,
         "of h2: how long a connection with requests may be silent before it is asked by PING; "

@@ -184,10 +184,19 @@ Status CheckRoutes(const std::map<std::string, UpstreamConfig>& upstreams,
   std::vector<std::string> names;
   for (const auto& [name, config] : upstreams) {
     names.push_back(name);
-    for (const std::string& address : config.endpoints) {
+    size_t secure = 0;
+    for (std::string_view address : config.endpoints) {
+      if (address.starts_with(kHttps)) {
+        address.remove_prefix(kHttps.size());
+        ++secure;
+      }
       const Status good = discovery::CheckAddress(address);
       if (!good.ok()) return Annotate(good, fmt::format("upstreams.{}.endpoints", name));
     }
+    if (secure != 0 && secure != config.endpoints.size())
+      return InvalidArgument("upstreams.{}.endpoints: write https:// before all or none", name);
+    if (secure == 0 && config.tls != UpstreamTlsConfig())
+      return InvalidArgument("upstreams.{}.tls: it is for endpoints with https://", name);
   }
   for (size_t i = 0; i < routes.size(); ++i) {
     const StatusOr<ParsedRoute> parsed = ParseRoute(routes[i], names);

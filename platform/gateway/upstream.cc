@@ -4,8 +4,8 @@
 
 #include "platform/base/id.h"
 #include "platform/discovery/address.h"
+#include "platform/gateway/endpoint_health.h"
 #include "platform/gateway/grpc.h"
-#include "platform/gateway/h2_health.h"
 #include "platform/gateway/h2_upstream.h"
 #include "platform/gateway/request_head.h"
 #include "platform/gateway/streamed_body.h"
@@ -20,12 +20,12 @@ namespace {
 
 constexpr Duration kRetryPause = std::chrono::milliseconds(10);  // the longest first one
 
-std::optional<H2UpstreamOptions> H2OptionsOf(const UpstreamOptions& options) {
-  if (options.protocol != Protocol::kH2) return std::nullopt;
-  return H2UpstreamOptions{.connect_timeout = options.connect_timeout,
-                           .idle_timeout = options.idle_timeout,
-                           .keepalive = options.keepalive,
-                           .max_header_bytes = options.max_header_bytes};
+H2UpstreamOptions ConnectionOptions(const UpstreamOptions& options) {
+  return {.connect_timeout = options.connect_timeout,
+          .idle_timeout = options.idle_timeout,
+          .keepalive = options.keepalive,
+          .max_header_bytes = options.max_header_bytes,
+          .tls = options.tls};
 }
 
 bool SaysTryAgain(int status) { return status == 502 || status == 503 || status == 504; }
@@ -54,15 +54,15 @@ struct Upstream::Checks {
   std::vector<discovery::Endpoint> endpoints;
   std::vector<State> states;
   std::shared_ptr<UpstreamMembers> members;
-  std::unique_ptr<http::Client> client;
-  std::optional<H2UpstreamOptions> h2;
-  std::shared_ptr<ProxyThread> thread;  // of h2
+  EndpointCheck asked;  // of each, but for its address
   std::atomic<bool> stopped{false};
 
   static Task<void> Run(std::shared_ptr<Checks> self) {
     while (!self->stopped) {
       for (size_t i = 0; i < self->endpoints.size() && !self->stopped; ++i) {
-        const bool well = co_await self->IsWell(self->endpoints[i]);
+        EndpointCheck asked = self->asked;
+        asked.address = self->endpoints[i].address;
+        const bool well = co_await IsWell(std::move(asked));
         State& state = self->states[i];
         state.in_a_row = well == state.healthy ? 0 : state.in_a_row + 1;
         if (state.in_a_row < (well ? self->check.successes : self->check.failures)) continue;
@@ -72,18 +72,6 @@ struct Upstream::Checks {
       }
       co_await SleepFor(self->check.interval);
     }
-  }
-
-  Task<bool> IsWell(const discovery::Endpoint& endpoint) {
-    if (h2) {
-      H2HealthCheck asked{*h2, thread, endpoint.address, check.path, check.timeout};
-      const bool well = co_await IsWellByH2(std::move(asked));
-      co_return well;
-    }
-    http::ClientRequest request{.url = fmt::format("http://{}{}", endpoint.address, check.path),
-                                .timeout = check.timeout};
-    const StatusOr<http::ClientResponse> answer = co_await client->Send(std::move(request));
-    co_return answer.ok() && answer->status >= 200 && answer->status < 400;
   }
 };
 
@@ -113,7 +101,9 @@ Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics
   balancer_ = std::make_shared<discovery::Balancer>(
       discovery::BalancerOptions{}, SystemClock(), FastRandom(),
       [threads = threads_, pools = pools_,
-       h2 = H2OptionsOf(options_)](const discovery::Endpoint& endpoint) {
+       h2 = options_.protocol == Protocol::kH2
+                ? std::optional(ConnectionOptions(options_))
+                : std::nullopt](const discovery::Endpoint& endpoint) {
         const std::shared_ptr<Pool> pool = OpenPool(endpoint, threads, h2);
         pools->Add(endpoint.address, pool);
         return pool;
@@ -130,13 +120,12 @@ Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics
   checks_->endpoints = options_.endpoints;
   checks_->states.resize(options_.endpoints.size());
   checks_->members = members_;
-  checks_->client = std::make_unique<http::Client>(runtime, http::Client::Options{});
-  if ((checks_->h2 = H2OptionsOf(options_))) {
-    checks_->thread = threads_[0];
-    Spawn(threads_[0]->context().get_executor(), Checks::Run(checks_));
-  } else {
-    Spawn(runtime.NextExecutor(), Checks::Run(checks_));
-  }
+  checks_->asked = {.options = ConnectionOptions(options_),
+                    .h2 = options_.protocol == Protocol::kH2,
+                    .thread = threads_[0],
+                    .path = options_.health->path,
+                    .timeout = options_.health->timeout};
+  Spawn(threads_[0]->context().get_executor(), Checks::Run(checks_));
 }
 
 Upstream::~Upstream() {
@@ -268,7 +257,7 @@ Task<Upstream::Attempt> Upstream::Try(const http::Request& request, http::Exchan
       connection->Use(
           request, exchange,
           std::min(deadline, std::chrono::steady_clock::now() + options_.connect_timeout));
-      Status connected = co_await connection->Connect(pool.host, pool.port);
+      Status connected = co_await connection->Connect(pool.host, pool.port, options_.tls.get());
       if (!connected.ok()) co_return Attempt{.status = std::move(connected), .may_repeat = true};
       connection->SetDeadline(deadline);
     } else {

@@ -45,10 +45,13 @@
 
 #include "platform/async/runtime.h"
 #include "platform/discovery/balancer.h"
-#include "platform/http/client.h"
 #include "platform/http/exchange.h"
 #include "platform/resilience/retry_budget.h"
 #include "platform/telemetry/metrics.h"
+
+namespace starling::http {
+class ClientTls;
+}
 
 namespace starling::gateway {
 
@@ -62,7 +65,7 @@ struct HealthCheck {
 
 enum class Protocol : uint8_t {
   kHttp1,
-  kH2,  // HTTP/2 at once, without TLS (RFC 9113, 3.3); what gRPC needs
+  kH2,  // HTTP/2, without TLS at once (RFC 9113, 3.3); what gRPC needs
 };
 
 struct UpstreamOptions {
@@ -76,6 +79,7 @@ struct UpstreamOptions {
   size_t max_header_bytes = size_t{32} * 1024;
   std::optional<HealthCheck> health;
   resilience::RetryBudget::Options retries;
+  std::shared_ptr<http::ClientTls> tls;  // of all endpoints; offers the protocol; nullptr: none
 };
 
 inline constexpr uint64_t kGathered = uint64_t{64} * 1024;

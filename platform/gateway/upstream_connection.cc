@@ -2,11 +2,11 @@
 
 #include <sys/socket.h>
 
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/steady_timer.hpp>
 
 #include "platform/async/asio_await.h"
+#include "platform/http/tls_session.h"
 
 namespace starling::gateway {
 namespace {
@@ -23,7 +23,9 @@ using Resolver = boost::asio::ip::basic_resolver<tcp, boost::asio::io_context::e
 }  // namespace
 
 UpstreamConnection::UpstreamConnection(ProxyThread& thread, size_t max_header_bytes)
-    : thread_(thread), socket_(thread.context()), parser_({.max_header_bytes = max_header_bytes}) {}
+    : thread_(thread),
+      transport_(http::Socket(thread.context())),
+      parser_({.max_header_bytes = max_header_bytes}) {}
 
 UpstreamConnection::~UpstreamConnection() { Release(); }
 
@@ -55,7 +57,7 @@ void UpstreamConnection::Stop(Status why) {
   if (!stopped_.ok()) return;
   stopped_ = std::move(why);
   error_code ignored;
-  socket_.close(ignored);
+  socket().close(ignored);
 }
 
 void UpstreamConnection::CheckClient(Instant now) {
@@ -104,11 +106,11 @@ Task<std::shared_ptr<UpstreamConnection::Lookup>> UpstreamConnection::LookUp(
   co_return lookup;
 }
 
-Task<Status> UpstreamConnection::Connect(const std::string& host, uint16_t port) {
+Task<Status> UpstreamConnection::ConnectSocket(const std::string& host, uint16_t port) {
   error_code error;
   const auto address = boost::asio::ip::make_address(host, error);
   if (!error) {
-    co_await socket_.async_connect(tcp::endpoint(address, port), AsTask(error));
+    co_await socket().async_connect(tcp::endpoint(address, port), AsTask(error));
   } else {
     const std::shared_ptr<Lookup> lookup = co_await LookUp(host, port);
     if (!stopped_.ok()) co_return stopped_;
@@ -122,18 +124,42 @@ Task<Status> UpstreamConnection::Connect(const std::string& host, uint16_t port)
     error = boost::asio::error::host_not_found;
     for (const auto& entry : lookup->found) {
       error_code ignored;
-      socket_.close(ignored);
+      socket().close(ignored);
       error = {};
-      co_await socket_.async_connect(entry.endpoint(), AsTask(error));
+      co_await socket().async_connect(entry.endpoint(), AsTask(error));
       if (!error || !stopped_.ok()) break;
     }
   }
   if (!stopped_.ok()) co_return stopped_;
   if (error) co_return Unavailable("cannot connect: {}", error.message());
   error_code ignored;
-  socket_.set_option(tcp::no_delay(true), ignored);
-  in_.resize(kBuffer);
+  socket().set_option(tcp::no_delay(true), ignored);
   co_return OkStatus();
+}
+
+Task<Status> UpstreamConnection::StartTls(http::ClientTls& tls, const std::string& host) {
+  using Handshake = http::TlsSession::Handshake;
+  transport_.StartTls(tls.NewSession(transport_.descriptor(), host));
+  http::TlsSession* const session = transport_.tls();
+  if (session == nullptr) co_return Unavailable("TLS: no memory for a session");
+  for (;;) {
+    if (!stopped_.ok()) co_return stopped_;
+    const Handshake step = session->DoHandshake();
+    if (step == Handshake::kDone) co_return tls.CheckProtocol(*session);
+    if (step == Handshake::kFailed) co_return Unavailable("TLS: {}", session->FailureReason());
+    error_code error;
+    co_await socket().async_wait(
+        step == Handshake::kReads ? http::Socket::wait_read : http::Socket::wait_write,
+        AsTask(error));
+  }
+}
+
+Task<Status> UpstreamConnection::Connect(const std::string& host, uint16_t port,
+                                         http::ClientTls* tls) {
+  Status connected = co_await ConnectSocket(host, port);
+  if (connected.ok() && tls != nullptr) connected = co_await StartTls(*tls, host);
+  in_.resize(kBuffer);
+  co_return connected;
 }
 
 Task<Status> UpstreamConnection::Send(std::string_view head, std::string_view body, bool to_head) {
@@ -145,26 +171,15 @@ Task<Status> UpstreamConnection::Send(std::string_view head, std::string_view bo
 }
 
 Task<Status> UpstreamConnection::Write(std::string_view head, std::string_view body) {
+  using Sent = http::Transport::Sent;
   bool kept = false;  // the head, beyond the first wait
-  while (!head.empty() || !body.empty()) {
+  for (;;) {
     if (!stopped_.ok()) co_return stopped_;
     if (stop_sending_) co_return Cancelled("the rest is not wanted");
-    iovec parts[2] = {{const_cast<char*>(head.data()), head.size()},
-                      {const_cast<char*>(body.data()), body.size()}};
-    msghdr message{};
-    message.msg_iov = parts;
-    message.msg_iovlen = body.empty() ? 1 : 2;
-    const ssize_t sent = ::sendmsg(socket_.native_handle(), &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-    if (sent >= 0) {
-      const size_t of_head = std::min(static_cast<size_t>(sent), head.size());
-      head.remove_prefix(of_head);
-      body.remove_prefix(static_cast<size_t>(sent) - of_head);
-      continue;
-    }
-    if (errno == EINTR) continue;
-    if (errno != EAGAIN && errno != EWOULDBLOCK) {
-      failed_ = Unavailable("cannot write: {}",
-                            error_code(errno, boost::system::system_category()).message());
+    const Sent sent = transport_.TrySend(head, body);
+    if (sent == Sent::kAll) co_return OkStatus();
+    if (sent == Sent::kBroken) {
+      failed_ = Unavailable("cannot write: the connection is broken");
       co_return failed_;
     }
     if (!kept) {
@@ -173,20 +188,16 @@ Task<Status> UpstreamConnection::Write(std::string_view head, std::string_view b
       kept = true;
     }
     error_code error;
-    co_await socket_.async_wait(Socket::wait_write, AsTask(error));
+    co_await socket().async_wait(http::Socket::wait_write, AsTask(error));
   }
-  co_return OkStatus();
 }
 
-void UpstreamConnection::FinishSending() {
-  error_code ignored;
-  socket_.shutdown(Socket::shutdown_send, ignored);
-}
+void UpstreamConnection::FinishSending() { transport_.FinishSending(); }
 
 void UpstreamConnection::StopSending() {
   stop_sending_ = true;
   error_code ignored;
-  socket_.cancel(ignored);
+  socket().cancel(ignored);
 }
 
 UpstreamConnection::Step UpstreamConnection::NextRead(http::Response& response) {
@@ -212,8 +223,7 @@ Task<UpstreamConnection::Step> UpstreamConnection::Next(http::Response& response
     }
     if (!stopped_.ok()) co_return Step::kError;
     error_code error;
-    const size_t size = co_await socket_.async_read_some(
-        boost::asio::buffer(in_.data() + end_, in_.size() - end_), AsTask(error));
+    const size_t size = co_await transport_.Read(in_.data() + end_, in_.size() - end_, error);
     end_ += size;
     if (!error) continue;
     if (!stopped_.ok()) co_return Step::kError;
@@ -232,7 +242,9 @@ Task<UpstreamConnection::Step> UpstreamConnection::Next(http::Response& response
 
 bool UpstreamConnection::IsStale() {
   char byte;
-  const ssize_t size = ::recv(socket_.native_handle(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  // Over TLS 1.3 tickets may come at any time.
+  if (transport_.tls() != nullptr) return transport_.TryRead(&byte, 1) != http::Transport::kNothing;
+  const ssize_t size = ::recv(transport_.descriptor(), &byte, 1, MSG_PEEK | MSG_DONTWAIT);
   return size >= 0 || (errno != EAGAIN && errno != EWOULDBLOCK);
 }
 

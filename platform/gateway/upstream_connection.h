@@ -1,7 +1,7 @@
 // One HTTP/1.1 connection to an upstream, on one io thread, for one exchange at a time. Internal to
 // the gateway; not thread-safe.
 //
-//   co_await connection.Connect(host, port);
+//   co_await connection.Connect(host, port, tls);
 //   co_await connection.Send(head, body);
 //   switch (co_await connection.Next(response)) { kHead, kBody: piece(); kComplete; kError }
 //
@@ -9,7 +9,6 @@
 // once.
 #pragma once
 
-#include <boost/asio/ip/tcp.hpp>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -17,6 +16,7 @@
 #include "platform/async/cancellation.h"
 #include "platform/async/task.h"
 #include "platform/gateway/upstream_answer.h"
+#include "platform/http/client_tls.h"
 #include "platform/http/exchange.h"
 #include "platform/http/response_parser.h"
 
@@ -26,9 +26,6 @@ class ProxyThread;
 
 class UpstreamConnection final : public UpstreamAnswer {
  public:
-  using Socket = boost::asio::basic_stream_socket<boost::asio::ip::tcp,
-                                                  boost::asio::io_context::executor_type>;
-
   UpstreamConnection(ProxyThread& thread, size_t max_header_bytes);
   ~UpstreamConnection() override;
   UpstreamConnection(const UpstreamConnection&) = delete;
@@ -43,12 +40,13 @@ class UpstreamConnection final : public UpstreamAnswer {
   // Of what is sent while an answer is read.
   void SetSendDeadline(Instant deadline) { send_deadline_ = deadline; }
 
-  // UNAVAILABLE (why it could not be reached), DEADLINE_EXCEEDED, CANCELLED.
-  Task<Status> Connect(const std::string& host, uint16_t port);
+  // UNAVAILABLE (why it could not be reached or is not trusted), DEADLINE_EXCEEDED, CANCELLED.
+  // tls: nullptr for none.
+  Task<Status> Connect(const std::string& host, uint16_t port, http::ClientTls* tls);
   // What it has connected, for who speaks another protocol.
-  Socket TakeSocket() {
+  http::Transport TakeTransport() {
     Release();
-    return std::move(socket_);
+    return std::move(transport_);
   }
   // A small request is written without a wait. An error says that not all was written; the upstream
   // may have answered all the same.
@@ -83,10 +81,13 @@ class UpstreamConnection final : public UpstreamAnswer {
   struct Lookup;
   // Until it is done or the deadline comes; nullptr when too many are under way.
   Task<std::shared_ptr<Lookup>> LookUp(const std::string& host, uint16_t port);
+  Task<Status> ConnectSocket(const std::string& host, uint16_t port);
+  Task<Status> StartTls(http::ClientTls& tls, const std::string& host);
   void CheckClient(Instant now);
+  http::Socket& socket() { return transport_.socket(); }
 
   ProxyThread& thread_;
-  Socket socket_;
+  http::Transport transport_;
   http::ResponseParser parser_;
   std::string in_;
   size_t begin_ = 0;

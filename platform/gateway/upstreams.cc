@@ -1,5 +1,7 @@
 #include "platform/gateway/upstreams.h"
 
+#include "platform/http/client_tls.h"
+
 namespace starling::gateway {
 
 Status Upstreams::Set(const std::map<std::string, UpstreamConfig>& configs) {
@@ -15,7 +17,20 @@ Status Upstreams::Set(const std::map<std::string, UpstreamConfig>& configs) {
                             .connect_timeout = config.connect_timeout,
                             .idle_timeout = config.idle_timeout,
                             .keepalive = config.keepalive};
-    for (const std::string& address : config.endpoints) options.endpoints.push_back({address});
+    for (std::string_view address : config.endpoints) {
+      const bool secure = address.starts_with(kHttps);
+      if (secure) address.remove_prefix(kHttps.size());
+      options.endpoints.push_back({std::string(address)});
+      if (!secure || options.tls != nullptr) continue;
+      StatusOr<std::shared_ptr<http::ClientTls>> tls = http::ClientTls::Load(
+          {.ca_file = config.tls.ca,
+           .certificate_file = config.tls.certificate,
+           .key_file = config.tls.key,
+           .name = config.tls.name,
+           .protocol = options.protocol == Protocol::kH2 ? "h2" : "http/1.1"});
+      if (!tls.ok()) return Annotate(tls.status(), fmt::format("upstreams.{}.tls", name));
+      options.tls = *std::move(tls);
+    }
     if (!config.health.path.empty()) {
       options.health = HealthCheck{.path = config.health.path,
                                    .interval = config.health.interval,

@@ -90,11 +90,15 @@ struct SocketBio {
   }
 };
 
-TlsSession::TlsSession(SSL* ssl, int descriptor, std::shared_ptr<const Tls::Contexts> contexts)
+TlsSession::TlsSession(SSL* ssl, int descriptor, std::shared_ptr<const void> contexts, Side side)
     : ssl_(ssl), descriptor_(descriptor), contexts_(std::move(contexts)) {
   BIO* bio = SocketBio::New(this);
   SSL_set_bio(ssl_, bio, bio);
-  SSL_set_accept_state(ssl_);
+  if (side == Side::kServer) {
+    SSL_set_accept_state(ssl_);
+  } else {
+    SSL_set_connect_state(ssl_);
+  }
 }
 
 TlsSession::~TlsSession() { SSL_free(ssl_); }
@@ -119,6 +123,14 @@ std::string_view TlsSession::protocol() const {
 }
 
 bool TlsSession::resumed() const { return SSL_session_reused(ssl_) == 1; }
+
+std::string TlsSession::FailureReason() const {
+  const long verified = SSL_get_verify_result(ssl_);
+  if (verified != X509_V_OK)
+    return fmt::format("its certificate is not good: {}", X509_verify_cert_error_string(verified));
+  const char* reason = ERR_reason_error_string(ERR_peek_last_error());
+  return reason == nullptr ? "it ended the handshake" : reason;
+}
 
 std::shared_ptr<const ClientCertificate> TlsSession::PeerCertificate() const {
   const X509* certificate = SSL_get0_peer_certificate(ssl_);

@@ -20,13 +20,13 @@ class TestCertificate {
  public:
   // `names` as OpenSSL writes them: "DNS:a.example,URI:spiffe://x".
   TestCertificate(const std::string& common_name, const std::string& names,
-                  const TestCertificate* issuer = nullptr)
+                  const TestCertificate* issuer = nullptr, long valid_for_seconds = 3600)
       : key_(EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256")), certificate_(X509_new()) {
     static int serial = 0;
     X509_set_version(certificate_, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(certificate_), ++serial);
     X509_gmtime_adj(X509_getm_notBefore(certificate_), -3600);
-    X509_gmtime_adj(X509_getm_notAfter(certificate_), 3600);
+    X509_gmtime_adj(X509_getm_notAfter(certificate_), valid_for_seconds);
     X509_set_pubkey(certificate_, key_);
     X509_NAME_add_entry_by_txt(X509_get_subject_name(certificate_), "CN", MBSTRING_UTF8,
                                reinterpret_cast<const unsigned char*>(common_name.c_str()), -1, -1,

@@ -15,6 +15,7 @@ using boost::system::error_code;
 
 Transport::Transport(Socket socket) : socket_(std::move(socket)) {}
 Transport::Transport(Transport&&) noexcept = default;
+Transport& Transport::operator=(Transport&&) noexcept = default;
 Transport::~Transport() = default;
 
 void Transport::StartTls(std::unique_ptr<TlsSession> tls) { tls_ = std::move(tls); }

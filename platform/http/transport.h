@@ -1,4 +1,5 @@
-// A connection's bytes: a socket, with TLS over it or without. Internal to the server.
+// A connection's bytes: a socket, with TLS over it or without. Internal to the server and to who
+// proxies.
 //
 // Nothing here blocks. What TLS has encrypted and the kernel would not take is kept (at most one
 // write's worth) and goes out with the next TrySend. One io thread; move it, do not share it.
@@ -24,13 +25,13 @@ class TlsSession;
 class Transport {
  public:
   enum class Sent : uint8_t { kAll, kBlocked, kBroken };
-  static constexpr ssize_t kEnd = 0;       // the client will send no more
+  static constexpr ssize_t kEnd = 0;       // the peer will send no more
   static constexpr ssize_t kNothing = -1;  // nothing is there now
   static constexpr ssize_t kBroken = -2;
 
   explicit Transport(Socket socket);
   Transport(Transport&&) noexcept;
-  Transport& operator=(Transport&&) = delete;
+  Transport& operator=(Transport&&) noexcept;
   ~Transport();
 
   // Sends first, then second, and takes off of both what the kernel (or TLS) took. kAll: both are
