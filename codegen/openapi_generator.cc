@@ -175,7 +175,8 @@ std::string OpenApiOperation(const Method& method, int binding) {
   if (!reads) {
     parameters.push_back(
         Parameter("Idempotency-Key", "header", R"({"type":"string","maxLength":255})",
-                  "Sent again with the same key, the call gives the answer of the first time."));
+                  "Sent again with the same key within 24 hours, the call gives its caller the "
+                  "answer of the first time; 409 while that runs, 422 to another request."));
   }
   const FieldDescriptor* body_field =
       http.body.empty() || http.body == "*" ? nullptr : input.FindFieldByName(http.body);

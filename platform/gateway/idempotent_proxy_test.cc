@@ -82,6 +82,27 @@ TEST_F(IdempotentProxy, TheSameRequestGetsTheSameAnswerAndActsOnce) {
   EXPECT_EQ(BodyOf(Post("")), "p4") << "without a key each acts";
 }
 
+TEST_F(IdempotentProxy, WhatIsOfOneRequestAloneIsNotKept) {
+  StartWith(RouteIdempotency::kOptional);
+  answer_ = [](int) -> Answer {
+    return {Ok("paid", "RateLimit: \"theirs\";r=4;t=9\r\nX-A: b\r\n")};
+  };
+  const std::string first = Post("k", "1 EUR", "X-Request-Id: a\r\n");
+  EXPECT_THAT(first, HasSubstr("RateLimit: \"theirs\""));
+  const std::string again = Post("k", "1 EUR", "X-Request-Id: b\r\n");
+  EXPECT_THAT(again, HasSubstr("X-A: b\r\n"));
+  EXPECT_THAT(again, Not(HasSubstr("RateLimit:")));
+  for (const char* field : {"x-request-id: ", "traceparent: "}) {
+    const auto value = [&](const std::string& answer) {
+      const size_t at = answer.find(field);
+      EXPECT_NE(at, std::string::npos) << answer;
+      EXPECT_EQ(answer.find(field, at + 1), std::string::npos) << answer;
+      return answer.substr(at, answer.find('\r', at) - at);
+    };
+    EXPECT_NE(value(first), value(again));
+  }
+}
+
 TEST_F(IdempotentProxy, AnotherRequestWithTheKeyIsRefusedWhateverDiffers) {
   StartWith(RouteIdempotency::kOptional);
   EXPECT_EQ(StatusOf(Post("k")), 201);

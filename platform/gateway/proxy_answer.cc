@@ -216,11 +216,10 @@ Task<Status> AnswerOnce(const ProxyRoute& route, http::Exchange& exchange, rpc::
   });
   const Status status = co_await Forward(route, exchange.request, kept, told, on_head, on_stream);
   const bool streamed = exchange.streaming();
-  if (status.ok() && !streamed) {
-    exchange.response = std::move(kept.response);
-    entry.Decorate();
-  }
+  if (status.ok() && !streamed) exchange.response = std::move(kept.response);
   co_await once.Finish(status, exchange.response, streamed);
+  // Of this request alone: not kept for the next.
+  if (status.ok() && !streamed) entry.Announce();
   if (status.ok()) Outdate(route, exchange.request, exchange.response.status);
   co_return status;
 }
@@ -263,7 +262,7 @@ Task<void> AnswerByRoute(std::shared_ptr<const ProxyRoute> route, http::Exchange
   rpc::EdgeEntry entry(route->edge, exchange, route->name);
   rpc::RouteLimits::Place place;
   Status status = entry.LetIn(route->gate, /*streaming=*/false);
-  if (status.ok()) status = co_await entry.Identify();
+  if (status.ok() && !entry.IdentifyNow(status)) status = co_await entry.Identify();
   if (status.ok()) status = CheckAccess(route->access, *entry.caller());
   if (status.ok() && AnswerLastHop(*route, exchange)) {
     entry.Leave(status);

@@ -8,6 +8,12 @@ namespace {
 
 using security::Identity;
 
+std::optional<std::string_view> BearerToken(std::string_view authorization) {
+  if (authorization.size() < 8 || !http::EqualsIgnoreCase(authorization.substr(0, 7), "bearer "))
+    return std::nullopt;
+  return authorization.substr(7);
+}
+
 bool MayChangeSomething(const http::Request& request) {
   const bool reads = request.verb == http::Verb::kGet || request.verb == http::Verb::kHead ||
                      request.verb == http::Verb::kOptions;
@@ -30,12 +36,10 @@ Status CheckOwnPage(const http::Request& request, std::string_view origin) {
 
 Task<StatusOr<std::shared_ptr<const Identity>>> EdgeCredentials::CallerByToken(
     http::Request& request) const {
-  const auto header = request.headers.Find("authorization");
-  if (header->size() < 8 || !http::EqualsIgnoreCase(header->substr(0, 7), "bearer "))
-    co_return Unauthenticated("Authorization must be `Bearer TOKEN`");
+  const auto token = BearerToken(*request.headers.Find("authorization"));
+  if (!token) co_return Unauthenticated("Authorization must be `Bearer TOKEN`");
   if (authenticator_ == nullptr) co_return Unauthenticated("this process takes no credentials");
-  StatusOr<std::shared_ptr<const Identity>> caller =
-      co_await authenticator_->Authenticate(header->substr(7));
+  StatusOr<std::shared_ptr<const Identity>> caller = co_await authenticator_->Authenticate(*token);
   co_return caller;
 }
 
@@ -60,6 +64,15 @@ Task<StatusOr<std::shared_ptr<const Identity>>> EdgeCredentials::CallerByCookie(
   }
   request.headers.Set("authorization", "Bearer " + token);
   co_return caller;
+}
+
+std::shared_ptr<const Identity> EdgeCredentials::KnownCaller(const http::Request& request) const {
+  if (request.client_certificate != nullptr || (cookie_ && request.headers.Has("cookie")))
+    return nullptr;
+  const auto header = request.headers.Find("authorization");
+  if (!header) return security::Anonymous();
+  const std::optional<std::string_view> token = BearerToken(*header);
+  return token && authenticator_ != nullptr ? authenticator_->Known(*token) : nullptr;
 }
 
 Task<StatusOr<std::shared_ptr<const Identity>>> EdgeCredentials::CallerOf(

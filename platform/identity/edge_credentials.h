@@ -57,6 +57,8 @@ class EdgeCredentials {
 
   // `request` must live until the task ends.
   Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(http::Request& request) const;
+  // The same when it is known without waiting; nullptr: ask CallerOf.
+  std::shared_ptr<const security::Identity> KnownCaller(const http::Request& request) const;
 
  private:
   Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerByToken(

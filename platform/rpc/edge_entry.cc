@@ -55,6 +55,24 @@ Status EdgeEntry::LetIn(EdgeGate& gate, bool streaming) {
   return OkStatus();
 }
 
+bool EdgeEntry::IdentifyNow(Status& status) {
+  if (options_.limits != nullptr && options_.limits->shared()) return false;
+  std::shared_ptr<const security::Identity> caller =
+      options_.credentials != nullptr
+          ? options_.credentials->KnownCaller(exchange_.request)
+          : identity::EdgeCredentials(options_.authenticator).KnownCaller(exchange_.request);
+  if (caller == nullptr) return false;
+  if (options_.limits != nullptr) {
+    verdict_ = options_.limits->AdmitHere(exchange_.request, *caller);
+    if (!verdict_.allowed()) {
+      status = verdict_.status();
+      return true;
+    }
+  }
+  caller_ = std::move(caller);
+  return true;
+}
+
 Task<Status> EdgeEntry::Identify() {
   StatusOr<std::shared_ptr<const security::Identity>> caller =
       co_await CallerOf(options_, exchange_.request);

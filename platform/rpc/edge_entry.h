@@ -3,7 +3,7 @@
 //
 //   EdgeEntry entry(options, exchange, "/v1/products/{id}");
 //   Status status = entry.LetIn(gate, streaming);
-//   if (status.ok()) status = co_await entry.Identify();
+//   if (status.ok()) status = co_await entry.Identify();  // entry.IdentifyNow() saves the wait
 //   if (status.ok()) entry.Announce();
 //   ...                                            // entry.caller(), entry.trace()
 //   entry.Leave(status);                           // a problem document, when it is not OK
@@ -62,6 +62,8 @@ class EdgeEntry {
   // Who calls, and whether the caller's limit lets it: UNAUTHENTICATED for a credential that is not
   // good, RESOURCE_EXHAUSTED above the limit.
   Task<Status> Identify();
+  // The same when it needs no wait; false: ask Identify.
+  bool IdentifyNow(Status& status);
   // How the caller stands with its limit, in the response's header.
   void Announce() { verdict_.Announce(exchange_.response.headers); }
   // The same with traceparent and x-request-id: for an answer that is about to be streamed.

@@ -5,6 +5,7 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <random>
 
@@ -56,6 +57,12 @@ std::string Quoted(std::string_view text) {
 
 int64_t Seconds(Duration duration) {
   return std::chrono::ceil<std::chrono::seconds>(duration).count();
+}
+
+void AppendParameter(std::string_view name, int64_t value, std::string& out) {
+  char digits[24];
+  const auto [end, error] = std::to_chars(digits, digits + sizeof(digits), value);
+  out.append(name).append(digits, end);
 }
 
 // Who an owner is, for operators.
@@ -196,10 +203,11 @@ void GatewayLimits::Verdict::Announce(http::Headers& headers) const {
       now += ", ";
     }
     policies += policy.field;
-    fmt::format_to(std::back_inserter(now), "{};r={}", policy.quoted, decision.remaining);
+    now += policy.quoted;
+    AppendParameter(";r=", decision.remaining, now);
     if (!policy.limiter) continue;
     const Duration until = decision.remaining == 0 ? decision.retry_after : decision.until_full;
-    fmt::format_to(std::back_inserter(now), ";t={}", Seconds(until));
+    AppendParameter(";t=", Seconds(until), now);
   }
   // An upstream may have said its own, which stay (7.2: nobody is told less).
   headers.Add("RateLimit-Policy", policies);
@@ -261,30 +269,36 @@ void GatewayLimits::Set(const Options& options) {
 }
 
 Task<GatewayLimits::Verdict> GatewayLimits::Take(std::shared_ptr<Policy> policy, Owner owner) {
+  if (shared_ == nullptr) co_return TakeHere(std::move(policy), owner);
+  Verdict::Part part;
+  part.shared_bucket = SharedName(policy->key, owner.kind, owner.who);
+  const StatusOr<RateLimiter::Decision> decision =
+      co_await shared_->Take(part.shared_bucket, policy->limit);
+  if (!decision.ok()) {
+    Degraded(decision.status());
+    co_return TakeHere(std::move(policy), owner);
+  }
+  WholeAgain();
+  part.decision = *decision;
+  co_return Counted(std::move(policy), owner, std::move(part));
+}
+
+GatewayLimits::Verdict GatewayLimits::TakeHere(std::shared_ptr<Policy> policy, const Owner& owner) {
   Verdict::Part part;
   part.bucket = Hash64(owner.who, seed_ + owner.kind);
+  part.decision = policy->limiter->Take(part.bucket);
+  return Counted(std::move(policy), owner, std::move(part));
+}
+
+GatewayLimits::Verdict GatewayLimits::Counted(std::shared_ptr<Policy> policy, const Owner& owner,
+                                              Verdict::Part part) {
   part.whose = owner.whose;
-  bool decided = false;
-  if (shared_ != nullptr) {
-    part.shared_bucket = SharedName(policy->key, owner.kind, owner.who);
-    const StatusOr<RateLimiter::Decision> decision =
-        co_await shared_->Take(part.shared_bucket, policy->limit);
-    decided = decision.ok();
-    if (decided) {
-      part.decision = *decision;
-      WholeAgain();
-    } else {
-      part.shared_bucket.clear();
-      Degraded(decision.status());
-    }
-  }
-  if (!decided) part.decision = policy->limiter->Take(part.bucket);
   if (!part.decision.allowed) owner.refused.Add();
   if (part.decision.crowded) crowded_.Add();
   if (NearLimits::IsNear(policy->limit, part.decision))
     near_.Note(policy->name, NameOf(owner.kind, owner.who), policy->limit, part.decision);
   part.policy = std::move(policy);
-  co_return Verdict::Of(std::move(part));
+  return Verdict::Of(std::move(part));
 }
 
 void GatewayLimits::Degraded(const Status& why) {
@@ -303,28 +317,42 @@ void GatewayLimits::WholeAgain() {
   log::Info("gateway", "limits are those of all gateways again");
 }
 
+GatewayLimits::Owner GatewayLimits::OwnerOf(const Identity& caller) {
+  const bool is_key = caller.kind == Identity::kKey;
+  return {is_key ? kKey : kUser, caller.subject,
+          is_key ? "the requests of this API key" : "this user's requests",
+          is_key ? refused_key_ : refused_user_};
+}
+
+GatewayLimits::Owner GatewayLimits::OwnerOf(std::string_view customer) {
+  return {kAddress, customer, "requests without a good credential from this address",
+          refused_address_};
+}
+
+GatewayLimits::Verdict GatewayLimits::AdmitHere(const http::Request& request,
+                                                const Identity& caller) {
+  const auto state = state_.load();
+  if (caller.kind != Identity::kAnonymous)
+    return state->callers == nullptr ? Verdict() : TakeHere(state->callers, OwnerOf(caller));
+  if (state->addresses == nullptr) return {};
+  const std::string customer = CustomerOf(state->AddressOf(request));
+  return TakeHere(state->addresses, OwnerOf(customer));
+}
+
 Task<GatewayLimits::Verdict> GatewayLimits::Admit(
     const http::Request& request, const StatusOr<std::shared_ptr<const Identity>>& caller) {
   const auto state = state_.load();
   Verdict verdict;
-  const Identity::Kind kind = caller.ok() ? (*caller)->kind : Identity::kAnonymous;
-  if (kind != Identity::kAnonymous) {
-    if (state->callers == nullptr) co_return verdict;
-    const bool is_key = kind == Identity::kKey;
-    const Owner owner{is_key ? kKey : kUser, (*caller)->subject,
-                      is_key ? "the requests of this API key" : "this user's requests",
-                      is_key ? refused_key_ : refused_user_};
-    verdict = co_await Take(state->callers, owner);
+  if (caller.ok() && (*caller)->kind != Identity::kAnonymous) {
+    const Owner owner = OwnerOf(**caller);
+    if (state->callers != nullptr) verdict = co_await Take(state->callers, owner);
     co_return verdict;
   }
   const bool failed = absl::IsUnauthenticated(caller.status()) && state->failures != nullptr;
   if (state->addresses == nullptr && !failed) co_return verdict;
   const std::string customer = CustomerOf(state->AddressOf(request));
-  if (state->addresses != nullptr) {
-    const Owner owner{kAddress, customer, "requests without a good credential from this address",
-                      refused_address_};
-    verdict = co_await Take(state->addresses, owner);
-  }
+  const Owner address = OwnerOf(customer);
+  if (state->addresses != nullptr) verdict = co_await Take(state->addresses, address);
   if (!failed || !verdict.allowed()) co_return verdict;
   const Owner owner{kToken, customer, "requests from this address with a token that is not good",
                     refused_token_};

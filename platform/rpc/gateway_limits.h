@@ -106,6 +106,8 @@ class GatewayLimits {
   // the requests.
   Task<Verdict> Admit(const http::Request& request,
                       const StatusOr<std::shared_ptr<const security::Identity>>& caller);
+  // The same of a caller that is known, when buckets are of this process alone.
+  Verdict AdmitHere(const http::Request& request, const security::Identity& caller);
   // Takes a failure before a password is tried; GiveBack when it was right.
   Task<Verdict> TryPassword(const http::Request& request, const security::Identity& caller);
   Task<void> GiveBack(const Verdict& verdict);
@@ -148,6 +150,10 @@ class GatewayLimits {
   // What a bucket is of.
   struct Owner;
   Task<Verdict> Take(std::shared_ptr<Policy> policy, Owner owner);
+  Verdict TakeHere(std::shared_ptr<Policy> policy, const Owner& owner);
+  Verdict Counted(std::shared_ptr<Policy> policy, const Owner& owner, Verdict::Part part);
+  Owner OwnerOf(const security::Identity& caller);
+  Owner OwnerOf(std::string_view customer);
   void Degraded(const Status& why);
   void WholeAgain();
 

@@ -189,7 +189,9 @@ class LineSink final : public ByteSink {
 Task<Status> Prepare(const Route& route, EdgeEntry& entry, http::Exchange& exchange,
                      PendingCall& call) {
   http::Request& request = exchange.request;
-  CO_RETURN_IF_ERROR(co_await entry.Identify());
+  Status known;
+  if (!entry.IdentifyNow(known)) known = co_await entry.Identify();
+  CO_RETURN_IF_ERROR(known);
   call.context.caller = entry.caller();
   CO_ASSIGN_OR_RETURN(call.context.deadline, DeadlineOf(request));
   CO_RETURN_IF_ERROR(CheckContentType(request));

@@ -15,6 +15,13 @@ Task<StatusOr<std::shared_ptr<const Identity>>> AuthenticatorChain::Authenticate
       "JWT");
 }
 
+std::shared_ptr<const Identity> AuthenticatorChain::Known(std::string_view bearer_token) const {
+  for (const Authenticator* adapter : adapters_) {
+    if (adapter->Recognises(bearer_token)) return adapter->Known(bearer_token);
+  }
+  return nullptr;
+}
+
 bool AuthenticatorChain::Recognises(std::string_view bearer_token) const {
   for (const Authenticator* adapter : adapters_) {
     if (adapter->Recognises(bearer_token)) return true;

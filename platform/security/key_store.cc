@@ -329,7 +329,7 @@ Task<Status> KeyStore::Revoke(std::string id) {
       refreshed, fmt::format("API key '{}' is revoked, but this process has not seen it yet", id));
 }
 
-std::shared_ptr<const Identity> KeyStore::Find(std::string_view token) const {
+std::shared_ptr<const Identity> KeyStore::Known(std::string_view token) const {
   std::shared_ptr<const Identity> identity = state_->Lookup(token);
   if (identity != nullptr && state_->HasExpired(*identity)) return nullptr;
   return identity;

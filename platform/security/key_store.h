@@ -89,7 +89,7 @@ class KeyStore final : public Authenticator {
   Task<Status> Revoke(std::string id);
 
   // From memory alone.
-  std::shared_ptr<const Identity> Find(std::string_view token) const;
+  std::shared_ptr<const Identity> Known(std::string_view token) const override;
   Task<StatusOr<std::shared_ptr<const Identity>>> Authenticate(
       std::string_view bearer_token) override;
   bool Recognises(std::string_view bearer_token) const override;

@@ -69,7 +69,7 @@ TEST_F(KeyStoreTest, FindsTheKeyThatItMadeAndKeepsOnlyItsHash) {
   const StatusOr<NewKey> made = RunSync(store->Create(request));
   ASSERT_TRUE(made.ok()) << made.status();
   EXPECT_TRUE(IsApiKey(made->token));
-  const std::shared_ptr<const Identity> identity = store->Find(made->token);
+  const std::shared_ptr<const Identity> identity = store->Known(made->token);
   ASSERT_NE(identity, nullptr);
   EXPECT_EQ(identity->kind, Identity::kKey);
   EXPECT_EQ(identity->subject, made->key.id);
@@ -95,7 +95,7 @@ TEST_F(KeyStoreTest, FindsTheKeyThatItMadeAndKeepsOnlyItsHash) {
     EXPECT_EQ(bytes.find(made->token.substr(7)), std::string::npos) << entry.path();
   }
   auto again = OpenStore(Shared());
-  EXPECT_NE(again->Find(made->token), nullptr) << "keys survive a restart";
+  EXPECT_NE(again->Known(made->token), nullptr) << "keys survive a restart";
 }
 
 TEST_F(KeyStoreTest, RefusesUnknownRevokedAndExpiredKeysWithoutRepeatingThem) {
@@ -105,7 +105,7 @@ TEST_F(KeyStoreTest, RefusesUnknownRevokedAndExpiredKeysWithoutRepeatingThem) {
   request.expires_at = clock_.Now() + std::chrono::seconds(10);
   const NewKey expired = *RunSync(store->Create(request));
   ASSERT_EQ(RunSync(store->Revoke(revoked.key.id)), OkStatus());
-  EXPECT_NE(store->Find(expired.token), nullptr);
+  EXPECT_NE(store->Known(expired.token), nullptr);
   clock_.Advance(std::chrono::seconds(10));
   const std::pair<std::string, const char*> rows[] = {
       {NewApiKey().text, "is not known here, or was revoked"},
@@ -116,7 +116,7 @@ TEST_F(KeyStoreTest, RefusesUnknownRevokedAndExpiredKeysWithoutRepeatingThem) {
       {"", "is not known here"},
   };
   for (const auto& [token, message] : rows) {
-    EXPECT_EQ(store->Find(token), nullptr);
+    EXPECT_EQ(store->Known(token), nullptr);
     const Status status = Ask(*store, token).status();
     EXPECT_EQ(status.code(), StatusCode::kUnauthenticated) << message;
     EXPECT_THAT(std::string(status.message()), HasSubstr(message));
@@ -131,7 +131,7 @@ TEST_F(KeyStoreTest, RevokesByIdAndSaysWhenThereIsNone) {
   const NewKey key = Make(*store);
   EXPECT_EQ(RunSync(store->Revoke("nobody")).code(), StatusCode::kNotFound);
   EXPECT_EQ(RunSync(store->Revoke(key.key.id)), OkStatus());
-  EXPECT_EQ(store->Find(key.token), nullptr);
+  EXPECT_EQ(store->Known(key.token), nullptr);
   clock_.Advance(std::chrono::hours(1));
   EXPECT_EQ(RunSync(store->Revoke(key.key.id)), OkStatus());
   EXPECT_EQ((*RunSync(store->List()))[0].revoked_at, clock_.Now() - std::chrono::hours(1))
@@ -155,7 +155,7 @@ TEST_F(KeyStoreTest, MakesTheAdminKeyOfANewInstallationOnce) {
   const auto first = RunSync(store->CreateFirstAdminKey());
   ASSERT_TRUE(first.ok()) << first.status();
   ASSERT_TRUE(first->has_value());
-  EXPECT_TRUE(store->Find((*first)->token)->scopes.IsAdmin());
+  EXPECT_TRUE(store->Known((*first)->token)->scopes.IsAdmin());
   EXPECT_FALSE(RunSync(store->CreateFirstAdminKey())->has_value());
   ASSERT_EQ(RunSync(store->Revoke((*first)->key.id)), OkStatus());
   EXPECT_FALSE(RunSync(store->CreateFirstAdminKey())->has_value())
@@ -167,11 +167,11 @@ TEST_F(KeyStoreTest, SeesAtOnceWhatAnotherProcessMade) {
   auto other_database = OpenDatabase();
   auto other = OpenStore(*other_database);
   const NewKey key = Make(*other);
-  EXPECT_EQ(store->Find(key.token), nullptr) << "from memory alone";
+  EXPECT_EQ(store->Known(key.token), nullptr) << "from memory alone";
   const auto identity = Ask(*store, key.token);
   ASSERT_TRUE(identity.ok()) << identity.status();
   EXPECT_EQ((*identity)->subject, key.key.id);
-  EXPECT_NE(store->Find(key.token), nullptr);
+  EXPECT_NE(store->Known(key.token), nullptr);
 
   ASSERT_EQ(RunSync(other->Revoke(key.key.id)), OkStatus());
   EXPECT_TRUE(Ask(*store, key.token).ok()) << "a hit does not look";
@@ -251,7 +251,7 @@ TEST_F(KeyStoreTest, HasABoundAndForgetsKeysThatEndedLongAgo) {
   clock_.Advance(Duration(1));
   Make(*store);
   EXPECT_EQ(RunSync(store->List())->size(), 2u);
-  EXPECT_NE(store->Find(two.token), nullptr);
+  EXPECT_NE(store->Known(two.token), nullptr);
 }
 
 TEST_F(KeyStoreTest, ADamagedRowLocksOutItsOwnKeyOnly) {
@@ -266,8 +266,8 @@ TEST_F(KeyStoreTest, ADamagedRowLocksOutItsOwnKeyOnly) {
           })
           .ok());
   ASSERT_EQ(RunSync(store->Refresh()), OkStatus());
-  EXPECT_NE(store->Find(good.token), nullptr);
-  EXPECT_EQ(store->Find(damaged.token), nullptr);
+  EXPECT_NE(store->Known(good.token), nullptr);
+  EXPECT_EQ(store->Known(damaged.token), nullptr);
   const Status listed = RunSync(store->List()).status();
   EXPECT_EQ(listed.code(), StatusCode::kDataLoss);
   EXPECT_THAT(std::string(listed.message()), HasSubstr(damaged.key.id));
@@ -290,7 +290,7 @@ TEST_F(KeyStoreTest, KeepsFreshUntilCancelled) {
           ended.set_value();
         }(*store, stop.token(), ended));
   ASSERT_EQ(RunSync(other->Revoke(key.key.id)), OkStatus());
-  while (store->Find(key.token) != nullptr) std::this_thread::yield();
+  while (store->Known(key.token) != nullptr) std::this_thread::yield();
   stop.Cancel();
   ended.get_future().wait();
 }
@@ -302,7 +302,7 @@ TEST_F(KeyStoreTest, ReadersFindTheirKeyWhileOthersAreMadeAndRevoked) {
   std::vector<std::thread> readers;
   for (int i = 0; i < 2; ++i) {
     readers.emplace_back([&] {
-      while (!done) EXPECT_NE(store->Find(mine.token), nullptr);
+      while (!done) EXPECT_NE(store->Known(mine.token), nullptr);
     });
   }
   for (int i = 0; i < 20; ++i) {

@@ -3,6 +3,7 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -34,14 +35,20 @@ EVP_MD_CTX* Sha256Context() {
   return context.get();
 }
 
+constexpr std::array<uint8_t, 256> kIsOfTokens = [] {
+  std::array<uint8_t, 256> is{};
+  for (int c = 0; c < 256; ++c) {
+    is[c] = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
+            c == '-' || c == '_';
+  }
+  return is;
+}();
+
 bool HasForm(std::string_view text, std::string_view prefix) {
   if (text.size() != kTokenLength || !text.starts_with(prefix)) return false;
-  for (const char c : text.substr(prefix.size())) {
-    const bool known = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                       c == '-' || c == '_';
-    if (!known) return false;
-  }
-  return true;
+  uint8_t all = 1;
+  for (const char c : text.substr(prefix.size())) all &= kIsOfTokens[static_cast<uint8_t>(c)];
+  return all == 1;
 }
 
 Token NewToken(std::string_view prefix) {
