@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <thread>
 
 #include "platform/async/runtime.h"
@@ -177,17 +178,42 @@ TEST_F(ConfigReload, WatchReloadsWhenAFileChangesAndEndsWhenCancelled) {
   ended.get_future().wait();
 }
 
-TEST_F(ConfigReload, FileSignatureFollowsLinksAndNoticesAbsence) {
-  Write("one", "aa");
-  Write("two", "aa");
+TEST_F(ConfigReload, TheSignatureFollowsLinksAndNoticesAbsence) {
+  Write("one", "http: {limit: 1}\n");
+  Write("two", "http: {limit: 1}\n");
   std::filesystem::create_symlink(Path("one"), Path("link"));
-  const std::string one = FileSignature({Path("link")});
+  ASSERT_TRUE(config_.Load({.file = Path("link")}).ok());
+  const std::string one = config_.registry.Signature();
+  EXPECT_EQ(config_.registry.LoadedSignature(), one);
   std::filesystem::remove(Path("link"));
-  const std::string none = FileSignature({Path("link")});
+  const std::string none = config_.registry.Signature();
   std::filesystem::create_symlink(Path("two"), Path("link"));
-  const std::string two = FileSignature({Path("link")});
+  const std::string two = config_.registry.Signature();
   EXPECT_NE(one, none);
   EXPECT_NE(one, two);
+  EXPECT_EQ(config_.registry.LoadedSignature(), one);
+  ASSERT_TRUE(config_.registry.Reload().ok());
+  EXPECT_EQ(config_.registry.LoadedSignature(), two);
+}
+
+TEST_F(ConfigReload, WhatChangesWhileItIsReadIsReadAgain) {
+  Write("starling.yaml", "http: {limit: 1}\n");
+  // A source that is read with the files, while one of them changes.
+  struct Late final : Source {
+    std::function<void()> on_read;
+    StatusOr<std::vector<Document>> Read() override {
+      on_read();
+      return std::vector<Document>();
+    }
+    uint64_t version() const override { return 1; }
+  };
+  const auto late = std::make_shared<Late>();
+  late->on_read = [this] { Write("starling.yaml", "http: {limit: 2}\n"); };
+  ASSERT_TRUE(config_.registry.Load({.file = Path("starling.yaml"), .cluster = late}).ok());
+  EXPECT_NE(config_.registry.LoadedSignature(), config_.registry.Signature());
+  late->on_read = [] {};
+  ASSERT_TRUE(config_.registry.Reload().ok());
+  EXPECT_EQ(config_.registry.LoadedSignature(), config_.registry.Signature());
 }
 
 TEST_F(ConfigReload, ReadersSeeWholeConfigurationsWhileOthersReload) {

@@ -1,5 +1,7 @@
 #include "platform/config/registry.h"
 
+#include <sys/stat.h>
+
 #include <algorithm>
 #include <cstdio>
 #include <cstdlib>
@@ -129,6 +131,27 @@ void KeepRunning(const StructType& type, const std::string& prefix, const Node& 
   }
 }
 
+std::vector<std::string> YamlFiles(const Sources& sources) {
+  std::vector<std::string> files;
+  if (!sources.file.empty() && !sources.file_content) files.push_back(sources.file);
+  files.insert(files.end(), sources.more_files.begin(), sources.more_files.end());
+  return files;
+}
+
+std::string SignatureOf(const Source* cluster, const std::vector<std::string>& files) {
+  std::string signature = fmt::format("{};", cluster == nullptr ? 0 : cluster->version());
+  for (const std::string& path : files) {
+    struct stat about;
+    if (::stat(path.c_str(), &about) == 0) {
+      signature += fmt::format("{}.{:09} {} {};", about.st_mtim.tv_sec, about.st_mtim.tv_nsec,
+                               about.st_size, about.st_ino);
+    } else {
+      signature += "absent;";
+    }
+  }
+  return signature;
+}
+
 }  // namespace
 
 std::string SourceOf(const Node& tree, const std::string& key) {
@@ -216,6 +239,9 @@ Subscription Registry::OnReload(std::function<void(const StatusOr<Report>&)> cal
 
 StatusOr<Report> Registry::Apply() {
   State& state = *state_;
+  std::vector<std::string> files = this->files();
+  if (files.empty()) files = YamlFiles(state.sources);
+  const std::string signature = SignatureOf(state.sources.cluster.get(), files);
   Reading reading;
   const Node tree = MergeSources(state.sources, state, reading.problems);
   FindUnknown(tree, "", state.sections, state, reading.problems);
@@ -232,10 +258,10 @@ StatusOr<Report> Registry::Apply() {
     state.problems = reading.problems.list();
     state.cluster = state.sources.cluster;
     state.files = std::move(reading.secret_files);
-    if (!state.sources.file.empty() && !state.sources.file_content)
-      state.files.push_back(state.sources.file);
-    state.files.insert(state.files.end(), state.sources.more_files.begin(),
-                       state.sources.more_files.end());
+    const std::vector<std::string> yaml = YamlFiles(state.sources);
+    state.files.insert(state.files.end(), yaml.begin(), yaml.end());
+    state.loaded_signature.reset();
+    if (state.files == files) state.loaded_signature = signature;
   }
   STARLING_RETURN_IF_ERROR(reading.problems.ToStatus());
 
@@ -285,9 +311,14 @@ std::vector<std::string> Registry::PendingRestart() const {
   return lines;
 }
 
-uint64_t Registry::cluster_version() const {
+std::string Registry::Signature() const {
   const std::lock_guard lock(state_->mutex);
-  return state_->cluster == nullptr ? 0 : state_->cluster->version();
+  return SignatureOf(state_->cluster.get(), state_->files);
+}
+
+std::optional<std::string> Registry::LoadedSignature() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->loaded_signature;
 }
 
 std::vector<std::string> Registry::files() const {

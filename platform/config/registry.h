@@ -37,6 +37,7 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <typeindex>
@@ -97,8 +98,13 @@ class Registry {
   std::vector<std::string> PendingRestart() const;
   // Files that the newest Load or Reload read or looked for: the YAML file and those of secrets.
   std::vector<std::string> files() const;
-  // Changes when the cluster's part of the sources does.
-  uint64_t cluster_version() const;
+  // What those files are now and which version the cluster's part has: changes when one of them
+  // does. Each file's (modification time, size, inode), links followed, so that an editor's rename
+  // and a Kubernetes ConfigMap's switched link are seen too. A stat(2) a file.
+  std::string Signature() const;
+  // The same just before the newest Load or Reload read them; nullopt when it read others than were
+  // known before, and so must read again.
+  std::optional<std::string> LoadedSignature() const;
 
   // The running configuration as YAML, each key with its source as comment, secrets as ***.
   std::string Show() const;

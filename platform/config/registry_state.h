@@ -37,6 +37,7 @@ struct Registry::State final : KeySpace {
   std::vector<Pending> pending;
   std::vector<std::string> files;
   std::shared_ptr<Source> cluster;
+  std::optional<std::string> loaded_signature;
 };
 
 }  // namespace starling::config

@@ -2,8 +2,8 @@
 //
 //   Spawn(runtime.executor(0), config::Watch(registry, runtime.blocking(), shutdown.token()));
 //
-// Once every `interval` it compares each file's (modification time, size, inode), following links,
-// so that an editor's rename and a Kubernetes ConfigMap's switched link are seen too. A refused
+// Once every `interval` it compares Registry::Signature with that of the newest load, so that no
+// change is lost in between. A refused
 // reload is reported through Registry::OnReload once, and again only after the next change. Ends
 // within `interval` of cancellation. Looks cost one stat(2) a file, on the pool; when the pool is
 // full the look is left out.
@@ -18,8 +18,5 @@ namespace starling::config {
 
 Task<void> Watch(Registry& registry, BlockingPool& pool, CancellationToken until,
                  Duration interval = std::chrono::seconds(1));
-
-// What Watch compares: changes when a file changes, appears or goes.
-std::string FileSignature(const std::vector<std::string>& paths);
 
 }  // namespace starling::config

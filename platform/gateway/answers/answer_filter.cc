@@ -1,5 +1,8 @@
 #include "platform/gateway/answers/answer_filter.h"
 
+#include <map>
+#include <tuple>
+
 #include "platform/gateway/answers/error_page.h"
 #include "platform/gateway/route_config.h"
 #include "platform/http/coding/encoded_forms.h"
@@ -244,16 +247,19 @@ Status CheckAnswerRules(const AnswerRules& rules, const std::vector<RouteConfig>
   STARLING_RETURN_IF_ERROR(Compression::Make(rules.compression).status());
   STARLING_RETURN_IF_ERROR(AnswerFields::Make(rules.answer_headers, {}).status());
   STARLING_RETURN_IF_ERROR(Annotate(Cors::Parse(rules.cors).status(), "cors"));
+  using Place = std::tuple<std::string_view, const std::vector<std::string>&,
+                           const std::vector<std::string>&>;
+  std::map<Place, std::vector<size_t>> by_place;
   for (size_t i = 0; i < routes.size(); ++i) {
     const RouteConfig& route = routes[i];
     const std::string where = fmt::format("routes[{}]", i);
     STARLING_RETURN_IF_ERROR(
         Annotate(AnswerFields::Make({}, route.answer_headers).status(), where));
     STARLING_RETURN_IF_ERROR(Annotate(Cors::Parse(route.cors).status(), where + ".cors"));
-    for (size_t j = 0; j < i; ++j) {
+    std::vector<size_t>& before = by_place[{route.path, route.hosts, route.methods}];
+    for (const size_t j : before) {
       const RouteConfig& other = routes[j];
-      if (route.path != other.path || route.hosts != other.hosts ||
-          route.methods != other.methods || (route.headers.empty() && other.headers.empty()) ||
+      if ((route.headers.empty() && other.headers.empty()) ||
           (route.compress == other.compress && route.cors == other.cors &&
            route.answer_headers == other.answer_headers)) {
         continue;
@@ -263,6 +269,7 @@ Status CheckAnswerRules(const AnswerRules& rules, const std::vector<RouteConfig>
           "path",
           where, j);
     }
+    before.push_back(i);
   }
   return OkStatus();
 }
