@@ -67,11 +67,7 @@ bool Names(std::string_view list, std::string_view name) {
 
 void AppendField(std::string_view name, std::string_view value, std::string& out) {
   out.append(name).append(": ");
-  const size_t at = out.size();
-  out.append(value);
-  for (size_t i = at; i < out.size(); ++i) {
-    if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
-  }
+  http::AppendInLine(value, out);
   out.append("\r\n");
 }
 

@@ -2,6 +2,8 @@
 
 #include <cstring>
 
+#include "platform/base/words.h"
+
 namespace starling::http {
 namespace {
 
@@ -86,11 +88,16 @@ std::string_view VerbText(Verb verb) {
 }
 
 bool EqualsIgnoreCase(std::string_view a, std::string_view b) {
-  if (a.size() != b.size()) return false;
-  for (size_t i = 0; i < a.size(); ++i) {
-    if (Lower(a[i]) != Lower(b[i])) return false;
+  const size_t size = a.size();
+  if (size != b.size()) return false;
+  const auto same = [](uint64_t one, uint64_t other) {
+    return one == other || LowerWord(one) == LowerWord(other);
+  };
+  if (size < 8) return size == 0 || same(ShortWord(a.data(), size), ShortWord(b.data(), size));
+  for (size_t at = 0; at + 8 < size; at += 8) {
+    if (!same(WordAt(a.data() + at), WordAt(b.data() + at))) return false;
   }
-  return true;
+  return same(WordAt(a.data() + size - 8), WordAt(b.data() + size - 8));
 }
 
 void Headers::Add(std::string_view name, std::string_view value) {

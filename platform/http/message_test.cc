@@ -13,6 +13,23 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
 
+TEST(EqualsIgnoreCase, IsOfAsciiLettersAtEveryPlaceOfEveryLength) {
+  const auto lower = [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; };
+  for (size_t size = 0; size <= 25; ++size) {
+    const std::string text = std::string("X-Forwarded-For-Some-Thing").substr(0, size);
+    EXPECT_TRUE(EqualsIgnoreCase(text, text));
+    EXPECT_FALSE(EqualsIgnoreCase(text, text + "x"));
+    for (size_t at = 0; at < size; ++at) {
+      for (int c = 0; c < 256; ++c) {
+        std::string other = text;
+        other[at] = static_cast<char>(c);
+        ASSERT_EQ(EqualsIgnoreCase(text, other), lower(text[at]) == lower(other[at]))
+            << "byte " << c << " at " << at << " of " << size;
+      }
+    }
+  }
+}
+
 TEST(Headers, FindsWithoutRegardToCaseAndKeepsOrder) {
   Headers headers;
   headers.Add("Accept", "a");

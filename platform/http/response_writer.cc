@@ -37,17 +37,6 @@ bool IsOurs(std::string_view name) {
   }
 }
 
-void AppendClean(std::string_view text, std::string& out) {
-  const size_t at = out.size();
-  out.append(text);
-  bool clean = true;  // without a branch a byte: a compiler makes vectors of it
-  for (const char c : text) clean &= c != '\r' && c != '\n' && c != '\0';
-  if (clean) return;
-  for (size_t i = at; i < out.size(); ++i) {
-    if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
-  }
-}
-
 }  // namespace
 
 bool MayHaveBody(int status) { return status >= 200 && status != 204 && status != 304; }
@@ -57,9 +46,9 @@ void AppendLastChunk(const Headers* trailers, std::string& out) {
   if (trailers != nullptr) {
     for (const Headers::Field field : *trailers) {
       if (!MayBeTrailer(field.name)) continue;
-      AppendClean(field.name, out);
+      AppendInLine(field.name, out);
       out.append(": ");
-      AppendClean(field.value, out);
+      AppendInLine(field.value, out);
       out.append("\r\n");
     }
   }
@@ -73,9 +62,9 @@ void AppendHead(const Response& response, BodyFraming framing, ConnectionField c
   if (!response.headers.Has("date")) out.append(date_line);
   for (const Headers::Field field : response.headers) {
     if (IsOurs(field.name)) continue;
-    AppendClean(field.name, out);
+    AppendInLine(field.name, out);
     out.append(": ");
-    AppendClean(field.value, out);
+    AppendInLine(field.value, out);
     out.append("\r\n");
   }
   if (connection == ConnectionField::kClose) out.append("Connection: close\r\n");

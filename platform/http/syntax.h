@@ -8,6 +8,8 @@
 #include <string>
 #include <string_view>
 
+#include "platform/base/words.h"
+
 namespace starling::http {
 
 inline constexpr size_t kMaxFields = 100;          // of a header
@@ -53,6 +55,16 @@ void ForEachInList(std::string_view list, F f) {
     const size_t comma = std::min(list.find(','), list.size());
     if (const std::string_view one = TrimSpace(list.substr(0, comma)); !one.empty()) f(one);
     list.remove_prefix(std::min(comma + 1, list.size()));
+  }
+}
+
+// Appends it with blanks for what would end its line or cut it (CR, LF, NUL).
+inline void AppendInLine(std::string_view text, std::string& out) {
+  const size_t at = out.size();
+  out.append(text);
+  if (!AnyWord(text, [](uint64_t word) { return BytesBelow(word, '\r' + 1); })) return;
+  for (size_t i = at; i < out.size(); ++i) {
+    if (out[i] == '\r' || out[i] == '\n' || out[i] == '\0') out[i] = ' ';
   }
 }
 

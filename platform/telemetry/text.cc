@@ -5,6 +5,8 @@
 #include <cctype>
 #include <cstdint>
 
+#include "platform/base/words.h"
+
 namespace starling::telemetry {
 namespace {
 
@@ -43,15 +45,12 @@ bool IsControl(uint32_t code) {
 
 enum class Quotes { kEscape, kKeep };
 
-// Whether all of it is printable ASCII that nothing needs an escape for. Without a branch a byte,
-// so that a compiler makes vectors of it.
+// Whether all of it is printable ASCII that nothing needs an escape for.
 bool IsPlain(std::string_view text) {
-  bool plain = true;
-  for (const char c : text) {
-    const auto byte = static_cast<uint8_t>(c);
-    plain &= byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
-  }
-  return plain;
+  return !AnyWord(text, [](uint64_t word) {
+    return BytesBelow(word, 0x20) | BytesAbove127(word) | BytesEqual(word, 0x7f) |
+           BytesEqual(word, '"') | BytesEqual(word, '\\');
+  });
 }
 
 void AppendEscaped(std::string_view text, Quotes quotes, std::string& out) {
