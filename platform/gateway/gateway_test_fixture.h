@@ -69,8 +69,7 @@ class GatewayTest : public testing::Test {
     if (add_) STARLING_RETURN_IF_ERROR(add_(*router));
     router->SetFilter(answers);
     if (server_ == nullptr) {
-      server_ = std::make_unique<http::Server>(
-          runtime_, http::ServerOptions{.sweep_interval = std::chrono::milliseconds(10)}, router);
+      server_ = std::make_unique<http::Server>(runtime_, server_options_, router);
       STARLING_ASSIGN_OR_RETURN(port_, server_->Start());
     } else {
       server_->SetRouter(router);
@@ -99,6 +98,7 @@ class GatewayTest : public testing::Test {
   std::shared_ptr<HttpCache> cache_ = std::make_shared<HttpCache>(HttpCacheOptions{});
   std::optional<AnswerRules> rules_;          // what is done to answers; unset: nothing
   std::function<Status(http::Router&)> add_;  // routes beside
+  http::ServerOptions server_options_{.sweep_interval = std::chrono::milliseconds(10)};
   Upstreams upstreams_{runtime_, telemetry_.metrics()};
   std::unique_ptr<http::Server> server_;
   uint16_t port_ = 0;
