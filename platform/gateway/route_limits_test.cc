@@ -97,6 +97,8 @@ TEST_F(LimitsOfRoutes, ARefusalIsAProblemThatNamesThePolicyAndTheFieldsNameAll) 
     EXPECT_EQ(policies->at(0).value, "\"requests\"");
     EXPECT_EQ(now->at(1).value, "\"/all\"");
     EXPECT_EQ(now->at(1).parameters.at("r"), "0");
+    // Of a refusal, the one that refuses alone has a time.
+    EXPECT_EQ(now->at(0).parameters.count("t"), answer == good ? 1u : 0u);
     // What Retry-After says, and not sooner.
     EXPECT_EQ(now->at(1).parameters.at("t"), "1000");
   }

@@ -13,11 +13,14 @@
 #include "platform/gateway/upstream_connection.h"
 #include "platform/gateway/upstream_members.h"
 #include "platform/gateway/upstream_pool.h"
+#include "platform/http/client_tls.h"
 #include "platform/resilience/backoff.h"
+#include "platform/telemetry/log.h"
 
 namespace starling::gateway {
 namespace {
 
+constexpr Duration kLookAtFiles = std::chrono::seconds(1);
 constexpr Duration kRetryPause = std::chrono::milliseconds(10);  // the longest first one
 
 H2UpstreamOptions ConnectionOptions(const UpstreamOptions& options) {
@@ -40,6 +43,27 @@ Task<void> Upstream::SweepIdle(std::weak_ptr<Pools> weak, size_t thread, Duratio
     const std::shared_ptr<Pools> pools = weak.lock();
     if (pools == nullptr) co_return;
     for (const auto& [address, pool] : pools->Live()) pool->Sweep(thread, idle_timeout);
+  }
+}
+
+// Certificates are made anew while we run.
+Task<void> Upstream::WatchTls(std::weak_ptr<http::ClientTls> weak, std::string name,
+                              BlockingPool& pool) {
+  for (std::string said;;) {
+    co_await SleepFor(kLookAtFiles);
+    const std::shared_ptr<http::ClientTls> tls = weak.lock();
+    if (tls == nullptr) co_return;
+    const StatusOr<bool> taken = co_await pool.Run([&] { return tls->ReloadIfChanged(); });
+    if (taken.ok() && *taken)
+      log::Info("gateway", "new certificates are taken").With("upstream", name);
+    // Once, not each second.
+    std::string wrong(absl::IsInvalidArgument(taken.status()) ? taken.status().message() : "");
+    if (!wrong.empty() && wrong != said) {
+      log::Warning("gateway", "new certificates are not taken, the old ones stay")
+          .With("upstream", name)
+          .With(taken.status());
+    }
+    said = std::move(wrong);
   }
 }
 
@@ -112,6 +136,10 @@ Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics
   for (size_t i = 0; i < threads_.size(); ++i) {
     Spawn(runtime.executor(static_cast<int>(i)),
           SweepIdle(std::weak_ptr<Pools>(pools_), i, options_.idle_timeout));
+  }
+  if (options_.tls != nullptr) {
+    Spawn(threads_[0]->context().get_executor(),
+          WatchTls(options_.tls, options_.name, runtime.blocking()));
   }
   if (!options_.health) return;
   checks_ = std::make_shared<Checks>();

@@ -51,7 +51,7 @@
 
 namespace starling::http {
 class ClientTls;
-}
+}  // namespace starling::http
 
 namespace starling::gateway {
 
@@ -190,6 +190,8 @@ class Upstream {
                       UpstreamConnection& connection);
   static std::shared_ptr<Pool> OpenPool(const discovery::Endpoint& endpoint, const Threads& threads,
                                         const std::optional<H2UpstreamOptions>& h2);
+  static Task<void> WatchTls(std::weak_ptr<http::ClientTls> tls, std::string name,
+                             BlockingPool& pool);
   static Task<void> SweepIdle(std::weak_ptr<Pools> pools, size_t thread, Duration idle_timeout);
 
   const UpstreamOptions options_;

@@ -178,6 +178,26 @@ TEST_F(UpstreamTlsTest, ShowsItsOwnCertificate) {
   EXPECT_EQ(BodyOf(Get("/x")), "shop.example 0 CN=gateway");
 }
 
+TEST_F(UpstreamTlsTest, TakesNewFilesWhileItServes) {
+  const TestCertificate mine("gateway", "DNS:gateway.example", &ca_);
+  const TestCertificate next("gateway-2", "DNS:gateway.example", &ca_);
+  const auto files = folder_.Write("mine", mine);
+  UpstreamConfig config = Config(Serve(good_, http::TlsOptions::Clients::kMustShowCertificate));
+  config.tls.certificate = files.certificate_file;
+  config.tls.key = files.key_file;
+  config.idle_timeout = std::chrono::milliseconds(1);
+  StartTo(config);
+  EXPECT_EQ(BodyOf(Get("/x")), "shop.example 0 CN=gateway");
+  // Half of a change is none.
+  folder_.Write("mine.pem", next.CertificatePem());
+  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
+  EXPECT_EQ(BodyOf(Get("/x")), "shop.example 0 CN=gateway");
+  folder_.Write("mine", next);
+  for (int i = 0; i < 500 && BodyOf(Get("/x")) != "shop.example 0 CN=gateway-2"; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  EXPECT_EQ(BodyOf(Get("/x")), "shop.example 0 CN=gateway-2");
+}
+
 TEST_F(UpstreamTlsTest, SpeaksHttp2WhenTheServerAgrees) {
   UpstreamConfig config = Config(Serve(good_));
   config.protocol = "h2";

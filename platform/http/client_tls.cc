@@ -5,6 +5,9 @@
 #include <openssl/x509v3.h>
 
 #include <boost/asio/ip/address.hpp>
+#include <fstream>
+#include <iterator>
+#include <map>
 
 namespace starling::http {
 namespace {
@@ -26,26 +29,44 @@ bool IsAddress(const std::string& name) {
 
 }  // namespace
 
-// OpenSSL's view of who keeps sessions.
-struct ClientTlsCallbacks {
+// What the files said, and the sessions that came of it.
+class ClientTls::Context : public std::enable_shared_from_this<Context> {
+ public:
+  static StatusOr<std::shared_ptr<const Context>> Make(const ClientTlsOptions& options);
+  ~Context() {
+    for (const auto& [name, session] : sessions_) SSL_SESSION_free(session);
+    SSL_CTX_free(context_);
+  }
+  std::unique_ptr<TlsSession> NewSession(int descriptor, const std::string& name) const;
+
+ private:
+  explicit Context(SSL_CTX* context) : context_(context) {}
   static int Index() {
     static const int index = SSL_CTX_get_ex_new_index(0, nullptr, nullptr, nullptr, nullptr);
     return index;
   }
-  // 1: the session is ours now.
+  // OpenSSL has a session for later; 1: it is ours now.
   static int OnSession(SSL* ssl, SSL_SESSION* session) {
-    auto* tls = static_cast<ClientTls*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), Index()));
+    const auto* self = static_cast<Context*>(SSL_CTX_get_ex_data(SSL_get_SSL_CTX(ssl), Index()));
     const char* name = static_cast<const char*>(SSL_get_app_data(ssl));
-    if (tls == nullptr || name == nullptr) return 0;
-    tls->Keep(name, session);
+    if (self == nullptr || name == nullptr) return 0;
+    const std::lock_guard lock(self->mutex_);
+    const auto kept = self->sessions_.find(name);
+    SSL_SESSION_free(kept->second);
+    kept->second = session;
     return 1;
   }
+
+  SSL_CTX* const context_;
+  mutable std::mutex mutex_;
+  mutable std::map<std::string, SSL_SESSION*> sessions_;  // by name; nullptr: none yet
 };
 
-StatusOr<std::shared_ptr<ClientTls>> ClientTls::Load(const ClientTlsOptions& options) {
+StatusOr<std::shared_ptr<const ClientTls::Context>> ClientTls::Context::Make(
+    const ClientTlsOptions& options) {
   SSL_CTX* const context = SSL_CTX_new(TLS_client_method());
   if (context == nullptr) return Internal("TLS: no memory for a context");
-  std::shared_ptr<ClientTls> tls(new ClientTls(context, options));
+  std::shared_ptr<Context> made(new Context(context));
   ERR_clear_error();
   SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
   SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
@@ -58,8 +79,6 @@ StatusOr<std::shared_ptr<ClientTls>> ClientTls::Load(const ClientTlsOptions& opt
                           ? SSL_CTX_set_default_verify_paths(context) == 1
                           : SSL_CTX_load_verify_file(context, options.ca_file.c_str()) == 1;
   if (!has_ca) return InvalidArgument("TLS: ca '{}': {}", options.ca_file, Reason());
-  if (options.certificate_file.empty() != options.key_file.empty())
-    return InvalidArgument("TLS: a certificate needs a key, and a key a certificate");
   if (!options.certificate_file.empty()) {
     if (SSL_CTX_use_certificate_chain_file(context, options.certificate_file.c_str()) != 1)
       return InvalidArgument("TLS: certificate '{}': {}", options.certificate_file, Reason());
@@ -67,28 +86,13 @@ StatusOr<std::shared_ptr<ClientTls>> ClientTls::Load(const ClientTlsOptions& opt
       return InvalidArgument("TLS: key '{}': {}", options.key_file, Reason());
   }
   SSL_CTX_set_session_cache_mode(context, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL_STORE);
-  SSL_CTX_set_ex_data(context, ClientTlsCallbacks::Index(), tls.get());
-  SSL_CTX_sess_set_new_cb(context, ClientTlsCallbacks::OnSession);
-  return tls;
+  SSL_CTX_set_ex_data(context, Index(), made.get());
+  SSL_CTX_sess_set_new_cb(context, OnSession);
+  return made;
 }
 
-ClientTls::~ClientTls() {
-  for (const auto& [name, session] : sessions_) SSL_SESSION_free(session);
-  SSL_CTX_free(context_);
-}
-
-void ClientTls::Keep(const std::string& name, SSL_SESSION* session) {
-  const std::lock_guard lock(mutex_);
-  const auto found = sessions_.find(name);
-  if (found == sessions_.end() && sessions_.size() >= kMaxSessions)
-    return SSL_SESSION_free(session);
-  SSL_SESSION*& kept = sessions_[name];
-  SSL_SESSION_free(kept);
-  kept = session;
-}
-
-std::unique_ptr<TlsSession> ClientTls::NewSession(int descriptor, const std::string& host) {
-  const std::string& name = name_.empty() ? host : name_;
+std::unique_ptr<TlsSession> ClientTls::Context::NewSession(int descriptor,
+                                                           const std::string& name) const {
   SSL* const ssl = SSL_new(context_);
   if (ssl == nullptr) return nullptr;
   if (IsAddress(name)) {
@@ -100,20 +104,59 @@ std::unique_ptr<TlsSession> ClientTls::NewSession(int descriptor, const std::str
   }
   {
     const std::lock_guard lock(mutex_);
-    // The name's text lives as long as `sessions_`, which outlives the session.
-    const auto at = sessions_.try_emplace(name, nullptr).first;
-    SSL_set_app_data(ssl, const_cast<char*>(at->first.c_str()));
-    if (at->second != nullptr) SSL_set_session(ssl, at->second);
+    if (sessions_.size() < kMaxSessions || sessions_.contains(name)) {
+      // The name's text lives as long as the context, which outlives the session.
+      const auto at = sessions_.try_emplace(name, nullptr).first;
+      SSL_set_app_data(ssl, const_cast<char*>(at->first.c_str()));
+      if (at->second != nullptr) SSL_set_session(ssl, at->second);
+    }
   }
   return std::make_unique<TlsSession>(ssl, descriptor, shared_from_this(),
                                       TlsSession::Side::kClient);
 }
 
+ClientTls::ClientTls(ClientTlsOptions options) : options_(std::move(options)), context_(nullptr) {}
+ClientTls::~ClientTls() = default;
+
+StatusOr<std::shared_ptr<ClientTls>> ClientTls::Load(ClientTlsOptions options) {
+  if (options.certificate_file.empty() != options.key_file.empty())
+    return InvalidArgument("TLS: a certificate needs a key, and a key a certificate");
+  std::shared_ptr<ClientTls> tls(new ClientTls(std::move(options)));
+  STARLING_RETURN_IF_ERROR(tls->ReloadIfChanged().status());
+  return tls;
+}
+
+StatusOr<std::vector<std::string>> ClientTls::ReadFiles() const {
+  std::vector<std::string> texts;
+  for (const std::string& path : {options_.ca_file, options_.certificate_file, options_.key_file}) {
+    if (path.empty()) continue;
+    std::ifstream file(path, std::ios::binary);
+    texts.emplace_back(std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>());
+    if (!file.good() && !file.eof()) return InvalidArgument("TLS: '{}' cannot be read", path);
+  }
+  return texts;
+}
+
+StatusOr<bool> ClientTls::ReloadIfChanged() {
+  const std::lock_guard lock(mutex_);
+  STARLING_ASSIGN_OR_RETURN(std::vector<std::string> texts, ReadFiles());
+  if (context_.load() != nullptr && texts == texts_) return false;
+  texts_ = std::move(texts);
+  STARLING_ASSIGN_OR_RETURN(std::shared_ptr<const Context> made, Context::Make(options_));
+  context_.store(std::move(made));
+  return true;
+}
+
+std::unique_ptr<TlsSession> ClientTls::NewSession(int descriptor, const std::string& host) const {
+  return context_.load()->NewSession(descriptor, options_.name.empty() ? host : options_.name);
+}
+
 Status ClientTls::CheckProtocol(const TlsSession& session) const {
   const std::string_view agreed = session.protocol();
   // One that knows no ALPN speaks HTTP/1.1.
-  if (agreed == protocol_ || (agreed.empty() && protocol_ == "http/1.1")) return OkStatus();
-  return Unavailable("TLS: it does not agree to {} (ALPN)", protocol_);
+  if (agreed == options_.protocol || (agreed.empty() && options_.protocol == "http/1.1"))
+    return OkStatus();
+  return Unavailable("TLS: it does not agree to {} (ALPN)", options_.protocol);
 }
 
 }  // namespace starling::http

@@ -318,7 +318,8 @@ Task<void> Router::Run(const Match& match, Exchange& exchange) const {
       exchange.response.status = 204;
       exchange.response.headers.Set("Allow", AllowText(request.path == "*" ? ~0u : match.allowed));
     } else if (match.allowed != 0) {
-      exchange.response = ProblemResponse(405,
+      // RFC 9110, 9.1: 501 to a method that is unknown, 405 to one that is not for this resource.
+      exchange.response = ProblemResponse(request.verb == Verb::kOther ? 501 : 405,
                                           fmt::format("{} is not possible here; use one of {}",
                                                       request.verb_text, AllowText(match.allowed)),
                                           request.path);

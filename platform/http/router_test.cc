@@ -96,7 +96,7 @@ TEST(Router, FindsTheMostSpecificRoute) {
       {"GET /V1/products", "404"},
       {"GET /nothing", "404"},
       {"POST /v1/products/7", "405 GET, HEAD, OPTIONS"},
-      {"BREW /v1/products/7", "405 GET, HEAD, OPTIONS"},
+      {"BREW /v1/products/7", "501 GET, HEAD, OPTIONS"},
       {"GET /v1/models/m:train", "405 POST, OPTIONS"},
       {"OPTIONS /v1/products/7", "204 GET, HEAD, OPTIONS"},
       {"OPTIONS /nothing", "404"},

@@ -195,7 +195,8 @@ std::string_view GatewayLimits::Verdict::policy() const {
 void GatewayLimits::Verdict::Announce(http::Headers& headers) const {
   if (parts_.empty()) return;
   std::string policies, now;
-  for (const Part& part : parts_) {
+  for (size_t i = 0; i < parts_.size(); ++i) {
+    const Part& part = parts_[i];
     const Policy& policy = *part.policy;
     const RateLimiter::Decision& decision = part.decision;
     if (!now.empty()) {
@@ -205,7 +206,8 @@ void GatewayLimits::Verdict::Announce(http::Headers& headers) const {
     policies += policy.field;
     now += policy.quoted;
     AppendParameter(";r=", decision.remaining, now);
-    if (!policy.limiter) continue;
+    // A refusal's Retry-After is of the policy that refuses: no other may name a later time (6).
+    if (!policy.limiter || (!allowed() && static_cast<int>(i) != refused_)) continue;
     const Duration until = decision.remaining == 0 ? decision.retry_after : decision.until_full;
     AppendParameter(";t=", Seconds(until), now);
   }

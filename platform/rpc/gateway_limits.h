@@ -79,7 +79,7 @@ class GatewayLimits {
     std::string_view policy() const;
     // RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers-11), lists of all
     // policies; nothing when no limit is on. `t` is the time until the bucket is full, or until
-    // there is a token when there is none.
+    // there is a token when there is none; of a refusal the policy that refuses alone has one.
     void Announce(http::Headers& headers) const;
     void Add(Verdict other);
 
