@@ -27,8 +27,6 @@ int H2Callbacks::OnBeginFrame(nghttp2_session* nghttp2, const nghttp2_frame_hd* 
       if (!session.MayBeginOrGoOn(head->stream_id, is_known)) return NGHTTP2_ERR_CALLBACK_FAILURE;
       break;
     case NGHTTP2_DATA:
-      if (!session.MayBeginOrGoOn(head->stream_id, is_known)) return NGHTTP2_ERR_CALLBACK_FAILURE;
-      [[fallthrough]];
     case NGHTTP2_CONTINUATION:
       // Of those that carry nothing. Padding counts in OnFrame.
       if (head->length == 0 && (head->flags & NGHTTP2_FLAG_END_STREAM) == 0)
@@ -242,6 +240,8 @@ nghttp2_session* H2Callbacks::NewSession(H2Session* session) {
     nghttp2_option* made = nullptr;
     nghttp2_option_new(&made);
     nghttp2_option_set_no_auto_window_update(made, 1);  // TakeBody opens them
+    // Those that have ended are unknown at once: for MayBeginOrGoOn.
+    nghttp2_option_set_no_closed_streams(made, 1);
     return made;
   }();
   nghttp2_session* made = nullptr;

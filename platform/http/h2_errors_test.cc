@@ -353,12 +353,38 @@ TEST_F(H2Errors, FramesOfAStreamThatTheClientEndedAreErrors) {
   }
 }
 
+TEST_F(H2Errors, DataOfAStreamThatIsOverIsAnErrorHoweverItComes) {
+  const uint16_t port = Start();
+  const std::string data = FrameText(kData, kEndStream, 1, "x");
+  for (const size_t piece : {size_t{1}, size_t{8}, size_t{9}, data.size()}) {
+    H2RawClient client(port);
+    client.Greet();
+    client.Get(1, "/hello");
+    EXPECT_EQ(client.ReadAnswer(1).body, "hello");
+    for (size_t at = 0; at < data.size(); at += piece) client.Send(data.substr(at, piece));
+    EXPECT_EQ(client.ReadToGoAway(), NGHTTP2_STREAM_CLOSED) << piece;  // 5.1, closed
+  }
+  // One that the client has reset, with the reset in the same bytes.
+  H2RawClient client(port);
+  client.Greet();
+  client.AskWithBody(1, PostFields("/waits"));
+  client.Send(FrameText(kRstStream, 0, 1, std::string("\0\0\0\x8", 4)) + data);
+  EXPECT_EQ(client.ReadToGoAway(), NGHTTP2_STREAM_CLOSED);
+}
+
+TEST_F(H2Errors, AStreamThatDependsOnItselfIsAnError) {
+  H2RawClient client(Start());
+  client.Greet();
+  client.SendFrame(kPriority, 0, 3, std::string("\0\0\0\3\x10", 5));  // RFC 7540, 5.3.1
+  EXPECT_EQ(client.ReadToGoAway(), NGHTTP2_PROTOCOL_ERROR);
+}
+
 TEST_F(H2Errors, WhatIsUnknownIsIgnored) {
   H2RawClient client(Start());
   client.Greet(Setting(0x7777, 5));              // 6.5.2
   client.SendFrame(0x77, 0xff, 0, "something");  // 4.1, 5.5
   client.SendFrame(0x77, 0xff, 1, "something");
-  client.SendFrame(kPriority, 0, 3, std::string("\0\0\0\3\x10", 5));  // 5.3: deprecated
+  client.SendFrame(kPriority, 0, 3, std::string("\0\0\0\1\x10", 5));  // 5.3: deprecated
   client.SendFrame(kPing, 0, 0x80000000, "12345678");                 // 4.1: the reserved bit
   // 4.1: flags that mean nothing for this frame.
   client.SendFrame(kHeaders, 0xd2 | kEndHeaders | kEndStream, 1,

@@ -60,13 +60,42 @@ void H2Session::Start() {
 void H2Session::Feed(std::string_view bytes, Instant now) {
   if (closed_ || end_ != End::kNone) return;
   now_ = now;
+  // nghttp2 drops DATA of streams that are closed, and does not read PRIORITY: both are looked at
+  // just before it has their whole head.
+  size_t fed = 0;
+  for (size_t scanned = 0; scanned < bytes.size();) {
+    scanned += frames_.Scan(bytes.substr(scanned));
+    const H2FrameScanner::Head& head = frames_.head();
+    if (!frames_.at_head() ||
+        (head.type != H2FrameScanner::kData && head.type != H2FrameScanner::kPriority)) {
+      continue;
+    }
+    if (!Receive(bytes.substr(fed, scanned - 1 - fed))) return;
+    fed = scanned - 1;
+    if (!IsInOrder(head)) return EndWith(fault_);
+  }
+  (void)Receive(bytes.substr(fed));
+}
+
+bool H2Session::Receive(std::string_view bytes) {
+  if (bytes.empty()) return end_ == End::kNone;
   const ssize_t used = nghttp2_session_mem_recv(
       session_, reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size());
-  if (used >= 0) return;
-  if (fault_ != 0) return EndWith(fault_);
+  if (used >= 0) return end_ == End::kNone;
   const bool flood = used == NGHTTP2_ERR_FLOODED || used == NGHTTP2_ERR_TOO_MANY_SETTINGS ||
                      used == NGHTTP2_ERR_TOO_MANY_CONTINUATIONS;
-  EndWith(flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+  EndWith(fault_ != 0 ? fault_ : flood ? NGHTTP2_ENHANCE_YOUR_CALM : NGHTTP2_PROTOCOL_ERROR);
+  return false;
+}
+
+bool H2Session::IsInOrder(const H2FrameScanner::Head& head) {
+  if (head.type == H2FrameScanner::kPriority) {
+    // RFC 7540, 5.3.1: no stream depends on itself.
+    if (head.stream != 0 && head.depends_on == head.stream) fault_ = NGHTTP2_PROTOCOL_ERROR;
+    return fault_ == 0;
+  }
+  return head.stream == 0 || MayBeginOrGoOn(head.stream, nghttp2_session_get_stream_remote_close(
+                                                             session_, head.stream) != -1);
 }
 
 void H2Session::Fill(std::string& out) {

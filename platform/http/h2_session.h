@@ -16,6 +16,7 @@
 #include <string_view>
 #include <vector>
 
+#include "platform/http/h2_frames.h"
 #include "platform/http/h2_guard.h"
 #include "platform/http/h2_stream.h"
 
@@ -110,6 +111,8 @@ class H2Session {
   void Reset(H2Stream& stream, uint32_t error_code);
   void GiveBack(H2Stream& stream);  // the memory of its body
   void EndWith(uint32_t error_code);
+  bool Receive(std::string_view bytes);  // false: the connection ends
+  bool IsInOrder(const H2FrameScanner::Head& head);
   bool MayBeginOrGoOn(int32_t id, bool is_known);
   bool IsStalled(const H2Stream& stream) const;
 
@@ -119,6 +122,7 @@ class H2Session {
   std::vector<std::unique_ptr<H2Stream>> streams_;
   std::vector<std::unique_ptr<H2Stream>> spare_;
   uint64_t buffered_ = 0;  // bytes of bodies of all streams
+  H2FrameScanner frames_{H2FrameScanner::kPrefaceBytes};
   FloodBudget controls_;
   FloodBudget resets_;
   int window_credit_ = 0;  // WINDOW_UPDATEs that our DATA explains
