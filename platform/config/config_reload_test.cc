@@ -182,7 +182,7 @@ TEST_F(ConfigReload, TheSignatureFollowsLinksAndNoticesAbsence) {
   Write("one", "http: {limit: 1}\n");
   Write("two", "http: {limit: 1}\n");
   std::filesystem::create_symlink(Path("one"), Path("link"));
-  ASSERT_TRUE(config_.Load({.file = Path("link")}).ok());
+  ASSERT_TRUE(config_.registry.Load({.file = Path("link")}).ok());
   const std::string one = config_.registry.Signature();
   EXPECT_EQ(config_.registry.LoadedSignature(), one);
   std::filesystem::remove(Path("link"));

@@ -231,16 +231,16 @@ TEST_F(WebSockets, A101ThatNobodyAskedForIsNoAnswer) {
        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"},
       {"with a length", Handshake(), std::string(kSwitch) + "Content-Length: 5\r\n\r\nhello"},
   };
-  std::string answer;
+  std::atomic<const std::string*> answer{nullptr};
   ByteServer upstream([&](ByteServer::Peer& peer) {
     const std::string head = peer.ReadUntil("\r\n\r\n");
     if (head.find("h2c") != std::string::npos) ADD_FAILURE() << head;
-    peer.Write(answer);
+    peer.Write(*answer.load());
     EXPECT_EQ(peer.Read(), "");  // nothing of the client's comes behind
   });
   for (const auto& row : rows) {
     SCOPED_TRACE(row.what);
-    answer = row.answer;
+    answer = &row.answer;
     StartTo(upstream.address());
     RawSocket socket(port_);
     socket.Send(row.request);

@@ -5,7 +5,7 @@
 namespace starling::http {
 namespace {
 
-constexpr size_t kFillBytes = 64 * 1024;
+constexpr size_t kFillBytes = size_t{64} * 1024;
 // A field section may be this many times what is answered with 431; a longer one is a flood.
 constexpr size_t kHeaderFlood = 16;
 

@@ -9,7 +9,7 @@ namespace {
 
 constexpr size_t kMaxQueryParameters = 1000;
 // What a request's strings may keep for the next one; more is given back.
-constexpr size_t kKeptBytes = 64 * 1024;
+constexpr size_t kKeptBytes = size_t{64} * 1024;
 
 char Lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c | 0x20) : c; }
 

@@ -10,8 +10,8 @@
 namespace starling::http {
 namespace {
 
-constexpr size_t kWriteBytes = 64 * 1024;  // sealed together
-constexpr size_t kKeptBytes = 80 * 1024;
+constexpr size_t kWriteBytes = size_t{64} * 1024;  // sealed together
+constexpr size_t kKeptBytes = size_t{80} * 1024;
 
 std::string NameText(const X509_NAME* name) {
   BIO* out = BIO_new(BIO_s_mem());

@@ -245,7 +245,22 @@ void IssuerKeys::RememberUnknown(const std::string& key_id) {
   unknown_order_.pop_front();
 }
 
+bool IssuerKeys::AreTooOld() const {
+  const int64_t at = fetched_at_.load();
+  return at != 0 &&
+         clock_.MonotonicNow().time_since_epoch().count() - at > options_.keep_for.count();
+}
+
 Task<StatusOr<JwtClaims>> IssuerKeys::Verify(std::string_view token) {
+  if (AreTooOld()) {
+    (void)co_await FetchAndWait();
+    if (AreTooOld()) {
+      co_return WithRetryAfter(
+          Unavailable("the token's issuer has not said its keys for longer than they are trusted "
+                      "without (keys_max_age)"),
+          std::chrono::duration_cast<std::chrono::milliseconds>(options_.retry));
+    }
+  }
   StatusOr<JwtClaims> claims = verifier_.Verify(token);
   if (claims.ok() || Reason(claims.status()) != "JWT_UNKNOWN_KEY") co_return claims;
   const std::string key_id = security::PeekJwt(token).value_or(security::JwtHint()).key_id;

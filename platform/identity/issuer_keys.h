@@ -7,8 +7,9 @@
 //
 // KeepFresh fetches at once, then when the answer's max-age has passed (within shortest and
 // longest), sooner after a failure. Whatever fails leaves the keys that there are: they serve while
-// the issuer is gone. A fetch is one GET, or two with discovery: bounded in time and size, not
-// redirected, and the discovery document must name the issuer itself.
+// the issuer is gone, `keep_for` at the longest, since it may have taken one back meanwhile. A
+// fetch is one GET, or two with discovery: bounded in time and size, not redirected, and the
+// discovery document must name the issuer itself.
 //
 // A token with an unknown key waits for one more fetch, at most `patience`, and all that come
 // meanwhile wait for the same one. Fetches that tokens ask for begin at most once per `interval`,
@@ -61,6 +62,7 @@ class IssuerKeys {
     Duration forget_after = std::chrono::minutes(5);
     Duration patience = std::chrono::seconds(3);
     Duration timeout = std::chrono::seconds(5);  // of one GET
+    Duration keep_for = std::chrono::hours(24);  // without a fetch that brought keys
   };
   // The client's max_response_bytes should be kMaxAnswer. What is named here must outlive it.
   IssuerKeys(Options options, Runtime& runtime, http::Client& client, telemetry::Metrics& metrics,
@@ -84,6 +86,7 @@ class IssuerKeys {
   Task<void> Fetch();
   Task<StatusOr<Duration>> FetchOnce();
   Task<StatusOr<http::ClientResponse>> Get(std::string url);
+  bool AreTooOld() const;
   bool IsKnownToBeUnknown(const std::string& key_id);
   void RememberUnknown(const std::string& key_id);
 

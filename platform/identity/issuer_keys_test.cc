@@ -149,6 +149,23 @@ TEST_F(IssuerKeysTest, WhatFailsLeavesTheKeysThatThereAre) {
   }
 }
 
+TEST_F(IssuerKeysTest, WithoutTheIssuerTheyAreTrustedOnlySoLong) {
+  issuer_.SetKeys({.body = JwksOf({&first_})});
+  IssuerKeys::Options options = OptionsFor(issuer_);
+  options.interval = Duration(0);
+  options.keep_for = milliseconds(200);
+  IssuerKeys& keys = Make(std::move(options));
+  const std::string token = first_.Sign(Payload(issuer_.url));
+  ASSERT_EQ(Verify(keys, token), OkStatus());
+  issuer_.SetKeys({.status = 500});
+  std::this_thread::sleep_for(milliseconds(250));
+  const Status old = Verify(keys, token);
+  EXPECT_EQ(old.code(), StatusCode::kUnavailable) << old;
+  EXPECT_THAT(std::string(old.message()), HasSubstr("keys_max_age"));
+  issuer_.SetKeys({.body = JwksOf({&first_})});
+  EXPECT_EQ(Verify(keys, token), OkStatus());
+}
+
 TEST_F(IssuerKeysTest, AnIssuerThatIsGoneIsUnavailableAndNotTheTokensFault) {
   IssuerKeys::Options options = OptionsFor(issuer_);
   options.jwks_url = "http://127.0.0.1:1/keys";

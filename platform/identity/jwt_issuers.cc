@@ -26,6 +26,7 @@ IssuerKeys::Options OptionsOf(const JwtIssuerConfig& config) {
   options.jwks_url = config.jwks_url;
   options.discovery_url = config.discovery;
   options.interval = config.refetch_interval;
+  options.keep_for = config.keys_max_age;
   return options;
 }
 

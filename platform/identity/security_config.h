@@ -27,6 +27,7 @@ struct JwtIssuerConfig {
   std::string scope_claim;
   std::map<std::string, std::string> scopes;
   Duration refetch_interval = std::chrono::seconds(30);
+  Duration keys_max_age = std::chrono::hours(24);
   static void Describe(config::Fields<JwtIssuerConfig>& fields) {
     fields.Add("issuer", &JwtIssuerConfig::issuer, "the `iss` of its tokens, exactly").NotEmpty();
     fields.Add("audience", &JwtIssuerConfig::audience, "the `aud` that a token must be for")
@@ -69,6 +70,10 @@ struct JwtIssuerConfig {
         .Add("refetch_interval", &JwtIssuerConfig::refetch_interval,
              "how often, at most, tokens with an unknown key have its keys fetched")
         .AtLeast(std::chrono::seconds(1));
+    fields
+        .Add("keys_max_age", &JwtIssuerConfig::keys_max_age,
+             "how long keys are trusted while the issuer does not answer; then 503")
+        .AtLeast(std::chrono::minutes(1));
     fields.Check([](const JwtIssuerConfig& config) -> std::string {
       return config.jwks_url.empty() == config.discovery.empty()
                  ? "say where the keys are, by either jwks_url or discovery"
