@@ -222,6 +222,7 @@ TEST_F(ConfigReload, ReadersSeeWholeConfigurationsWhileOthersReload) {
   ASSERT_EQ(Load(), OkStatus());
   std::atomic<bool> done{false};
   std::vector<std::thread> readers;
+  readers.reserve(2);
   for (int i = 0; i < 2; ++i) {
     readers.emplace_back([&] {
       while (!done) {

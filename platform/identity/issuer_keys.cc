@@ -201,6 +201,7 @@ Task<bool> IssuerKeys::FetchAndWait() {
       executor, std::chrono::steady_clock::now() + options_.patience);
   bool begin = false;
   const bool fetched = co_await Suspend<bool>([&](Completion<bool> completion) {
+    Completion<bool> refused;
     {
       const std::lock_guard lock(mutex_);
       const Instant now = clock_.MonotonicNow();
@@ -210,13 +211,11 @@ Task<bool> IssuerKeys::FetchAndWait() {
         fetching_ = true;
         begun_at_ = now;
       }
-      if (waits) {
-        waiter->completion = std::move(completion);
-        waiters_.push_back(waiter);
-      }
+      (waits ? waiter->completion : refused) = std::move(completion);
+      if (waits) waiters_.push_back(waiter);
     }
-    if (completion) {
-      completion(false);
+    if (refused) {
+      refused(false);
       return;
     }
     timer->async_wait([waiter](const boost::system::error_code& error) {

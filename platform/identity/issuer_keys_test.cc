@@ -103,6 +103,7 @@ TEST_F(IssuerKeysTest, AllWhoWaitShareOneFetch) {
   IssuerKeys& keys = Make(std::move(options));
   const std::string token = first_.Sign(Payload(issuer_.url));
   std::vector<std::thread> threads;
+  threads.reserve(16);
   std::atomic<int> good{0};
   for (int i = 0; i < 16; ++i)
     threads.emplace_back([&] { good += Verify(keys, token).ok() ? 1 : 0; });
