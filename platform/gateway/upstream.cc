@@ -205,8 +205,8 @@ Status Upstream::SetDrained(std::string_view address, bool drained) {
 Task<Status> Upstream::Forward(const http::Request& request, http::Exchange& exchange,
                                Forwarding how) {
   if (options_.protocol == Protocol::kH2 && exchange.body_streams())
-    return ForwardBody(request, exchange, std::move(how));
-  return ForwardTries(request, exchange, std::move(how), nullptr);
+    return ForwardBody(request, exchange, how);
+  return ForwardTries(request, exchange, how, nullptr);
 }
 
 Task<Status> Upstream::ForwardTries(const http::Request& request, http::Exchange& exchange,

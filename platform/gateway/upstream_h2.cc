@@ -21,7 +21,7 @@ bool TakesTrailers(const http::Request& request) {
 Task<Status> Upstream::ForwardBody(const http::Request& request, http::Exchange& exchange,
                                    Forwarding how) {
   StreamedBody body(exchange, how.policy.timeout, how.call_deadline);
-  Status status = co_await ForwardTries(request, exchange, std::move(how), &body);
+  Status status = co_await ForwardTries(request, exchange, how, &body);
   co_await body.Finish();
   co_return status;
 }

@@ -70,6 +70,7 @@ std::vector<std::string> Upstreams::Names() const {
 std::vector<std::shared_ptr<Upstream>> Upstreams::List() const {
   std::vector<std::shared_ptr<Upstream>> upstreams;
   const std::lock_guard lock(mutex_);
+  upstreams.reserve(all_.size());
   for (const auto& [name, one] : all_) upstreams.push_back(one.upstream);
   return upstreams;
 }

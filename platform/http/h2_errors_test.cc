@@ -11,7 +11,6 @@ namespace starling::http {
 namespace {
 
 using Answer = H2RawClient::Answer;
-using testing::HasSubstr;
 using H2Errors = H2TestServer;
 
 struct ConnectionCase {

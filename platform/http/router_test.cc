@@ -151,7 +151,7 @@ TEST(Router, AnswersWithProblems) {
 }
 
 TEST(Router, LooksForAHostsRoutesFirst) {
-  const auto answering = [](const char* name, std::vector<const char*> paths) {
+  const auto answering = [](const char* name, const std::vector<const char*>& paths) {
     Router router;
     for (const char* path : paths) {
       const Status added = router.Add(Verb::kGet, path, [name](Exchange& exchange) -> Task<void> {

@@ -246,7 +246,7 @@ GatewayLimits::GatewayLimits(const Options& options, telemetry::Metrics& metrics
 
 std::shared_ptr<const GatewayLimits::State> GatewayLimits::MakeState(const Options& options,
                                                                      const State* before) const {
-  const auto make = [&](std::string name, const std::optional<RateLimiter::Limit>& limit,
+  const auto make = [&](const std::string& name, const std::optional<RateLimiter::Limit>& limit,
                         size_t capacity, std::shared_ptr<Policy> State::*old) {
     if (!limit) return std::shared_ptr<Policy>();
     if (before != nullptr && before->*old != nullptr && (before->*old)->limit == *limit)

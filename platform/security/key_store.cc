@@ -73,7 +73,7 @@ Status CheckRequest(const KeyStore::Request& request, TimePoint now) {
     violations.push_back(
         {"expires_at", FormatRfc3339(*request.expires_at) + " is not in the future"});
   }
-  return violations.empty() ? OkStatus() : InvalidFields(std::move(violations));
+  return violations.empty() ? OkStatus() : InvalidFields(violations);
 }
 
 Status Insert(sql::Transaction& transaction, const ApiKey& key, const TokenHash& hash) {
@@ -343,15 +343,15 @@ Task<StatusOr<std::shared_ptr<const Identity>>> KeyStore::Authenticate(
     const std::shared_ptr<State> state = state_;
     const Status looked = co_await Suspend<Status>([&](Completion<Status> completion) {
       bool starts = false;
+      Completion<Status> refused;
       {
         const std::lock_guard lock(state->mutex);
-        if (state->waiting.size() < state->options.max_waiting) {
-          state->waiting.push_back(std::move(completion));
-          starts = !std::exchange(state->is_served, true);
-        }
+        const bool waits = state->waiting.size() < state->options.max_waiting;
+        (waits ? state->waiting.emplace_back() : refused) = std::move(completion);
+        starts = waits && !std::exchange(state->is_served, true);
       }
-      if (completion) {
-        completion(Overloaded(
+      if (refused) {
+        refused(Overloaded(
             fmt::format("{} API keys wait to be looked up, the limit", state->options.max_waiting),
             std::chrono::seconds(1)));
       } else if (starts) {

@@ -300,6 +300,7 @@ TEST_F(KeyStoreTest, ReadersFindTheirKeyWhileOthersAreMadeAndRevoked) {
   const NewKey mine = Make(*store);
   std::atomic<bool> done{false};
   std::vector<std::thread> readers;
+  readers.reserve(2);
   for (int i = 0; i < 2; ++i) {
     readers.emplace_back([&] {
       while (!done) EXPECT_NE(store->Known(mine.token), nullptr);
