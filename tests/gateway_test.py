@@ -14,6 +14,8 @@ import threading
 import time
 import urllib.request
 
+from gateway_process import free_ports
+
 STARLING = pathlib.Path(os.environ.get("STARLING_BINARY", "build/release/starling")).resolve()
 RELOADS = int(os.environ.get("RELOADS", "100"))
 CLIENTS = 4
@@ -38,18 +40,11 @@ def wait_for(what: str, done, seconds: float = 30):
     expect(False, f"{what} within {seconds} s")
 
 
-def free_port() -> int:
-    import socket
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]
-
-
 class Server:
     """An nginx that says its name, and logs each request line that it got."""
 
     def __init__(self, folder: pathlib.Path, name: str):
-        self.folder, self.name, self.port = folder, name, free_port()
+        self.folder, self.name, self.port = folder, name, free_ports(1)
         self.log = folder / f"{name}.seen"
         (folder / f"{name}.conf").write_text(
             f"master_process off; daemon off; pid {folder}/{name}.pid; error_log {folder}/{name}.log;\nevents {{ worker_connections 1024; }}\n"
@@ -68,7 +63,7 @@ class Server:
 
 class Gateway:
     def __init__(self, folder: pathlib.Path, servers: dict[str, list[Server]]):
-        self.servers, self.port = servers, free_port()
+        self.servers, self.port = servers, free_ports(3)
         self.config, self.log = folder / "gateway.yaml", folder / "access.jsonl"
         self.route("a")
         self.process = subprocess.Popen([STARLING, "up", "--data", folder / "data", "--config", self.config], stdout=subprocess.DEVNULL,

@@ -16,6 +16,8 @@ import tempfile
 import threading
 import time
 
+from gateway_process import free_ports
+
 STARLING = pathlib.Path(os.environ.get("STARLING_BINARY", "build/release/starling")).resolve()
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SECRET = "a-shared-secret-of-32-bytes-or-more"
@@ -36,18 +38,6 @@ def expect(good: bool, what: str) -> None:
         print(f"not so: {what}")
 
 
-def free_port() -> int:
-    """With the next two free as well: admin and gRPC."""
-    while True:
-        with socket.socket() as one, socket.socket() as next_one:
-            one.bind(("127.0.0.1", 0))
-            try:
-                next_one.bind(("127.0.0.1", one.getsockname()[1] + 1))
-                return one.getsockname()[1]
-            except OSError:
-                continue
-
-
 class Answer:
     def __init__(self, response):
         self.status, self.headers, self.text = response.status, response.headers, response.read().decode("utf-8", "replace")
@@ -55,7 +45,7 @@ class Answer:
 
 class Starling:
     def __init__(self, folder: pathlib.Path, name: str, settings: dict):
-        self.port = free_port()
+        self.port = free_ports(3)  # admin and gRPC are on the next two
         config = folder / f"{name}.yaml"
         config.write_text(json.dumps({"http": {"port": self.port}, "training": {"every": "0s"}, "log": {"level": "warning"}, **settings}))
         self.out = (folder / f"{name}.out").open("w+")
