@@ -312,8 +312,14 @@ std::vector<std::string> Registry::PendingRestart() const {
 }
 
 std::string Registry::Signature() const {
-  const std::lock_guard lock(state_->mutex);
-  return SignatureOf(state_->cluster.get(), state_->files);
+  std::vector<std::string> files;
+  std::shared_ptr<Source> cluster;
+  {
+    const std::lock_guard lock(state_->mutex);
+    files = state_->files;
+    cluster = state_->cluster;
+  }
+  return SignatureOf(cluster.get(), files);  // a disk may be slow
 }
 
 std::optional<std::string> Registry::LoadedSignature() const {

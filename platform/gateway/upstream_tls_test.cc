@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "platform/gateway/gateway_test_fixture.h"
+#include "platform/http/client_tls.h"
 #include "platform/http/tls_test_certificates.h"
 
 namespace starling::gateway {
@@ -188,14 +189,29 @@ TEST_F(UpstreamTlsTest, TakesNewFilesWhileItServes) {
   config.idle_timeout = std::chrono::milliseconds(1);
   StartTo(config);
   EXPECT_EQ(BodyOf(Get("/x")), "shop.example 0 CN=gateway");
-  // Half of a change is none.
-  folder_.Write("mine.pem", next.CertificatePem());
-  std::this_thread::sleep_for(std::chrono::milliseconds(1500));
-  EXPECT_EQ(BodyOf(Get("/x")), "shop.example 0 CN=gateway");
   folder_.Write("mine", next);
   for (int i = 0; i < 500 && BodyOf(Get("/x")) != "shop.example 0 CN=gateway-2"; ++i)
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   EXPECT_EQ(BodyOf(Get("/x")), "shop.example 0 CN=gateway-2");
+}
+
+TEST_F(UpstreamTlsTest, HalfOfAChangeOfItsFilesIsNone) {
+  const TestCertificate mine("gateway", "DNS:gateway.example", &ca_);
+  const TestCertificate next("gateway-2", "DNS:gateway.example", &ca_);
+  const auto files = folder_.Write("mine", mine);
+  const auto tls = http::ClientTls::Load({.ca_file = ca_file_,
+                                          .certificate_file = files.certificate_file,
+                                          .key_file = files.key_file});
+  ASSERT_TRUE(tls.ok()) << tls.status();
+  EXPECT_EQ((*tls)->ReloadIfChanged().value(), false);
+  folder_.Write("mine.pem", next.CertificatePem());
+  const StatusOr<bool> half = (*tls)->ReloadIfChanged();
+  EXPECT_EQ(half.status().code(), StatusCode::kInvalidArgument) << half.status();
+  EXPECT_THAT(std::string(half.status().message()), HasSubstr("mine.key"));
+  EXPECT_EQ((*tls)->ReloadIfChanged().value(), false) << "it is said once";
+  EXPECT_NE((*tls)->NewSession(-1, "up.example"), nullptr) << "with what there was";
+  folder_.Write("mine", next);
+  EXPECT_EQ((*tls)->ReloadIfChanged().value(), true);
 }
 
 TEST_F(UpstreamTlsTest, SpeaksHttp2WhenTheServerAgrees) {
