@@ -14,7 +14,6 @@ namespace starling::gateway {
 namespace {
 
 using http::BodyOf;
-using http::RawSocket;
 using http::StatusOf;
 using http::TestCertificate;
 using testing::HasSubstr;
