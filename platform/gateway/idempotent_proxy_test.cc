@@ -122,6 +122,7 @@ TEST_F(IdempotentProxy, WhereAKeyIsRequiredThereIsNoneWithoutAndNoBadOne) {
   for (const std::string& answer : {Post(""), Post("\"a"), Post("a b"), Post("\"\"")}) {
     EXPECT_EQ(StatusOf(answer), 400) << answer;
     EXPECT_THAT(answer, HasSubstr(R"("field":"Idempotency-Key")"));
+    EXPECT_THAT(answer, HasSubstr(R"(; rel="help")")) << "2.7: a link to documentation";
   }
   EXPECT_EQ(acted(), 0u);
   EXPECT_EQ(StatusOf(Post("", "x", "", "/pay", "PUT")), 201) << "PUT may be sent again anyway";
@@ -139,7 +140,9 @@ TEST_F(IdempotentProxy, WhileTheFirstRunsTheSecondIsRefused) {
   const std::string second = Post("k");
   EXPECT_EQ(StatusOf(second), 409);
   EXPECT_THAT(second, HasSubstr(R"("reason":"IDEMPOTENCY_KEY_IN_FLIGHT")"));
-  EXPECT_EQ(StatusOf(Post("k", "other")), 422);
+  const std::string other = Post("k", "other");
+  EXPECT_EQ(StatusOf(other), 422);
+  EXPECT_THAT(other, HasSubstr(R"(; rel="help")"));
   thread.join();
   EXPECT_EQ(BodyOf(first), "done");
   EXPECT_EQ(BodyOf(Post("k")), "done");

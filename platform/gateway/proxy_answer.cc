@@ -8,6 +8,7 @@
 #include "platform/gateway/proxy_route.h"
 #include "platform/gateway/request_head.h"
 #include "platform/http/problem.h"
+#include "platform/rpc/idempotency_key.h"
 
 namespace starling::gateway {
 namespace {
@@ -176,21 +177,18 @@ void Outdate(const ProxyRoute& route, const http::Request& request, int status) 
 }
 
 // Whose keys these are: of who has no credential, its address.
-std::string OnceScope(const ProxyRoute& route, const http::Request& request,
-                      const security::Identity& caller) {
-  std::string who = security::IdentityName(caller);
-  if (caller.kind == security::Identity::kAnonymous) {
-    who = "address:" + ToHex(route.edge.limits == nullptr
-                                 ? rpc::CustomerOf(request.remote_address)
-                                 : route.edge.limits->CustomerOfRequest(request));
-  }
+std::string OnceScope(const ProxyRoute& route, const rpc::EdgeEntry& entry) {
+  const security::Identity& caller = *entry.caller();
+  const std::string who = caller.kind == security::Identity::kAnonymous
+                              ? "address:" + entry.Customer()
+                              : security::IdentityName(caller);
   return fmt::format("{} proxy {}", who, route.key);
 }
 
 Task<Status> AnswerOnce(const ProxyRoute& route, http::Exchange& exchange, rpc::EdgeEntry& entry) {
   if (route.edge.idempotency == nullptr)
     co_return FailedPrecondition("this process keeps no idempotency keys");
-  Once once(*route.edge.idempotency, OnceScope(route, exchange.request, *entry.caller()));
+  Once once(*route.edge.idempotency, OnceScope(route, entry));
   CO_ASSIGN_OR_RETURN(
       const Once::Begun begun,
       co_await once.Begin(exchange, route.config.idempotency == RouteIdempotency::kRequired
@@ -303,6 +301,11 @@ Task<void> AnswerByRoute(std::shared_ptr<const ProxyRoute> route, http::Exchange
   if (!status.ok()) code = status.code();
   route->metrics->Record(code, entry.Took());
   entry.Leave(status);
+  if (!status.ok() && route->config.idempotency != RouteIdempotency::kNone) {
+    const std::string& documentation = route->config.documentation;
+    rpc::LinkHelp(status, documentation.empty() ? rpc::kIdempotencyDraft : documentation,
+                  exchange.response.headers);
+  }
   if (grpc != GrpcKind::kNone && !status.ok() && !exchange.streaming())
     AnswerAsGrpc(status, exchange.request, exchange.response);
 }

@@ -139,6 +139,7 @@ struct RouteConfig {
   int max_concurrent = 0;
   resilience::Priority priority = resilience::Priority::kNormal;
   RouteIdempotency idempotency = RouteIdempotency::kNone;
+  std::string documentation;
   bool websocket = false;
   std::vector<std::string> origins;
   int max_tunnels = 10'000;
@@ -222,6 +223,9 @@ struct RouteConfig {
                    "whether a POST or PATCH with an Idempotency-Key that comes again gets the "
                    "answer of the first: none (the key is the upstream's matter), optional or "
                    "required (400 without)");
+    fields.Add(
+        "documentation", &RouteConfig::documentation,
+        "URL of what people read about its keys, in the Link of a refusal; none: the IETF draft");
   }
 };
 

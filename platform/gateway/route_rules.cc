@@ -91,6 +91,12 @@ std::string_view SegmentsOf(std::string_view path, const http::PathTemplate::Var
   return path.substr(0, end);
 }
 
+// What can stand between < and > of a Link field.
+bool MayBeLink(std::string_view url) {
+  return (url.starts_with("https://") || url.starts_with("http://") || url.starts_with('/')) &&
+         url.find_first_of("<>\" ") == std::string_view::npos && http::All(url, http::kValue);
+}
+
 }  // namespace
 
 bool IsOfIdempotencyKeys(http::Verb verb) {
@@ -144,6 +150,10 @@ StatusOr<ParsedRoute> ParseRoute(const RouteConfig& config,
   if (config.idempotency != RouteIdempotency::kNone &&
       std::none_of(parsed.verbs.begin(), parsed.verbs.end(), IsOfIdempotencyKeys)) {
     return InvalidArgument("idempotency is of POST and PATCH, and the methods have neither");
+  }
+  if (const std::string& url = config.documentation; !url.empty() && !MayBeLink(url)) {
+    return InvalidArgument("documentation '{}' is no URL; write https://docs.example/payments",
+                           url);
   }
   int64_t total = 0;
   for (const auto& [name, weight] : config.to) {

@@ -156,7 +156,9 @@ TEST_F(UpstreamTlsTest, ACertificateThatIsNotGoodIsNotTalkedTo) {
     const std::string answer = Get("/x");
     EXPECT_EQ(StatusOf(answer), row.status) << answer;
     EXPECT_THAT(answer, HasSubstr(row.says));
-    if (row.status != 200) EXPECT_EQ(upstream_->Stats().requests, 0u);
+    if (row.status != 200) {
+      EXPECT_EQ(upstream_->Stats().requests, 0u);
+    }
   }
   // One that does not speak TLS, and waits for a request's end.
   RawServer plain([](const std::string&, int) -> RawServer::Answer { return {Ok("x")}; });

@@ -1,5 +1,6 @@
 #include "platform/rpc/edge_entry.h"
 
+#include "platform/base/id.h"
 #include "platform/http/problem.h"
 
 namespace starling::rpc {
@@ -29,6 +30,12 @@ Task<StatusOr<std::shared_ptr<const security::Identity>>> CallerOf(const EdgeOpt
 }
 
 }  // namespace
+
+std::string EdgeEntry::Customer() const {
+  const http::Request& request = exchange_.request;
+  return ToHex(options_.limits == nullptr ? CustomerOf(request.remote_address)
+                                          : options_.limits->CustomerOfRequest(request));
+}
 
 EdgeEntry::EdgeEntry(const EdgeOptions& options, http::Exchange& exchange, std::string_view name)
     : options_(options),

@@ -77,6 +77,8 @@ class EdgeEntry {
 
   Duration Took() const { return std::chrono::steady_clock::now() - start_; }
   const std::shared_ptr<const security::Identity>& caller() const { return caller_; }
+  // Who has no credential is known by this: the address of the client, in hex.
+  std::string Customer() const;
   const telemetry::TraceContext& trace() const { return span_.context(); }
   resilience::Priority priority() const { return gate_->priority.load(std::memory_order_relaxed); }
   GatewayLimits::Verdict& verdict() { return verdict_; }

@@ -204,6 +204,11 @@ Task<Status> Prepare(const Route& route, EdgeEntry& entry, http::Exchange& excha
   if (const auto tag = request.headers.Find("if-match")) call.if_match = Untagged(*tag);
   if (route.method->idempotency != Idempotency::kNoSideEffects) {
     CO_ASSIGN_OR_RETURN(call.context.idempotency_key, IdempotencyKeyOf(request.headers));
+    // Whose key it is, wherever the method runs.
+    if (!call.context.idempotency_key.empty() &&
+        entry.caller()->kind == security::Identity::kAnonymous) {
+      call.context.caller = security::AnonymousAt(entry.Customer());
+    }
   }
   call.context.cancellation = call.cancellation.token();
   co_return OkStatus();
@@ -295,6 +300,7 @@ Task<void> Handle(const Route& route, http::Exchange& exchange) {
     log::Error(route.method->full_name, "call failed").With(status).In(entry.trace());
   }
   entry.Leave(status);
+  if (!status.ok()) LinkHelp(status, "/openapi.json", exchange.response.headers);
   if (exchange.response.status == 415 && exchange.request.headers.Has("content-encoding")) {
     exchange.response.headers.Set("Accept-Encoding", route.options.max_unpacked_bytes > 0
                                                          ? "gzip"

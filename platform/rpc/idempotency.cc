@@ -5,7 +5,10 @@
 namespace starling::rpc {
 
 std::string IdempotencyScope(const ServerCall& call, const security::Identity& caller) {
-  return fmt::format("{} {}", security::IdentityName(caller), call.method().descriptor->full_name);
+  std::string who = security::IdentityName(caller);
+  if (caller.kind == security::Identity::kAnonymous && !caller.subject.empty())
+    who = "address:" + caller.subject;
+  return fmt::format("{} {}", who, call.method().descriptor->full_name);
 }
 
 std::string Fingerprint(std::string_view request) {

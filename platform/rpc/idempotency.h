@@ -8,8 +8,9 @@
 //
 // Keys are kept per caller and method, for 24 hours, at most 1,000,000 of them; beyond, the oldest
 // go. An answer that a retry may change (UNAVAILABLE, DEADLINE_EXCEEDED, INTERNAL, ...) is not
-// stored: the key is free again. A process that dies in between leaves the key free too: the retry
-// acts again, which is why services keep their writes idempotent by id as well.
+// stored: the key is free again. A process that dies in between leaves the key free too (where
+// several processes share the keys, 15 s later): the retry acts again, which is why services keep
+// their writes idempotent by id as well.
 #pragma once
 
 #include <cstdint>
@@ -36,6 +37,9 @@ class IdempotencyStore {
   // Stores the answer of a claimed key, durably; or frees the key when the answer is not to be
   // kept.
   virtual Task<Status> Finish(std::string scope, std::string key, const Answer& answer) = 0;
+  // What the store has to do beside; to be spawned, and to go on until the last Finish. It may not
+  // end by itself.
+  virtual Task<void> Run() = 0;
 };
 
 // "user:42 starling.catalog.v1.Catalog/CreateProduct"

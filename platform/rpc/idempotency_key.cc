@@ -1,5 +1,7 @@
 #include "platform/rpc/idempotency_key.h"
 
+#include <algorithm>
+
 #include "platform/rpc/idempotency.h"
 
 namespace starling::rpc {
@@ -45,6 +47,15 @@ StatusOr<std::string> IdempotencyKeyOf(const http::Headers& headers) {
     return InvalidField(kField, "is empty; send a new random text with each request");
   STARLING_RETURN_IF_ERROR(CheckIdempotencyKey(key));
   return key;
+}
+
+void LinkHelp(const Status& status, std::string_view url, http::Headers& headers) {
+  const auto violations = FieldViolations(status);
+  if (std::any_of(violations.begin(), violations.end(),
+                  [](const auto& violation) { return violation.field == kField; }) ||
+      Reason(status) == reason::kIdempotencyKeyInFlight) {
+    headers.Add("Link", fmt::format("<{}>; rel=\"help\"", url));
+  }
 }
 
 }  // namespace starling::rpc

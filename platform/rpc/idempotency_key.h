@@ -8,6 +8,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "platform/base/status.h"
 #include "platform/http/message.h"
@@ -17,5 +18,12 @@ namespace starling::rpc {
 // "" when there is none. INVALID_ARGUMENT for a String that is none, for a key that is empty, too
 // long, or not of printable ASCII (CheckIdempotencyKey), and for more than one.
 StatusOr<std::string> IdempotencyKeyOf(const http::Headers& headers);
+
+// What says how keys are used, where nobody has said it better.
+inline constexpr std::string_view kIdempotencyDraft =
+    "https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header-07";
+// Adds `Link: <url>; rel="help"` (2.7 of the draft; RFC 8288) where the key is why a call is
+// refused.
+void LinkHelp(const Status& status, std::string_view url, http::Headers& headers);
 
 }  // namespace starling::rpc

@@ -7,6 +7,7 @@
 
 #include "platform/base/id.h"
 #include "platform/http/problem.h"
+#include "platform/rpc/idempotency_claims.h"
 #include "platform/rpc/sql_idempotency_store.h"
 
 namespace starling::rpc {
@@ -28,6 +29,10 @@ class IdempotencyTest : public testing::Test {
     std::filesystem::create_directories(folder_);
     database_ = sql::Database::Open({.path = folder_ / "keys.sqlite"}, {}).value();
     store_ = OpenSqlIdempotencyStore(*database_, clock_, {}).value();
+  }
+  // As another process would have it that shares the database.
+  std::unique_ptr<IdempotencyStore> Sharing() {
+    return OpenSqlIdempotencyStore(*database_, clock_, {.claims = true}).value();
   }
   StatusOr<std::optional<Answer>> Begin(const std::string& scope, const std::string& key,
                                         std::string_view request) {
@@ -110,6 +115,42 @@ TEST_F(IdempotencyTest, AProcessThatDiesInBetweenLeavesTheKeyFree) {
   EXPECT_TRUE(Acts("ada", "k", "1"));
   Open();
   EXPECT_TRUE(Acts("ada", "k", "1"));
+}
+
+TEST_F(IdempotencyTest, WhatRunsInAnotherProcessIs409Too) {
+  const auto one = Sharing();
+  const auto other = Sharing();
+  ASSERT_FALSE(RunSync(one->Begin("ada", "k", Fingerprint("1"))).value().has_value());
+  EXPECT_EQ(Reason(RunSync(other->Begin("ada", "k", Fingerprint("1"))).status()),
+            reason::kIdempotencyKeyInFlight);
+  EXPECT_EQ(Reason(RunSync(other->Begin("ada", "k", Fingerprint("2"))).status()),
+            reason::kIdempotencyKeyReused);
+  EXPECT_TRUE(RunSync(one->Finish("ada", "k", {.response = "made"})).ok());
+  const auto again = RunSync(other->Begin("ada", "k", Fingerprint("1")));
+  ASSERT_TRUE(again.ok() && again->has_value());
+  EXPECT_EQ((*again)->response, "made");
+}
+
+TEST_F(IdempotencyTest, AKeyThatAnotherProcessFreedIsFree) {
+  const auto one = Sharing();
+  const auto other = Sharing();
+  ASSERT_FALSE(RunSync(one->Begin("ada", "k", Fingerprint("1"))).value().has_value());
+  EXPECT_TRUE(RunSync(one->Finish("ada", "k", {.status = Unavailable("gone")})).ok());
+  EXPECT_FALSE(RunSync(other->Begin("ada", "k", Fingerprint("2"))).value().has_value());
+}
+
+TEST_F(IdempotencyTest, AProcessThatDiedClaimsNothingAfterAWhile) {
+  const auto one = Sharing();
+  ASSERT_FALSE(RunSync(one->Begin("ada", "k", Fingerprint("1"))).value().has_value());
+  clock_.Advance(IdempotencyClaims::kAlive - std::chrono::seconds(1));
+  EXPECT_FALSE(RunSync(Sharing()->Begin("ada", "k", Fingerprint("1"))).ok());
+  clock_.Advance(std::chrono::seconds(2));
+  const auto other = Sharing();
+  EXPECT_FALSE(RunSync(other->Begin("ada", "k", Fingerprint("1"))).value().has_value());
+  // It was not dead, but has lost its claim: that it ends takes nothing from the other.
+  EXPECT_TRUE(RunSync(one->Finish("ada", "k", {.status = Unavailable("late")})).ok());
+  EXPECT_EQ(Reason(RunSync(Sharing()->Begin("ada", "k", Fingerprint("1"))).status()),
+            reason::kIdempotencyKeyInFlight);
 }
 
 }  // namespace

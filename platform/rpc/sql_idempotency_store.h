@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "platform/rpc/idempotency.h"
@@ -12,6 +13,9 @@ namespace starling::rpc {
 struct IdempotencyOptions {
   Duration keep = std::chrono::hours(24);
   int64_t max_keys = 1'000'000;
+  // Whether processes tell each other which keys they act on (docs/decisions/028), for a write
+  // more a key; nullopt: where the database is shared.
+  std::optional<bool> claims = std::nullopt;
 };
 
 // `database` must outlive it; `clock` says when a key is old. Blocks.

@@ -61,6 +61,11 @@ std::shared_ptr<const Identity> Anonymous() {
   return anonymous;
 }
 
+std::shared_ptr<const Identity> AnonymousAt(std::string address) {
+  return std::make_shared<const Identity>(
+      Identity{.kind = Identity::kAnonymous, .subject = std::move(address)});
+}
+
 std::shared_ptr<const Identity> UserIdentity(std::string user_id, ScopeSet scopes) {
   return std::make_shared<const Identity>(Identity{
       .kind = Identity::kUser, .subject = std::move(user_id), .scopes = std::move(scopes)});

@@ -22,7 +22,7 @@ namespace starling::security {
 
 struct Identity {
   enum Kind {
-    kAnonymous = 0,  // nobody: subject is ""
+    kAnonymous = 0,  // nobody: subject is "", or for an idempotency key the client's address
     kUser = 1,       // a person who signed in, or whose JWT was verified: subject is the user id
     kKey = 2,        // a program with an API key: subject is the key's id
     kService = 3,    // one of ours, acting for itself: subject is its name
@@ -46,6 +46,8 @@ struct Identity {
 
 // The one identity of nobody.
 std::shared_ptr<const Identity> Anonymous();
+// Nobody, as known by an address.
+std::shared_ptr<const Identity> AnonymousAt(std::string address);
 
 std::shared_ptr<const Identity> UserIdentity(std::string user_id, ScopeSet scopes = {});
 std::shared_ptr<const Identity> ServiceIdentity(std::string service);

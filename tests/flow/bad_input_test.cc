@@ -213,6 +213,17 @@ TEST_F(BadInput, EachRowIsRefusedAndNamed) {
   }
 }
 
+TEST_F(BadInput, WhoseIdempotencyKeyIsRefusedIsToldWhereKeysAreDescribed) {
+  const auto refused =
+      Send(Verb::kPut, "/v1/products/p", R"({"title":"T"})", {{"idempotency-key", "\"a"}});
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_EQ(refused.headers.Find("link"), R"(</openapi.json>; rel="help")");
+  EXPECT_EQ(Send(Verb::kGet, "/openapi.json", "", {}).status, 200);
+  const auto other = Send(Verb::kPut, "/v1/products/p", R"({"titel":"T"})", {});
+  EXPECT_EQ(other.status, 400);
+  EXPECT_FALSE(other.headers.Has("link"));
+}
+
 TEST_F(BadInput, AWrongVerbIsToldWhichThereAre) {
   EXPECT_EQ(Send(Verb::kDelete, "/v1/products", "", {}).headers.Find("allow"),
             "GET, HEAD, POST, OPTIONS");

@@ -224,5 +224,24 @@ TEST(RateLimitConfig, AProxyThatIsNoAddressIsRefusedAndNamed) {
   EXPECT_THAT(std::string(running.status().message()), HasSubstr("'proxy'"));
 }
 
+TEST_F(RateLimit, IdempotencyKeysOfNobodyAreThoseOfAnAddress) {
+  Run({{"gateway.trusted_proxies", "127.0.0.1"}});
+  AddAda();
+  const auto sign_in = [&](const std::string& address) {
+    http::ClientRequest request{.verb = Verb::kPost,
+                                .url = running_->url() + "/v1/sessions",
+                                .headers = {},
+                                .body = R"({"user_id":"ada","password":"correct horse"})"};
+    request.headers.Set("x-forwarded-for", address);
+    request.headers.Set("idempotency-key", "monday");
+    const auto response = running_->process().runtime().Block(running_->client().Send(request));
+    EXPECT_EQ(response->status, 201);
+    return response->body;
+  };
+  const std::string first = sign_in("192.0.2.1");
+  EXPECT_EQ(sign_in("192.0.2.1"), first);
+  EXPECT_NE(sign_in("192.0.2.2"), first) << "another's session is nobody else's";
+}
+
 }  // namespace
 }  // namespace starling
