@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Measures Starling beside peers and limits of the same machine, in one run: ./dev bench [calls|http|gateway|events|json|learning|recommend|topology ...]
 
-learning:memory,million runs these parts of it alone; bench/learning.py has their names. Absolute figures drift from machine
+learning:memory,million runs these parts of it alone, gateway:peers,tls of that; --help has their names. Absolute figures drift from machine
 to machine; the ratios are what counts. Results are also written to build/bench/NAME.txt.
 """
 import argparse
@@ -15,8 +15,8 @@ import tempfile
 import time
 import urllib.request
 
-from gateway import gateway
-from learning import PARTS, learning
+import gateway as of_gateway
+import learning as of_learning
 from recommend import recommend
 from topology import topology
 
@@ -94,32 +94,34 @@ def binary(name: str, *arguments: str):
     return bench
 
 
-BENCHES = {"calls": binary("bench_calls"), "http": http, "gateway": gateway, "events": binary("bench_event_log", "build"),
-           "json": binary("bench_json", "--benchmark_min_time=0.3"), "learning": learning, "recommend": recommend, "topology": topology}
+BENCHES = {"calls": binary("bench_calls"), "http": http, "gateway": of_gateway.gateway, "events": binary("bench_event_log", "build"),
+           "json": binary("bench_json", "--benchmark_min_time=0.3"), "learning": of_learning.learning, "recommend": recommend, "topology": topology}
+PARTS = {"gateway": of_gateway.PARTS, "learning": of_learning.PARTS}
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHES) + "; learning:PART,PART " + ", ".join(PARTS))
+    parts = "; ".join(f"{name}:PART,PART of {', '.join(known)}" for name, known in PARTS.items())
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(BENCHES)}; {parts}")
     args = parser.parse_args()
-    unknown = [name for name in args.names if name.partition(":")[0] not in BENCHES]
-    if unknown:
-        parser.error(f"there is no benchmark {unknown[0]}; there are {', '.join(BENCHES)}")
-    parts = [part for name in args.names for part in name.partition(":")[2].split(",") if part]
-    if any(":" in name and not name.startswith("learning:") for name in args.names) or set(parts) - set(PARTS):
-        parser.error(f"parts are of learning alone, and these: {', '.join(PARTS)}")
+    for asked in args.names:
+        name, _, wanted = asked.partition(":")
+        if name not in BENCHES:
+            parser.error(f"there is no benchmark {name}; there are {', '.join(BENCHES)}")
+        if unknown := set(filter(None, wanted.split(","))) - set(PARTS.get(name, {})):
+            parser.error(f"{name} has no part {', '.join(sorted(unknown))}; parts are {parts}")
     folder = pathlib.Path("build/bench")
     folder.mkdir(parents=True, exist_ok=True)
     for asked in args.names or BENCHES:
-        name, _, of_learning = asked.partition(":")
+        name, _, wanted = asked.partition(":")
         lines = []
 
         def report(line: str) -> None:
             print(line, flush=True)
             lines.append(line)
 
-        if of_learning:
-            learning(report, of_learning.split(","))
+        if wanted:
+            BENCHES[name](report, wanted.split(","))
         else:
             BENCHES[name](report)
         (folder / f"{name}.txt").write_text("\n".join(lines) + "\n")

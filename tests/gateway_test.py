@@ -3,6 +3,7 @@
 log has is one that a server has seen."""
 import http.client
 import json
+import multiprocessing
 import os
 import pathlib
 import re
@@ -19,6 +20,7 @@ from gateway_process import free_ports
 STARLING = pathlib.Path(os.environ.get("STARLING_BINARY", "build/release/starling")).resolve()
 RELOADS = int(os.environ.get("RELOADS", "100"))
 CLIENTS = 4
+QUIET = 2  # seconds of load before and after the reloads, for their p99
 GROWTH = 40  # MB that reloads may add, beside what the load itself makes at first
 
 
@@ -70,7 +72,7 @@ class Gateway:
                                         stderr=(folder / "gateway.log").open("w"))
         wait_for("the gateway", lambda: urllib.request.urlopen(f"http://127.0.0.1:{self.port}/healthz", timeout=1).read())
 
-    def route(self, to: str, path: str = "/to/{rest=**}") -> None:
+    def route(self, to: str, path: str = "/to/{rest=**}", config: pathlib.Path | None = None) -> None:
         upstreams = {name: {"endpoints": [f"127.0.0.1:{server.port}" for server in servers]} for name, servers in self.servers.items()}
         text = json.dumps({
             "http": {"port": self.port}, "training": {"every": "0s"},
@@ -79,7 +81,7 @@ class Gateway:
                                    {"path": "/both/{rest=**}", "access": "anyone", "to": {"both": 1}, "retries": 3}]}})
         new = self.config.with_suffix(".new")
         new.write_text(text)
-        new.rename(self.config)
+        new.rename(config or self.config)
 
     def reload(self) -> None:
         self.process.send_signal(signal.SIGHUP)
@@ -97,22 +99,29 @@ class Gateway:
 
 
 class Load:
-    """Clients that ask again and again on one connection each."""
+    """Clients that ask again and again on one connection each, in a process of their own: times are not those of who shares an interpreter."""
 
     def __init__(self, port: int, prefix: str, answers: set[str]):
         self.port, self.prefix, self.answers = port, prefix, answers
-        self.asked: list[str] = []
-        self.seconds: list[float] = []
+        self.times: list[tuple[float, float]] = []  # when a request was sent, and the seconds that it took
         self.wrong: list[str] = []
-        self.ending = False
-        self.threads = [threading.Thread(target=self.ask, args=(number,)) for number in range(CLIENTS)]
-        for thread in self.threads:
+        self.ending = multiprocessing.Event()
+        self.found, found = multiprocessing.Pipe(duplex=False)
+        self.process = multiprocessing.Process(target=self.work, args=(found,))
+        self.process.start()
+
+    def work(self, found) -> None:
+        threads = [threading.Thread(target=self.ask, args=(number,)) for number in range(CLIENTS)]
+        for thread in threads:
             thread.start()
+        for thread in threads:
+            thread.join()
+        found.send((self.times, self.wrong))
 
     def ask(self, number: int) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
         count = 0
-        while not self.ending:
+        while not self.ending.is_set():
             count += 1
             path = f"{self.prefix}/{number}-{count}"
             begin = time.monotonic()
@@ -125,25 +134,34 @@ class Load:
             except (OSError, http.client.HTTPException) as error:
                 self.wrong.append(f"{path}: {error!r}")
                 connection.close()
-            self.asked.append(path)
-            self.seconds.append(time.monotonic() - begin)
+            self.times.append((begin, time.monotonic() - begin))
 
     def end(self) -> None:
-        self.ending = True
-        for thread in self.threads:
-            thread.join()
+        self.ending.set()
+        self.times, self.wrong = self.found.recv()
+        self.process.join()
+
+    def p99(self, begin: float = 0, end: float = float("inf")) -> float:
+        """In ms, of the requests that were sent in between."""
+        seconds = sorted(took for sent, took in self.times if begin <= sent < end)
+        return seconds[int(len(seconds) * 0.99)] * 1e3 if seconds else 0
 
 
-def p99(seconds: list[float]) -> float:
-    return sorted(seconds)[int(len(seconds) * 0.99)] * 1e3 if seconds else 0
+def like_reloads(gateway: Gateway) -> None:
+    """What reloads cost whoever asks for them: another file is written, and the metrics are asked."""
+    end = time.monotonic() + QUIET
+    while time.monotonic() < end:
+        gateway.route("a", config=gateway.config.with_suffix(".unread"))
+        gateway.metric("starling_config_reloads_total")
+        time.sleep(0.05)
+        gateway.metric("starling_config_reloads_total")
 
 
 def reloads(gateway: Gateway) -> None:
     load = Load(gateway.port, "/to", {"a", "b"})
     try:
-        time.sleep(1)
-        quiet = p99(load.seconds)
-        first = None
+        like_reloads(gateway)
+        first, begin = None, time.monotonic()
         taken = gateway.metric("starling_config_reloads_total")
         for number in range(RELOADS):
             gateway.route("b" if number % 2 == 0 else "a")
@@ -152,11 +170,12 @@ def reloads(gateway: Gateway) -> None:
             wait_for(f"reload {number + 1}", lambda: gateway.metric("starling_config_reloads_total") >= taken, 10)
             if number == RELOADS // 10:
                 first = gateway.megabytes()
-        grown = gateway.megabytes() - first
-        done = len(load.asked)
+        grown, end = gateway.megabytes() - first, time.monotonic()
+        like_reloads(gateway)
     finally:
         load.end()
-    print(f"{RELOADS} reloads, {done} requests, p99 {quiet:.1f} ms before and {p99(load.seconds):.1f} ms in all, {grown:+.1f} MB after the first tenth")
+    print(f"{RELOADS} reloads in {end - begin:.1f} s, {len(load.times)} requests, p99 {load.p99(0, begin):.1f} ms before, {load.p99(begin, end):.1f} ms meanwhile, "
+          f"{load.p99(end):.1f} ms after, {grown:+.1f} MB after the first tenth")
     expect(not load.wrong, f"no request fails while routes change, but {len(load.wrong)} did: {load.wrong[:3]}")
     expect(grown < GROWTH, f"reloads leave nothing behind, but {grown:.0f} MB")
     # A wrong file changes nothing.
@@ -182,7 +201,7 @@ def restarts(gateway: Gateway, server: Server) -> None:
             server.start()
     finally:
         load.end()
-    print(f"a server was restarted four times under {len(load.asked)} requests, p99 {p99(load.seconds):.1f} ms")
+    print(f"a server was restarted four times under {len(load.times)} requests, p99 {load.p99():.1f} ms")
     expect(not load.wrong, f"no GET fails while one of two servers restarts, but {len(load.wrong)} did: {load.wrong[:3]}")
 
 

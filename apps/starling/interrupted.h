@@ -1,5 +1,5 @@
 // Whether ctrl-C or SIGTERM waits to be heard: for long work that ends well at its next step.
-// Process::BlockSignals comes first, so that a signal waits instead of ending the process. One that
+// BlockSignals comes first, so that a signal waits instead of ending the process. One that
 // the process was begun to ignore does not count, as ctrl-C for what a script put into the
 // background: while it is blocked it waits as others do.
 #pragma once

@@ -7,6 +7,7 @@
 #include "apps/starling/load_config.h"
 #include "apps/starling/services.h"
 #include "apps/starling/version.h"
+#include "platform/host/signals.h"
 #include "platform/telemetry/log.h"
 
 namespace starling {
@@ -14,7 +15,7 @@ namespace {
 
 int Run(const CommonOptions& common, const std::vector<std::string>& services,
         std::string command) {
-  host::Process::BlockSignals();
+  host::BlockSignals();
   Configuration config;
   if (const Status loaded = LoadConfig(common, config); !loaded.ok()) return Fail(loaded);
   std::filesystem::path data = common.data;

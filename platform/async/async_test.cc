@@ -1,5 +1,7 @@
 #include <gtest/gtest.h>
+#include <sys/resource.h>
 
+#include <algorithm>
 #include <array>
 #include <boost/asio/steady_timer.hpp>
 #include <latch>
@@ -207,6 +209,19 @@ TEST(BlockingPool, FinishesWhatItAcceptedBeforeItEnds) {
     for (int i = 0; i < 100; ++i) ASSERT_TRUE(pool.Submit([&] { ++done; }).ok());
   }
   EXPECT_EQ(done, 100);
+}
+
+TEST(BlockingPool, LeavesTheProcessorToOthersWhenItIsNice) {
+  const int ours = getpriority(PRIO_PROCESS, 0);
+  Runtime runtime({.io_threads = 1});
+  const auto nice_in = [&](BlockingPool& pool) {
+    return runtime.Block([](BlockingPool& pool) -> Task<StatusOr<int>> {
+      co_return co_await pool.Run([]() -> StatusOr<int> { return getpriority(PRIO_PROCESS, 0); });
+    }(pool));
+  };
+  EXPECT_EQ(nice_in(runtime.blocking()).value(), ours);
+  EXPECT_EQ(nice_in(runtime.background()).value(), std::min(ours + 10, 19));
+  EXPECT_EQ(getpriority(PRIO_PROCESS, 0), ours);
 }
 
 TEST(BoundedQueue, GivesInOrderRefusesAtTheBoundAndEndsWhenClosed) {

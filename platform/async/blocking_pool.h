@@ -30,6 +30,9 @@ class BlockingPool {
         "blocking";  // thread name and error text; at most 12 characters show in top(1)
     int threads = 2;
     size_t queue_limit = 4096;
+    // By how much its threads are nicer than who makes them (setpriority(2)): they leave the
+    // processor to others that want it.
+    int nice = 0;
   };
   explicit BlockingPool(Options options);
   ~BlockingPool();

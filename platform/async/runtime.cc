@@ -6,12 +6,22 @@
 #include <cstdio>
 
 namespace starling {
+namespace {
+
+// A weight of 110 where others have 1024 (sched(7)).
+constexpr int kBackgroundNice = 10;
+
+}  // namespace
 
 Runtime::Runtime(Options options)
     : options_(options),
       blocking_({.name = "blocking",
                  .threads = options.blocking_threads,
-                 .queue_limit = options.blocking_queue_limit}) {
+                 .queue_limit = options.blocking_queue_limit}),
+      background_({.name = "background",
+                   .threads = 1,
+                   .queue_limit = options.blocking_queue_limit,
+                   .nice = kBackgroundNice}) {
   const int count = options_.io_threads > 0
                         ? options_.io_threads
                         : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
@@ -33,6 +43,7 @@ void Runtime::Stop() {
     if (thread.joinable()) thread.join();
   }
   blocking_.Stop();
+  background_.Stop();
   for (auto& context : contexts_) context->DestroyWaiting();
 }
 

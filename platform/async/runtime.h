@@ -1,5 +1,5 @@
-// The threads of a process: one io_context a core with one thread each, and the pool for what
-// blocks.
+// The threads of a process: one io_context a core with one thread each, the pool for what blocks,
+// and one thread for what may wait.
 //
 //   Runtime runtime({.io_threads = 2});
 //   Spawn(runtime.executor(0), Serve());
@@ -42,6 +42,9 @@ class Runtime {
   // One after the other, to spread work that has no home.
   Executor NextExecutor();
   BlockingPool& blocking() { return blocking_; }
+  // For work that blocks and that no request waits for, as taking a changed configuration: one
+  // thread, which gets about a tenth of a core where those that serve want all of it.
+  BlockingPool& background() { return background_; }
 
   // Runs a task on an io thread and waits for its result. Never call it on an io thread.
   template <typename T>
@@ -84,7 +87,9 @@ class Runtime {
   std::vector<WorkGuard> guards_;
   std::vector<std::thread> threads_;
   std::atomic<unsigned> next_{0};
-  BlockingPool blocking_;  // last: it finishes what it accepted while the contexts still exist
+  // Last: they finish what they accepted while the contexts still exist.
+  BlockingPool blocking_;
+  BlockingPool background_;
 };
 
 // Stops a runtime when it goes out of scope: as a member behind all that waiting coroutines refer

@@ -46,6 +46,12 @@ Node StructType::Write(const void* value) const {
   return node;
 }
 
+bool StructType::Same(const void* a, const void* b) const {
+  return std::all_of(fields_.begin(), fields_.end(), [&](const auto& field) {
+    return field->type->Same(field->In(a), field->In(b));
+  });
+}
+
 void StructType::Read(const Node& node, const std::string& key, void* value,
                       Reading& reading) const {
   // "http:" with nothing behind it says nothing about http.

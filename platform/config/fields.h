@@ -63,6 +63,7 @@ class StructType : public ValueType {
   std::string Name() const final { return "a section (keys with values)"; }
   void Read(const Node& node, const std::string& key, void* value, Reading& reading) const final;
   Node Write(const void* value) const final;
+  bool Same(const void* a, const void* b) const final;
   const StructType* AsStruct() const final { return this; }
 
   virtual std::shared_ptr<void> New() const = 0;

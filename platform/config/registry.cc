@@ -71,35 +71,32 @@ void CollectKeys(const StructType& type, const std::string& prefix,
   }
 }
 
-bool Same(const Node& a, const Node& b) {
-  if (a.kind != b.kind || a.text != b.text || a.items.size() != b.items.size() ||
-      a.members.size() != b.members.size()) {
-    return false;
-  }
-  for (size_t i = 0; i < a.items.size(); ++i) {
-    if (!Same(a.items[i], b.items[i])) return false;
-  }
-  for (size_t i = 0; i < a.members.size(); ++i) {
-    if (a.members[i].key != b.members[i].key || !Same(a.members[i].value, b.members[i].value))
-      return false;
-  }
-  return true;
-}
-
-// Keys whose values differ, as deep as both sides are maps.
-void Differences(const Node& a, const Node& b, const std::string& key,
+// Keys whose values differ, as deep as there are sections and maps.
+void Differences(const ValueType& type, const void* a, const void* b, const std::string& key,
                  std::vector<std::string>& changed) {
-  if (a.kind != Node::kMap || b.kind != Node::kMap) {
-    if (!Same(a, b)) changed.push_back(key);
+  if (type.Same(a, b)) return;
+  if (const StructType* section = type.AsStruct()) {
+    for (const auto& field : section->fields())
+      Differences(*field->type, field->In(a), field->In(b), JoinKey(key, field->name), changed);
     return;
   }
-  for (const Member& member : a.members) {
-    const Node* other = b.Find(member.key);
-    Differences(member.value, other == nullptr ? Node() : *other, JoinKey(key, member.key),
-                changed);
+  if (type.shape() != ValueType::kMap) {
+    changed.push_back(key);
+    return;
   }
-  for (const Member& member : b.members) {
-    if (a.Find(member.key) == nullptr) changed.push_back(JoinKey(key, member.key));
+  // FindIn serves both sides; what it finds is only read.
+  const auto in = [&](const void* map, const std::string& name) -> const void* {
+    return type.FindIn(const_cast<void*>(map), name);
+  };
+  for (const std::string& name : type.KeysOf(a)) {
+    if (const void* other = in(b, name)) {
+      Differences(*type.element(), in(a, name), other, JoinKey(key, name), changed);
+    } else {
+      changed.push_back(JoinKey(key, name));
+    }
+  }
+  for (const std::string& name : type.KeysOf(b)) {
+    if (in(a, name) == nullptr) changed.push_back(JoinKey(key, name));
   }
 }
 
@@ -107,25 +104,23 @@ void Differences(const Node& a, const Node& b, const std::string& key,
 void KeepRunning(const StructType& type, const std::string& prefix, const Node& tree, void* current,
                  void* next, std::vector<Pending>& pending) {
   for (const auto& field : type.fields()) {
+    const ValueType& of_field = *field->type;
     const std::string key = JoinKey(prefix, field->name);
     void* const now = field->In(current);
     void* const then = field->In(next);
     if (field->needs_restart) {
-      const Node running = field->type->Write(now);
-      const Node wanted = field->type->Write(then);
-      if (!Same(running, wanted)) {
-        pending.push_back({key, WriteFlow(running), WriteFlow(wanted), SourceOf(tree, key)});
-        field->type->Assign(now, then);
-      }
-    } else if (const StructType* inner = field->type->AsStruct()) {
+      if (of_field.Same(now, then)) continue;
+      pending.push_back({key, WriteFlow(of_field.Write(now)), WriteFlow(of_field.Write(then)),
+                         SourceOf(tree, key)});
+      of_field.Assign(now, then);
+    } else if (const StructType* inner = of_field.AsStruct()) {
       KeepRunning(*inner, key, tree, now, then, pending);
-    } else if (field->type->shape() == ValueType::kMap &&
-               field->type->element()->AsStruct() != nullptr) {
-      for (const Member& member : field->type->Write(then).members) {
-        void* const known = field->type->FindIn(now, member.key);
+    } else if (of_field.shape() == ValueType::kMap && of_field.element()->AsStruct() != nullptr) {
+      for (const std::string& name : of_field.KeysOf(then)) {
+        void* const known = of_field.FindIn(now, name);
         if (known == nullptr) continue;
-        KeepRunning(*field->type->element()->AsStruct(), JoinKey(key, member.key), tree, known,
-                    field->type->FindIn(then, member.key), pending);
+        KeepRunning(*of_field.element()->AsStruct(), JoinKey(key, name), tree, known,
+                    of_field.FindIn(then, name), pending);
       }
     }
   }
@@ -243,7 +238,7 @@ StatusOr<Report> Registry::Apply() {
   if (files.empty()) files = YamlFiles(state.sources);
   const std::string signature = SignatureOf(state.sources.cluster.get(), files);
   Reading reading;
-  const Node tree = MergeSources(state.sources, state, reading.problems);
+  Node tree = MergeSources(state.sources, state, reading.problems);
   FindUnknown(tree, "", state.sections, state, reading.problems);
   std::vector<std::shared_ptr<void>> next;
   Node nothing = Node::Of(Node::kMap);
@@ -277,14 +272,13 @@ StatusOr<Report> Registry::Apply() {
                   next[i].get(), pending);
     }
     const size_t before = report.changed.size();
-    Differences(section.type->Write(current.get()), section.type->Write(next[i].get()),
-                section.name, report.changed);
+    Differences(*section.type, current.get(), next[i].get(), section.name, report.changed);
     changed.push_back(report.changed.size() != before);
   }
   for (const Pending& one : pending) report.needs_restart.push_back(one.key);
   {
     const std::lock_guard lock(state.mutex);
-    state.tree = tree;
+    std::swap(state.tree, tree);  // the old one goes without the lock
     state.pending = std::move(pending);
     for (size_t i = 0; i < next.size(); ++i) {
       if (changed[i]) state.sections[i].set(next[i]);

@@ -169,4 +169,8 @@ void SecretType::Assign(const void* from, void* to) const {
   *static_cast<Secret*>(to) = *static_cast<const Secret*>(from);
 }
 
+bool SecretType::Same(const void* a, const void* b) const {
+  return *static_cast<const Secret*>(a) == *static_cast<const Secret*>(b);
+}
+
 }  // namespace starling::config

@@ -6,6 +6,7 @@
 // table of names.
 #pragma once
 
+#include <algorithm>
 #include <concepts>
 #include <map>
 #include <memory>
@@ -42,10 +43,13 @@ class ValueType {
                     Reading& reading) const = 0;
   virtual Node Write(const void* value) const = 0;
   virtual void Assign(const void* from, void* to) const = 0;
+  virtual bool Same(const void* a, const void* b) const = 0;
   // The type of a list's items or a map's values; nullptr for others.
   virtual const ValueType* element() const { return nullptr; }
   // The value under a key of a map; nullptr when it is not there, or this is no map.
   virtual void* FindIn(void*, std::string_view) const { return nullptr; }
+  // The keys of a map; none of others.
+  virtual std::vector<std::string> KeysOf(const void*) const { return {}; }
   virtual const StructType* AsStruct() const { return nullptr; }
 };
 
@@ -113,6 +117,9 @@ class ScalarType final : public ScalarTypeBase {
   void Assign(const void* from, void* to) const override {
     *static_cast<M*>(to) = *static_cast<const M*>(from);
   }
+  bool Same(const void* a, const void* b) const override {
+    return *static_cast<const M*>(a) == *static_cast<const M*>(b);
+  }
 
  private:
   bool ReadText(const std::string& text, void* value) const override {
@@ -141,6 +148,9 @@ class EnumType final : public ScalarTypeBase {
   void Assign(const void* from, void* to) const override {
     *static_cast<E*>(to) = *static_cast<const E*>(from);
   }
+  bool Same(const void* a, const void* b) const override {
+    return *static_cast<const E*>(a) == *static_cast<const E*>(b);
+  }
 
  private:
   bool ReadText(const std::string& text, void* value) const override {
@@ -164,6 +174,7 @@ class SecretType final : public ValueType {
   void ReadFile(const Node& path, const std::string& key, void* value, Reading& reading) const;
   Node Write(const void* value) const override;
   void Assign(const void* from, void* to) const override;
+  bool Same(const void* a, const void* b) const override;
 };
 
 // False, with a problem, where `node` is not of `kind`; `expected` is the type's name.
@@ -194,6 +205,12 @@ class ListType final : public ValueType {
   }
   void Assign(const void* from, void* to) const override {
     *static_cast<std::vector<M>*>(to) = *static_cast<const std::vector<M>*>(from);
+  }
+  bool Same(const void* a, const void* b) const override {
+    const auto& left = *static_cast<const std::vector<M>*>(a);
+    const auto& right = *static_cast<const std::vector<M>*>(b);
+    return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                      [this](const M& x, const M& y) { return element_->Same(&x, &y); });
   }
 
  private:
@@ -229,10 +246,23 @@ class MapType final : public ValueType {
   void Assign(const void* from, void* to) const override {
     *static_cast<Map*>(to) = *static_cast<const Map*>(from);
   }
+  bool Same(const void* a, const void* b) const override {
+    const Map& left = *static_cast<const Map*>(a);
+    const Map& right = *static_cast<const Map*>(b);
+    return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                      [this](const auto& x, const auto& y) {
+                        return x.first == y.first && element_->Same(&x.second, &y.second);
+                      });
+  }
   void* FindIn(void* value, std::string_view key) const override {
     Map& map = *static_cast<Map*>(value);
     const auto found = map.find(std::string(key));
     return found == map.end() ? nullptr : &found->second;
+  }
+  std::vector<std::string> KeysOf(const void* value) const override {
+    std::vector<std::string> keys;
+    for (const auto& [key, element] : *static_cast<const Map*>(value)) keys.push_back(key);
+    return keys;
   }
 
  private:

@@ -139,7 +139,7 @@ Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics
   }
   if (options_.tls != nullptr) {
     Spawn(threads_[0]->context().get_executor(),
-          WatchTls(options_.tls, options_.name, runtime.blocking()));
+          WatchTls(options_.tls, options_.name, runtime.background()));
   }
   if (!options_.health) return;
   checks_ = std::make_shared<Checks>();

@@ -8,6 +8,19 @@
 #include "platform/telemetry/log.h"
 
 namespace starling::host {
+namespace {
+
+// Goes where it was made: with very many routes that takes milliseconds, and the last to hold it is
+// often a request.
+std::shared_ptr<http::Router> RouterOf(BlockingPool& background) {
+  return {std::make_unique<http::Router>().release(), [&background](http::Router* router) {
+            std::shared_ptr<http::Router> last(router);
+            // Refused, it ends here.
+            (void)background.Submit([last = std::move(last)] {});
+          }};
+}
+
+}  // namespace
 
 StatusOr<int> HttpFront::Start() {
   const auto config = config_.http.Get();
@@ -99,7 +112,7 @@ Task<size_t> HttpFront::Drain(Duration limit) {
 }
 
 StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const GatewayConfig& gateway) {
-  auto router = std::make_shared<http::Router>();
+  const std::shared_ptr<http::Router> router = RouterOf(options_.runtime->background());
   STARLING_RETURN_IF_ERROR(edge_->AddRoutes(*options_.services, *router));
   edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
   STARLING_RETURN_IF_ERROR(options_.routes(*router));

@@ -43,7 +43,7 @@ StatusOr<std::unique_ptr<Https>> Https::Start(Runtime& runtime, const TlsConfig&
   https->server_ = std::make_unique<http::Server>(runtime, std::move(options), std::move(router));
   STARLING_ASSIGN_OR_RETURN(https->port_, https->server_->Start());
   Spawn(runtime.NextExecutor(),
-        WatchFiles(std::move(tls), runtime.blocking(), look_every, std::move(until)));
+        WatchFiles(std::move(tls), runtime.background(), look_every, std::move(until)));
   return https;
 }
 

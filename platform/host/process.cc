@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <csignal>
 #include <thread>
 
 #include "platform/base/nearest.h"
@@ -18,6 +17,7 @@
 #include "platform/host/outside_identities.h"
 #include "platform/host/peers.h"
 #include "platform/host/self_digest.h"
+#include "platform/host/signals.h"
 #include "platform/http/client.h"
 #include "platform/http/problem.h"
 #include "platform/http/server.h"
@@ -30,19 +30,6 @@
 
 namespace starling::host {
 namespace {
-
-sigset_t Signals() {
-  sigset_t signals;
-  sigemptyset(&signals);
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
-  return signals;
-}
-
-pthread_t waiting_thread;
-
-// A library may have made threads before main, in which no signal is blocked. One that comes to
-// them goes on to the thread that waits. Only what POSIX calls async-signal-safe.
-void SendOn(int signal) { pthread_kill(waiting_thread, signal); }
 
 void ConfigureLog(const LogConfig& config) {
   log::Configure({.level = log::ParseLevel(config.level).value_or(log::Level::kInfo),
@@ -81,6 +68,7 @@ class Process::Core final : private Readiness {
                               environment_->OpenDatabase(IdempotencyOwner(), {}));
     STARLING_ASSIGN_OR_RETURN(idempotency_, rpc::OpenSqlIdempotencyStore(
                                                 *idempotency_database_, environment_->clock(), {}));
+    Spawn(runtime_.NextExecutor(), idempotency_->Run());
     STARLING_RETURN_IF_ERROR(BuildServices());
     STARLING_RETURN_IF_ERROR(StartExporter());
     if (options_.serve) {
@@ -413,7 +401,19 @@ class Process::Core final : private Readiness {
     }));
     changes_.push_back(ReportReloads(config_registry_, telemetry_.metrics()));
     Spawn(runtime_.NextExecutor(),
-          config::Watch(config_registry_, runtime_.blocking(), stopping_.token()));
+          config::Watch(config_registry_, runtime_.background(), stopping_.token()));
+  }
+
+  // OnReload says how it went.
+  void ReloadSoon() {
+    if (reload_waits_.exchange(true)) return;  // and will read what is there now
+    const Status accepted = runtime_.background().Submit([this] {
+      reload_waits_ = false;
+      (void)config_registry_.Reload();
+    });
+    if (accepted.ok()) return;
+    reload_waits_ = false;
+    log::Warning("config", "not read again now; the next look will").With(accepted);
   }
 
   const ProcessOptions options_;
@@ -450,6 +450,7 @@ class Process::Core final : private Readiness {
   std::thread joining_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> draining_{false};
+  std::atomic<bool> reload_waits_{false};
   bool stopped_ = false;
 };
 
@@ -499,34 +500,8 @@ messaging::EventLog& Process::events() { return *core_->events_; }
 Runtime& Process::runtime() { return core_->runtime_; }
 Status Process::Stop() { return core_->Stop(); }
 
-void Process::BlockSignals() {
-  const sigset_t signals = Signals();
-  pthread_sigmask(SIG_BLOCK, &signals, nullptr);
-  waiting_thread = pthread_self();
-  for (const int signal : {SIGTERM, SIGINT, SIGHUP}) {
-    struct sigaction before {};
-    sigaction(signal, nullptr, &before);
-    if (before.sa_handler != SIG_IGN) std::signal(signal, SendOn);
-  }
-  std::signal(SIGPIPE, SIG_IGN);
-  // A file that may not grow (RLIMIT_FSIZE) is an error of that write, as a full disk is.
-  std::signal(SIGXFSZ, SIG_IGN);
-}
-
 void Process::WaitForSignal() {
-  const sigset_t signals = Signals();
-  while (true) {
-    int signal = 0;
-    if (sigwait(&signals, &signal) != 0) continue;
-    if (signal != SIGHUP) {
-      log::Info("host", "stopping: {} came", signal == SIGTERM ? "SIGTERM" : "SIGINT");
-      // A second signal ends the process at once.
-      for (const int other : {SIGTERM, SIGINT, SIGHUP}) std::signal(other, SIG_DFL);
-      pthread_sigmask(SIG_UNBLOCK, &signals, nullptr);
-      return;
-    }
-    (void)core_->config_registry_.Reload();  // OnReload says how it went
-  }
+  WaitForEnd([this] { core_->ReloadSoon(); });
 }
 
 }  // namespace starling::host

@@ -131,10 +131,8 @@ class Process {
   messaging::EventLog& events();
   Runtime& runtime();
 
-  // Blocks SIGTERM, SIGINT and SIGHUP for the threads to come, and lets those of before pass them
-  // on to this one; call it first in main.
-  static void BlockSignals();
-  // Returns on SIGTERM or SIGINT; SIGHUP reads the configuration again.
+  // Returns on SIGTERM or SIGINT; SIGHUP reads the configuration again. BlockSignals (signals.h)
+  // comes first.
   void WaitForSignal();
   // DEADLINE_EXCEEDED says how many requests were cut at the limit.
   Status Stop();

@@ -11,6 +11,7 @@
 #include "apps/starling/version.h"
 #include "contracts/features/v1/features.service.h"
 #include "platform/host/process.h"
+#include "platform/host/signals.h"
 #include "services/training/dataset_reader.h"
 #include "services/training/evaluation.h"
 
@@ -153,7 +154,7 @@ int Evaluate(const CommonOptions& common, const EvaluateOptions& options) {
     return Fail(FailedPrecondition("{} is in use by {}; evaluate a copy of the folder",
                                    common.data.string(), holder));
   }
-  host::Process::BlockSignals();
+  host::BlockSignals();
   Configuration configuration;
   if (Status loaded = LoadConfigForTool(common, configuration); !loaded.ok()) return Fail(loaded);
   auto process = host::Process::Start({.known = Services(),

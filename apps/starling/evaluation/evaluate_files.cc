@@ -10,7 +10,7 @@
 #include "apps/starling/interrupted.h"
 #include "apps/starling/load_config.h"
 #include "learning/selection/selection.h"
-#include "platform/host/process.h"
+#include "platform/host/signals.h"
 
 namespace starling {
 namespace {
@@ -126,7 +126,7 @@ StatusOr<Report> ReportOf(const Selection& selection, const Files& files, int th
 
 int EvaluateFiles(const EvaluateFilesOptions& options) {
   if (const Status name = CheckPlotName(options.plot); !name.ok()) return Fail(name);
-  host::Process::BlockSignals();
+  host::BlockSignals();
   const StatusOr<Files> files = Read(options);
   if (!files.ok()) return Fail(files.status());
   PeakMemory peak;

@@ -15,6 +15,7 @@
 #include "apps/starling/load_config.h"
 #include "apps/starling/services.h"
 #include "apps/starling/version.h"
+#include "platform/host/signals.h"
 
 namespace starling {
 namespace {
@@ -206,7 +207,7 @@ Status Run(host::Process& process, const ImportOptions& options, Ledger& ledger,
 }  // namespace
 
 int Import(const CommonOptions& common, const ImportOptions& options) {
-  host::Process::BlockSignals();
+  host::BlockSignals();
   Configuration config;
   if (const Status loaded = LoadConfigForTool(common, config); !loaded.ok()) return Fail(loaded);
   if (!options.mapping.empty() &&

@@ -7,7 +7,7 @@
 #include "apps/starling/import/progress_bar.h"
 #include "apps/starling/load_config.h"
 #include "apps/starling/models/training_client.h"
-#include "platform/host/process.h"
+#include "platform/host/signals.h"
 
 namespace starling {
 namespace {
@@ -150,7 +150,7 @@ int Train(const CommonOptions& common, const ServerOptions& server, const TrainO
   request.set_model(kModel);
   request.set_algorithm(options.algorithm);
   request.set_promotion(*promotion);
-  host::Process::BlockSignals();
+  host::BlockSignals();
   return With(common, server, "starling train",
               [&](TrainingClient& client) { return TrainWith(client, request); });
 }

@@ -5,6 +5,7 @@
 #include "apps/starling/services.h"
 #include "apps/starling/version.h"
 #include "platform/host/process.h"
+#include "platform/host/signals.h"
 
 namespace starling {
 namespace {
@@ -71,7 +72,7 @@ StatusOr<std::unique_ptr<TrainingClient>> TrainingClient::Connect(const CommonOp
         "with the scopes models.read and models.write",
         common.data.string(), holder);
   }
-  host::Process::BlockSignals();
+  host::BlockSignals();
   auto client = std::make_unique<LocalClient>();
   STARLING_RETURN_IF_ERROR(client->Start(common, std::move(command)));
   return client;
