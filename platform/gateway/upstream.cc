@@ -128,7 +128,7 @@ Upstream::Upstream(UpstreamOptions options, Runtime& runtime, telemetry::Metrics
        h2 = options_.protocol == Protocol::kH2
                 ? std::optional(ConnectionOptions(options_))
                 : std::nullopt](const discovery::Endpoint& endpoint) {
-        const std::shared_ptr<Pool> pool = OpenPool(endpoint, threads, h2);
+        std::shared_ptr<Pool> pool = OpenPool(endpoint, threads, h2);
         pools->Add(endpoint.address, pool);
         return pool;
       });

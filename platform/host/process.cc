@@ -310,6 +310,7 @@ class Process::Core final : private Readiness {
   Status StartAdmin() {
     const auto config = config_.admin.Get();
     std::vector<std::string_view> contracts;
+    contracts.reserve(options_.known.size());
     for (const ServiceEntry& entry : options_.known)
       contracts.push_back(entry.descriptor->full_name);
     digest_ =
