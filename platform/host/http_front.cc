@@ -117,7 +117,7 @@ StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const Gatewa
   edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
   STARLING_RETURN_IF_ERROR(options_.routes(*router));
   if (options_.oidc != nullptr)
-    STARLING_RETURN_IF_ERROR(AddSignInRoutes(*options_.oidc, *limits_, *router));
+    STARLING_RETURN_IF_ERROR(AddSignInRoutes(*options_.oidc, edge_options_, *router));
   STARLING_RETURN_IF_ERROR(upstreams_->Set(gateway.upstreams));
   StatusOr<std::shared_ptr<const gateway::AnswerFilter>> answers =
       gateway::AnswerFilter::Make(gateway.AnswerRules(), options_.telemetry->metrics());

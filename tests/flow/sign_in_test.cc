@@ -272,6 +272,28 @@ TEST_F(SignInTest, SigningOutEndsTheSessionAndIsNotForOtherSites) {
   EXPECT_EQ(copy.Get(me).status, 401);
 }
 
+TEST_F(SignInTest, IsSeenAsOtherRequestsAre) {
+  Browser browser = NewBrowser();
+  const Answer answer = browser.Get(
+      "/auth/login",
+      "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\r\nX-Request-Id: "
+      "r1\r\n");
+  EXPECT_EQ(answer.status, 303);
+  EXPECT_THAT(answer.head, HasSubstr("traceparent: 00-0af7651916cd43dd8448eb211c80319c-"));
+  EXPECT_THAT(answer.head, HasSubstr("x-request-id: r1\r\n"));
+  EXPECT_EQ(browser.Get("/auth/callback?code=c&state=s").status, 400);
+  http::ClientRequest request{
+      .verb = http::Verb::kGet,
+      .url = fmt::format("http://127.0.0.1:{}/metrics", running_.process().admin_port()),
+      .headers = {},
+      .body = ""};
+  const auto metrics =
+      running_.process().runtime().Block(running_.client().Send(std::move(request)));
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  EXPECT_THAT(metrics->body, HasSubstr(R"(method="/auth/login")"));
+  EXPECT_THAT(metrics->body, HasSubstr(R"(method="/auth/callback")"));
+}
+
 TEST_F(SignInTest, AReturnToAnotherSiteIsRefused) {
   Browser browser = NewBrowser();
   for (const char* to : {"https://evil.example", "//evil.example", "/%5Cevil.example",
