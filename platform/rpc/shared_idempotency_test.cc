@@ -39,6 +39,7 @@ TEST_F(SharedIdempotencyTest, OfManyAtOnceOneActs) {
     std::atomic<int> acted{0}, replayed{0}, in_flight{0}, wrong{0};
     std::latch begin(kThreads);
     std::vector<std::thread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&, &store = *(i % 2 == 0 ? one_ : other_).store] {
         begin.arrive_and_wait();
