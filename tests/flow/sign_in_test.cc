@@ -54,7 +54,7 @@ class Provider {
     EXPECT_EQ(asked.at("scope"), "openid");
     EXPECT_GE(asked.at("state").size(), 43u);
     EXPECT_GE(asked.at("nonce").size(), 43u);
-    const std::string code = RandomToken(16);
+    std::string code = RandomToken(16);
     codes_[code] = {subject, asked.at("nonce"), asked.at("code_challenge")};
     return code;
   }
@@ -132,7 +132,7 @@ class Browser {
     http::RawSocket socket(port_);
     std::string cookie;
     for (const auto& [name, value] : cookies)
-      cookie += (cookie.empty() ? "Cookie: " : "; ") + name + "=" + value;
+      cookie += fmt::format("{}{}={}", cookie.empty() ? "Cookie: " : "; ", name, value);
     if (!cookie.empty()) cookie += "\r\n";
     socket.Send(fmt::format("{} {} HTTP/1.1\r\nHost: shop.test\r\n{}{}{}\r\n", verb, target, cookie,
                             fields, verb == "GET" ? "" : "Content-Length: 0\r\n"));
