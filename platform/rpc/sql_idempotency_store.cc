@@ -81,6 +81,11 @@ class SqlIdempotencyStore final : public IdempotencyStore {
       stored = co_await database_.Read(
           [&](sql::Connection& connection) { return Find(connection, scope, key, fingerprint); });
     }
+    // A commit whose answer was lost may have claimed the key all the same.
+    if (claims_ && !stored.ok() && Reason(stored.status()) != reason::kIdempotencyKeyReused &&
+        Reason(stored.status()) != reason::kIdempotencyKeyInFlight) {
+      Leave({scope, key});
+    }
     if (!stored.ok() || stored->has_value()) Forget(name);
     co_return stored;
   }
