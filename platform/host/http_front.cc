@@ -12,8 +12,10 @@ namespace {
 
 // Goes where it was made: with very many routes that takes milliseconds, and the last to hold it is
 // often a request.
-std::shared_ptr<http::Router> RouterOf(BlockingPool& background) {
-  return {std::make_unique<http::Router>().release(), [&background](http::Router* router) {
+std::shared_ptr<http::Router> RouterOver(std::shared_ptr<const http::Router> base,
+                                         BlockingPool& background) {
+  auto made = std::make_unique<http::Router>(std::move(base));
+  return {made.release(), [&background](http::Router* router) {
             std::shared_ptr<http::Router> last(router);
             // Refused, it ends here.
             (void)background.Submit([last = std::move(last)] {});
@@ -44,6 +46,7 @@ StatusOr<int> HttpFront::Start() {
   edge_ = std::make_unique<rpc::HttpEdge>(edge_options_);
   upstreams_ = std::make_unique<gateway::Upstreams>(*options_.runtime, metrics);
   OpenCache(gateway->cache);
+  STARLING_RETURN_IF_ERROR(MakeOwnRoutes());
   STARLING_ASSIGN_OR_RETURN(std::shared_ptr<const http::Router> router, MakeRouter(*gateway));
   http::ServerOptions options{.address = config->address,
                               .port = static_cast<uint16_t>(config->port),
@@ -111,13 +114,20 @@ Task<size_t> HttpFront::Drain(Duration limit) {
   co_return cut + *cut_of_https;
 }
 
-StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const GatewayConfig& gateway) {
-  const std::shared_ptr<http::Router> router = RouterOf(options_.runtime->background());
-  STARLING_RETURN_IF_ERROR(edge_->AddRoutes(*options_.services, *router));
+Status HttpFront::MakeOwnRoutes() {
+  auto own = std::make_shared<http::Router>();
+  STARLING_RETURN_IF_ERROR(edge_->AddRoutes(*options_.services, *own));
   edge_->SetPriorities(PrioritiesOf(*config_.methods.Get()));
-  STARLING_RETURN_IF_ERROR(options_.routes(*router));
+  STARLING_RETURN_IF_ERROR(options_.routes(*own));
   if (options_.oidc != nullptr)
-    STARLING_RETURN_IF_ERROR(AddSignInRoutes(*options_.oidc, edge_options_, *router));
+    STARLING_RETURN_IF_ERROR(AddSignInRoutes(*options_.oidc, edge_options_, *own));
+  own_routes_ = std::move(own);
+  return OkStatus();
+}
+
+StatusOr<std::shared_ptr<const http::Router>> HttpFront::MakeRouter(const GatewayConfig& gateway) {
+  const std::shared_ptr<http::Router> router =
+      RouterOver(own_routes_, options_.runtime->background());
   STARLING_RETURN_IF_ERROR(upstreams_->Set(gateway.upstreams));
   StatusOr<std::shared_ptr<const gateway::AnswerFilter>> answers =
       gateway::AnswerFilter::Make(gateway.AnswerRules(), options_.telemetry->metrics());

@@ -37,7 +37,7 @@ class HttpFront {
     const Clock* clock;
     const rpc::Registry* services;
     rpc::IdempotencyStore* idempotency;
-    std::function<Status(http::Router&)> routes;  // more of them; called for each new router
+    std::function<Status(http::Router&)> routes;  // more of them
     CancellationToken stopping;                   // files of certificates are not watched after it
   };
   HttpFront(Options options, const ProcessConfig& config)
@@ -59,6 +59,7 @@ class HttpFront {
   void OpenCache(const CacheConfig& config);
   void AddLimiterMetrics();
   void AddCertificateMetrics();
+  Status MakeOwnRoutes();
   StatusOr<std::shared_ptr<const http::Router>> MakeRouter(const GatewayConfig& gateway);
 
   const Options options_;
@@ -67,6 +68,8 @@ class HttpFront {
   std::unique_ptr<rpc::GatewayLimits> limits_;
   std::unique_ptr<identity::EdgeCredentials> credentials_;
   std::unique_ptr<rpc::HttpEdge> edge_;
+  // The services' and the process's, which no change of the configuration touches.
+  std::shared_ptr<const http::Router> own_routes_;
   rpc::EdgeOptions edge_options_;
   std::shared_ptr<gateway::HttpCache> cache_;
   std::unique_ptr<gateway::Upstreams> upstreams_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <deque>
 
 #include "platform/http/answer_filter.h"
 #include "platform/http/path_template.h"
@@ -46,29 +47,31 @@ struct Router::Route {
   RouteOptions options;
 };
 
-// A position in the paths. Its own path may end here, plain or with a custom verb.
+// A position in the paths. Its own path may end here, plain or with a custom verb. Only the router
+// that made it changes it: one over that router changes a copy, and of the way to it.
 struct Router::Node {
   struct End {
     std::string custom_verb;
     std::array<const Route*, kVerbs> routes{};
   };
-  std::vector<std::pair<std::string, std::unique_ptr<Node>>> literals;  // sorted
-  std::unique_ptr<Node> one;
-  std::unique_ptr<Node> rest;  // has ends, no children
+  const Made* owner = nullptr;
+  std::vector<std::pair<std::string, Node*>> literals;  // sorted
+  Node* one = nullptr;
+  Node* rest = nullptr;  // has ends, no children
   std::vector<End> ends;
 
   const Node* Literal(std::string_view text) const {
     const auto at = std::lower_bound(
         literals.begin(), literals.end(), text,
         [](const auto& child, std::string_view wanted) { return child.first < wanted; });
-    return at != literals.end() && at->first == text ? at->second.get() : nullptr;
+    return at != literals.end() && at->first == text ? at->second : nullptr;
   }
-  Node& MakeLiteral(const std::string& text) {
+  Node*& LiteralPlace(const std::string& text) {
     const auto at = std::lower_bound(
         literals.begin(), literals.end(), text,
         [](const auto& child, std::string_view wanted) { return child.first < wanted; });
-    if (at != literals.end() && at->first == text) return *at->second;
-    return *literals.emplace(at, text, std::make_unique<Node>())->second;
+    if (at != literals.end() && at->first == text) return at->second;
+    return literals.emplace(at, text, nullptr)->second;
   }
   End& MakeEnd(const std::string& custom_verb) {
     for (End& end : ends) {
@@ -76,6 +79,12 @@ struct Router::Node {
     }
     return ends.emplace_back(End{custom_verb, {}});
   }
+};
+
+// What a router made itself, at addresses that stay.
+struct Router::Made {
+  std::deque<Node> nodes;
+  std::deque<Route> routes;
 };
 
 // One walk down the trie. Each node stands for one number of segments, so none is visited twice.
@@ -141,10 +150,24 @@ struct Router::Search {
   }
 };
 
-Router::Router() : root_(std::make_unique<Node>()) {}
+Router::Router() : made_(std::make_unique<Made>()) { Own(root_); }
+Router::Router(std::shared_ptr<const Router> base)
+    : base_(std::move(base)),
+      made_(std::make_unique<Made>()),
+      root_(base_->root_),
+      hosts_(base_->hosts_) {}
 Router::~Router() = default;
 Router::Router(Router&&) noexcept = default;
 Router& Router::operator=(Router&&) noexcept = default;
+
+// The node at a place that this router owns: of its own, a copy of the base's, or a new one.
+Router::Node& Router::Own(Node*& place) {
+  if (place != nullptr && place->owner == made_.get()) return *place;
+  Node& own = place == nullptr ? made_->nodes.emplace_back() : made_->nodes.emplace_back(*place);
+  own.owner = made_.get();
+  place = &own;
+  return own;
+}
 
 Status Router::Add(Verb verb, std::string_view path_template, Handler handler,
                    RouteOptions options) {
@@ -153,19 +176,17 @@ Status Router::Add(Verb verb, std::string_view path_template, Handler handler,
   if (handler == nullptr)
     return InvalidArgument("route '{} {}' has no handler", VerbText(verb), path_template);
   STARLING_ASSIGN_OR_RETURN(PathTemplate parsed, ParsePathTemplate(path_template));
-  Node* node = root_.get();
+  Node* node = &Own(root_);
   for (const PathTemplate::Segment& segment : parsed.segments) {
     switch (segment.kind) {
       case PathTemplate::Segment::Kind::kLiteral:
-        node = &node->MakeLiteral(segment.literal);
+        node = &Own(node->LiteralPlace(segment.literal));
         break;
       case PathTemplate::Segment::Kind::kOne:
-        if (node->one == nullptr) node->one = std::make_unique<Node>();
-        node = node->one.get();
+        node = &Own(node->one);
         break;
       case PathTemplate::Segment::Kind::kRest:
-        if (node->rest == nullptr) node->rest = std::make_unique<Node>();
-        node = node->rest.get();
+        node = &Own(node->rest);
         break;
     }
   }
@@ -175,10 +196,9 @@ Status Router::Add(Verb verb, std::string_view path_template, Handler handler,
         "routes '{0} {1}' and '{0} {2}' match the same paths; rename a literal or drop one",
         VerbText(verb), slot->text, path_template);
   }
-  routes_.push_back(
-      std::make_unique<Route>(Route{verb, std::string(path_template), std::move(parsed.variables),
-                                    std::move(handler), std::move(options)}));
-  slot = routes_.back().get();
+  slot = &made_->routes.emplace_back(Route{verb, std::string(path_template),
+                                           std::move(parsed.variables), std::move(handler),
+                                           std::move(options)});
   return OkStatus();
 }
 
@@ -196,7 +216,7 @@ Status Router::AddHost(std::string_view host, Router router) {
   }
   std::string key(name);
   for (char& c : key) c = LowerCase(c);
-  if (!hosts_.try_emplace(std::move(key), std::make_unique<Router>(std::move(router))).second)
+  if (!hosts_.try_emplace(std::move(key), std::make_shared<const Router>(std::move(router))).second)
     return AlreadyExists("host '{}' was added before", host);
   return OkStatus();
 }
@@ -337,17 +357,17 @@ Task<void> Router::Handle(Exchange& exchange) const {
   co_await Answer(match, exchange);
 }
 
+void Router::DescribeOwn(std::string_view host, std::vector<std::string>& routes) const {
+  if (base_ != nullptr) base_->DescribeOwn(host, routes);
+  for (const Route& route : made_->routes)
+    routes.push_back(fmt::format("{} {}{}", VerbText(route.verb), host, route.text));
+}
+
 std::vector<std::string> Router::Describe() const {
   std::vector<std::string> routes;
-  routes.reserve(routes_.size());
-  for (const auto& route : routes_)
-    routes.push_back(fmt::format("{} {}", VerbText(route->verb), route->text));
-  for (const auto& [host, router] : hosts_) {
-    for (const auto& route : router->routes_) {
-      routes.push_back(fmt::format("{} {}{}{}", VerbText(route->verb),
-                                   host.starts_with('.') ? "*" : "", host, route->text));
-    }
-  }
+  DescribeOwn("", routes);
+  for (const auto& [host, router] : hosts_)
+    router->DescribeOwn(host.starts_with('.') ? "*" + host : host, routes);
   return routes;
 }
 

@@ -17,7 +17,8 @@
 // (google/api/http.proto). HEAD is answered by GET's handler, OPTIONS with Allow unless routed.
 //
 // Build it, then share it as const: lookups are thread-safe, take O(nodes) at worst (about 200 ns
-// for a usual path) and allocate only for escaped variables.
+// for a usual path) and allocate only for escaped variables. Where few of many routes change, those
+// that stay are made once, and each new router is made over them.
 #pragma once
 
 #include <cstdint>
@@ -53,6 +54,9 @@ struct RouteOptions {
 class Router {
  public:
   Router();
+  // With all routes of `base`, which it shares: it costs as much as what is added then. Has no
+  // filter yet.
+  explicit Router(std::shared_ptr<const Router> base);
   ~Router();
   Router(Router&&) noexcept;
   Router& operator=(Router&&) noexcept;
@@ -97,14 +101,19 @@ class Router {
 
  private:
   struct Node;
+  struct Made;
   struct Search;
   const Router* ForHost(const Request& request) const;
   const AnswerFilter* FilterOf(const Match& match, Exchange& exchange) const;
   Match FindHere(Exchange& exchange) const;
+  Node& Own(Node*& place);
+  void DescribeOwn(std::string_view host, std::vector<std::string>& routes) const;
 
-  std::unique_ptr<Node> root_;
-  std::vector<std::unique_ptr<Route>> routes_;
-  std::unordered_map<std::string, std::unique_ptr<Router>> hosts_;  // "shop.example", ".below.it"
+  std::shared_ptr<const Router> base_;
+  std::unique_ptr<Made> made_;
+  Node* root_ = nullptr;  // the base's, until something is added
+  std::unordered_map<std::string, std::shared_ptr<const Router>>
+      hosts_;  // "shop.example", ".below.it"
   std::shared_ptr<const AnswerFilter> filter_;
 };
 

@@ -198,6 +198,50 @@ TEST(Router, LooksForAHostsRoutesFirst) {
   EXPECT_EQ(router.AddHost("shop.EXAMPLE", Router()).code(), StatusCode::kAlreadyExists);
 }
 
+TEST(Router, OverAnotherHasTheRoutesOfBothAndLeavesThatOneAsItWas) {
+  auto made = std::make_shared<Router>(RouterOf({{Verb::kGet, "/v1/products/{id}"},
+                                                 {Verb::kGet, "/v1/products/special"},
+                                                 {Verb::kPost, "/v1/models/{model}:train"}}));
+  ASSERT_TRUE(made->AddHost("shop.example", RouterOf({{Verb::kGet, "/cart"}})).ok());
+  const std::shared_ptr<const Router> base = std::move(made);
+  const std::vector<std::string> before = base->Describe();
+
+  Router first(base), second(base);
+  EXPECT_EQ(first.Describe(), before);
+  ASSERT_TRUE(first.Add(Verb::kGet, "/{rest=**}", Nothing()).ok());
+  ASSERT_TRUE(first.Add(Verb::kPost, "/v1/products/{id}", Nothing()).ok());
+  ASSERT_TRUE(first.Add(Verb::kPost, "/v1/models/{model}:stop", Nothing()).ok());
+  ASSERT_TRUE(second.Add(Verb::kGet, "/v1/products/{id}/reviews", Nothing()).ok());
+  ASSERT_TRUE(second.AddHost("blog.example", Router()).ok());
+
+  EXPECT_EQ(Ask(first, "GET /v1/products/7"), "/v1/products/{id} id=7");
+  EXPECT_EQ(Ask(first, "POST /v1/products/7"), "/v1/products/{id} id=7");
+  EXPECT_EQ(Ask(first, "GET /v1/products/special"), "/v1/products/special");
+  EXPECT_EQ(Ask(first, "GET /v1/products/7/reviews"), "/{rest=**} rest=v1/products/7/reviews");
+  EXPECT_EQ(Ask(first, "POST /v1/models/als:train"), "/v1/models/{model}:train model=als");
+  EXPECT_EQ(Ask(first, "POST /v1/models/als:stop"), "/v1/models/{model}:stop model=als");
+  EXPECT_EQ(Ask(second, "GET /v1/products/7/reviews"), "/v1/products/{id}/reviews id=7");
+  EXPECT_EQ(Ask(second, "POST /v1/products/7"), "405 GET, HEAD, OPTIONS");
+  EXPECT_EQ(Ask(second, "GET /other"), "404");
+  EXPECT_EQ(first.Add(Verb::kGet, "/v1/products/{key}", Nothing()).code(),
+            StatusCode::kAlreadyExists);
+  EXPECT_EQ(first.AddHost("shop.example", Router()).code(), StatusCode::kAlreadyExists);
+
+  EXPECT_EQ(base->Describe(), before);
+  EXPECT_EQ(Ask(*base, "GET /other"), "404");
+  EXPECT_EQ(Ask(*base, "POST /v1/products/7"), "405 GET, HEAD, OPTIONS");
+  EXPECT_EQ(Ask(*base, "POST /v1/models/als:stop"), "404");
+}
+
+TEST(Router, OverAnotherKeepsThatOneAlive) {
+  auto base = std::make_shared<const Router>(RouterOf({{Verb::kGet, "/a"}}));
+  Router over(std::move(base));
+  ASSERT_TRUE(over.Add(Verb::kGet, "/b", Nothing()).ok());
+  const Router moved = std::move(over);
+  EXPECT_EQ(Ask(moved, "GET /a"), "/a");
+  EXPECT_EQ(Ask(moved, "GET /b"), "/b");
+}
+
 TEST(Router, DescribesItsRoutes) {
   EXPECT_THAT(RouterOf({{Verb::kGet, "/a"}, {Verb::kPost, "/b/{c}:d"}}).Describe(),
               testing::ElementsAre("GET /a", "POST /b/{c}:d"));
