@@ -148,6 +148,47 @@ TEST_F(ConfigReload, ReadsASecretFromItsFileAndLetsALaterLayerReplaceIt) {
   EXPECT_THAT(std::string(Load().message()), HasSubstr("cannot be read"));
 }
 
+TEST_F(ConfigReload, WhatWaitsForARestartIsToldFromWhereItIsNow) {
+  Write("starling.yaml", "http: {port: 1}\n");
+  ASSERT_EQ(Load(), OkStatus());
+  for (const char* text : {"http: {port: 2}\n", "\n\nhttp: {port: 2}\n"}) {
+    Write("starling.yaml", text);
+    const StatusOr<Report> report = config_.registry.Reload();
+    ASSERT_TRUE(report.ok()) << report.status();
+    EXPECT_THAT(report->needs_restart, ElementsAre("http.port"));
+  }
+  ASSERT_EQ(config_.registry.PendingRestart().size(), 1u);
+  EXPECT_THAT(config_.registry.PendingRestart()[0], HasSubstr("starling.yaml:3:14"));
+  EXPECT_EQ(config_.http.Get()->port, 1);
+}
+
+TEST_F(ConfigReload, WhereAValueIsWrittenFollowsTheFile) {
+  Write("starling.yaml", "http: {limit: 2}\n");
+  ASSERT_EQ(Load(), OkStatus());
+  Write("starling.yaml", "\nhttp: {limit: 2}\n");
+  const StatusOr<Report> report = config_.registry.Reload();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->changed, IsEmpty());
+  EXPECT_THAT(config_.registry.Show(), HasSubstr("limit: 2  # " + Path("starling.yaml") + ":2:15"));
+}
+
+TEST_F(ConfigReload, ASecretsFileIsReadAgainAlsoAfterAConfigurationThatWasRefused) {
+  Write("key.pem", "old\n");
+  const std::string good = "http: {tls: {enabled: true, key_file: " + Path("key.pem") + "}}\n";
+  Write("starling.yaml", good);
+  ASSERT_EQ(Load(), OkStatus());
+  Write("starling.yaml", "http: {port: none}\n");  // names no file
+  EXPECT_FALSE(config_.registry.Reload().ok());
+  Write("starling.yaml", good);
+  ASSERT_TRUE(config_.registry.Reload().ok());
+  EXPECT_THAT(config_.registry.files(), ElementsAre(Path("key.pem"), Path("starling.yaml")));
+  Write("key.pem", "new\n");
+  const StatusOr<Report> report = config_.registry.Reload();
+  ASSERT_TRUE(report.ok()) << report.status();
+  EXPECT_THAT(report->changed, ElementsAre("http.tls.key"));
+  EXPECT_EQ(config_.http.Get()->tls.key.Reveal(), "new");
+}
+
 TEST_F(ConfigReload, WatchReloadsWhenAFileChangesAndEndsWhenCancelled) {
   Write("starling.yaml", "http: {limit: 1}\n");
   ASSERT_EQ(Load(), OkStatus());

@@ -32,6 +32,16 @@ const Node* NodeAt(const Node& tree, std::string_view key) {
   return at;
 }
 
+// Whether two trees say the same, wherever they are written.
+bool SayTheSame(const Node& a, const Node& b) {
+  return a.kind == b.kind && a.text == b.text && a.is_text == b.is_text && a.secret == b.secret &&
+         std::equal(a.items.begin(), a.items.end(), b.items.begin(), b.items.end(), SayTheSame) &&
+         std::equal(a.members.begin(), a.members.end(), b.members.begin(), b.members.end(),
+                    [](const Member& x, const Member& y) {
+                      return x.key == y.key && SayTheSame(x.value, y.value);
+                    });
+}
+
 // Keys of the file that are above every section, or beside them. Within a section its type looks.
 void FindUnknown(const Node& node, const std::string& prefix,
                  const std::vector<SectionEntry>& sections, const KeySpace& keys,
@@ -232,6 +242,17 @@ Subscription Registry::OnReload(std::function<void(const StatusOr<Report>&)> cal
       }));
 }
 
+// Whether the section's value is that of the running configuration without a look at its type.
+bool Registry::State::IsAsBefore(size_t i, const Node* given) const {
+  const SectionEntry& section = sections[i];
+  if (!loaded || reads_files[i]) return false;
+  const Node* const before = NodeAt(tree, section.name);
+  if ((given == nullptr) != (before == nullptr)) return false;
+  if (given != nullptr && !SayTheSame(*given, *before)) return false;
+  return std::none_of(pending.begin(), pending.end(),
+                      [&](const Pending& one) { return IsWithin(one.key, section.name); });
+}
+
 StatusOr<Report> Registry::Apply() {
   State& state = *state_;
   std::vector<std::string> files = this->files();
@@ -240,13 +261,20 @@ StatusOr<Report> Registry::Apply() {
   Reading reading;
   Node tree = MergeSources(state.sources, state, reading.problems);
   FindUnknown(tree, "", state.sections, state, reading.problems);
-  std::vector<std::shared_ptr<void>> next;
-  Node nothing = Node::Of(Node::kMap);
-  for (const SectionEntry& section : state.sections) {
+  std::vector<std::shared_ptr<void>> next;  // nullptr: as before
+  const Node nothing = Node::Of(Node::kMap);
+  std::vector<bool> reads_files = state.reads_files;
+  reads_files.resize(state.sections.size());
+  for (size_t i = 0; i < state.sections.size(); ++i) {
+    const SectionEntry& section = state.sections[i];
     const Node* given = NodeAt(tree, section.name);
-    next.push_back(section.type->New());
+    next.emplace_back();
+    if (state.IsAsBefore(i, given)) continue;
+    const size_t files_before = reading.secret_files.size();
+    next.back() = section.type->New();
     section.type->Read(given != nullptr ? *given : nothing, section.name, next.back().get(),
                        reading);
+    reads_files[i] = reading.secret_files.size() > files_before;
   }
   {
     const std::lock_guard lock(state.mutex);
@@ -262,8 +290,8 @@ StatusOr<Report> Registry::Apply() {
 
   Report report;
   std::vector<Pending> pending;
-  std::vector<bool> changed;
   for (size_t i = 0; i < next.size(); ++i) {
+    if (next[i] == nullptr) continue;
     const SectionEntry& section = state.sections[i];
     const std::shared_ptr<const void> current = section.get();
     if (state.loaded) {
@@ -273,19 +301,20 @@ StatusOr<Report> Registry::Apply() {
     }
     const size_t before = report.changed.size();
     Differences(*section.type, current.get(), next[i].get(), section.name, report.changed);
-    changed.push_back(report.changed.size() != before);
+    if (report.changed.size() == before) next[i].reset();
   }
   for (const Pending& one : pending) report.needs_restart.push_back(one.key);
+  state.reads_files = std::move(reads_files);
   {
     const std::lock_guard lock(state.mutex);
     std::swap(state.tree, tree);  // the old one goes without the lock
     state.pending = std::move(pending);
     for (size_t i = 0; i < next.size(); ++i) {
-      if (changed[i]) state.sections[i].set(next[i]);
+      if (next[i] != nullptr) state.sections[i].set(next[i]);
     }
   }
   for (size_t i = 0; i < next.size(); ++i) {
-    if (changed[i]) state.sections[i].notify(next[i].get());
+    if (next[i] != nullptr) state.sections[i].notify(next[i].get());
   }
   return report;
 }

@@ -21,6 +21,9 @@ struct Registry::State final : KeySpace {
   const std::vector<std::string>& Keys() const override { return keys; }
   const std::vector<std::string>& UnreadPrefixes() const override { return unread; }
 
+  // Whether section `i` is what it runs as, by what the sources say of it. Under reload_mutex.
+  bool IsAsBefore(size_t i, const Node* given) const;
+
   // Registered before Load, constant after.
   std::vector<SectionEntry> sections;
   std::vector<std::string> keys;
@@ -29,9 +32,13 @@ struct Registry::State final : KeySpace {
   std::mutex reload_mutex;  // one load at a time; held while listeners run
   Sources sources;          // under reload_mutex
   bool loaded = false;      // under reload_mutex
+  // Of each section of the running configuration: whether a secret of it is in a file, which can
+  // change by itself. Under reload_mutex.
+  std::vector<bool> reads_files;
   Listeners reload_listeners;
 
-  mutable std::mutex mutex;          // what follows
+  // What follows. Only a load changes it, so that it reads some of it without.
+  mutable std::mutex mutex;
   Node tree = Node::Of(Node::kMap);  // the merged sources of the running configuration
   std::vector<Problem> problems;
   std::vector<Pending> pending;

@@ -244,13 +244,20 @@ StatusOr<std::string> ReadSmallFile(const std::string& path, size_t limit) {
   }
   if (!S_ISREG(about.st_mode)) return FailedPrecondition("{} is no plain file", Quoted(path));
   std::ifstream file(path, std::ios::binary);
-  std::string content(limit + 1, '\0');
-  file.read(content.data(), static_cast<std::streamsize>(content.size()));
+  // As long as it is said to be, and a byte to see the end by; what grows meanwhile goes on.
+  std::string content(std::min(limit, static_cast<size_t>(about.st_size)) + 1, '\0');
+  size_t size = 0;
+  for (;;) {
+    file.read(content.data() + size, static_cast<std::streamsize>(content.size() - size));
+    size += static_cast<size_t>(file.gcount());
+    if (size < content.size() || size > limit) break;
+    content.resize(std::min(limit + 1, content.size() * 2));
+  }
   if (!file.eof() && file.fail()) {
     return NotFound("the file {} cannot be read: {}", Quoted(path),
                     std::system_category().message(errno));
   }
-  content.resize(static_cast<size_t>(file.gcount()));
+  content.resize(size);
   if (content.size() > limit) {
     return ResourceExhausted("the file {} is larger than the limit of {} bytes", Quoted(path),
                              limit);
