@@ -58,6 +58,8 @@ Mirror::Mirror(std::shared_ptr<Upstream> upstream, Options options, ForwardPolic
   shared_->skipped = counter("skipped");
 }
 
+const Upstream& Mirror::upstream() const { return *shared_->upstream; }
+
 bool Mirror::Wants() {
   constexpr double kRandomBits = 0x1p-53;
   if (static_cast<double>(FastRandom() >> 11) * kRandomBits >= options_.sample) return false;

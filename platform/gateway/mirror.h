@@ -27,6 +27,8 @@ class Mirror {
   Mirror(std::shared_ptr<Upstream> upstream, Options options, ForwardPolicy policy,
          const std::string& route, telemetry::Metrics& metrics);
 
+  const Upstream& upstream() const;
+
   // What the upstream is told beside the client's own fields: as Forwarding says.
   struct Told {
     std::string target;

@@ -1,5 +1,6 @@
-// A route as it serves: made by proxy_routes.cc, answered by proxy_answer.cc. Internal to the
-// gateway. Immutable once made, and shared by the requests that are being answered.
+// A route as it serves: made by proxy_routes.cc, answered by proxy_answer.cc, shown by who lists a
+// RouteTable. Immutable once made, and shared by the requests that are being answered and, while
+// nothing of it changes, by the routers of one configuration after another.
 #pragma once
 
 #include <memory>

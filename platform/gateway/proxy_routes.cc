@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <mutex>
 #include <set>
+#include <unordered_map>
 
 #include "platform/base/hash.h"
 #include "platform/gateway/proxy_route.h"
@@ -77,22 +78,52 @@ rpc::RouteLimits::Options LimitsOf(const RouteConfig& config) {
           .max_concurrent = config.max_concurrent};
 }
 
-StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(
-    const RouteConfig& config, const Upstreams& upstreams, const std::shared_ptr<HttpCache>& cache,
-    const rpc::EdgeOptions& edge, const AnswerFilter* answers, RouteTable& table) {
+// What routes are made with.
+struct Making {
+  const Upstreams& upstreams;
+  const std::shared_ptr<HttpCache>& cache;
+  const rpc::EdgeOptions& edge;
+  const AnswerFilter* answers;
+  RouteTable& table;
+  std::vector<std::string> names;  // of the upstreams
+
+  bool KeepsIdentity(const RouteConfig& config) const {
+    return config.cache && answers != nullptr && answers->compresses() &&
+           config.compress == RouteConfig::Compress::kAuto;
+  }
+};
+
+// Whether a route that serves would be made the same again. Of its configuration every field
+// counts, also one that is added; of what it was made with, each thing that it keeps.
+bool IsStill(const ProxyRoute& route, const RouteConfig& config, const Making& making) {
+  if (route.config != config || route.edge != making.edge ||
+      route.cache != (config.cache ? making.cache : nullptr) ||
+      route.keeps_identity != making.KeepsIdentity(config)) {
+    return false;
+  }
+  auto to = route.to.begin();
+  for (const auto& [name, weight] : config.to) {
+    if (weight != 0 && (to++)->first != making.upstreams.Find(name)) return false;
+  }
+  return route.mirror == nullptr ||
+         &route.mirror->upstream() == making.upstreams.Find(config.mirror.upstream).get();
+}
+
+StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(const RouteConfig& config,
+                                                      const Making& making) {
+  const rpc::EdgeOptions& edge = making.edge;
   auto route = std::make_shared<ProxyRoute>();
   route->config = config;
   route->edge = edge;
   route->key = KeyOf(config);
   if (rpc::RouteLimits::Options limits = LimitsOf(config);
       limits.requests || limits.max_concurrent > 0) {
-    route->limits = table.LimitsOf(std::move(limits), edge.limits);
+    route->limits = making.table.LimitsOf(std::move(limits), edge.limits);
   }
   if (config.cache) {
-    route->cache = cache;
+    route->cache = making.cache;
     route->cache_prefix = CachePrefix(config);
-    route->keeps_identity = answers != nullptr && answers->compresses() &&
-                            config.compress == RouteConfig::Compress::kAuto;
+    route->keeps_identity = making.KeepsIdentity(config);
   }
   route->policy = {.timeout = config.timeout,
                    .try_timeout = config.try_timeout,
@@ -105,13 +136,13 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(
         "starling_gateway_tunnels", "WebSockets that are open", {{"route", config.path}},
         [count = route->tunnels] { return static_cast<double>(count->open()); });
   }
-  STARLING_ASSIGN_OR_RETURN(ParsedRoute parsed, ParseRoute(config, upstreams.Names()));
+  STARLING_ASSIGN_OR_RETURN(ParsedRoute parsed, ParseRoute(config, making.names));
   route->access = std::move(parsed.access);
   route->rewrite = std::move(parsed.rewrite);
   route->verbs = std::move(parsed.verbs);
   for (const auto& [name, weight] : config.to) {
     if (weight == 0) continue;
-    route->to.emplace_back(upstreams.Find(name), weight);
+    route->to.emplace_back(making.upstreams.Find(name), weight);
     route->total_weight += weight;
     route->h2 |= route->to.back().first->protocol() == Protocol::kH2;
   }
@@ -123,7 +154,7 @@ StatusOr<std::shared_ptr<const ProxyRoute>> MakeRoute(
   route->metrics = &edge.telemetry->metrics().AddMethod("proxy", config.path);
   if (const MirrorConfig& mirror = config.mirror; !mirror.upstream.empty()) {
     route->mirror = std::make_shared<Mirror>(
-        upstreams.Find(mirror.upstream),
+        making.upstreams.Find(mirror.upstream),
         Mirror::Options{.sample = mirror.sample, .max_in_flight = mirror.max_in_flight},
         route->policy, config.path, edge.telemetry->metrics());
   }
@@ -138,7 +169,12 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
                       const std::shared_ptr<const AnswerFilter>& answers) {
   RouteTable nowhere;
   if (table == nullptr) table = &nowhere;
-  std::vector<RouteTable::Route> told;
+  const Making making{upstreams, cache, edge, answers.get(), *table, upstreams.Names()};
+  const std::shared_ptr<const RouteTable::Routes> serving = table->List();
+  std::unordered_map<std::string_view, const std::shared_ptr<const ProxyRoute>*> by_key;
+  for (const auto& route : *serving) by_key.emplace(route->key, &route);
+  RouteTable::Routes all;
+  all.reserve(routes.size());
   // By host and path, by verb: in the order of the list.
   struct Place {
     size_t first;  // route, for errors
@@ -147,25 +183,27 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
   std::map<std::string, std::map<std::string, Place>> places;
   for (size_t i = 0; i < routes.size(); ++i) {
     const std::string where = fmt::format("gateway.routes[{}]", i);
-    StatusOr<std::shared_ptr<const ProxyRoute>> route =
-        MakeRoute(routes[i], upstreams, cache, edge, answers.get(), *table);
-    if (!route.ok()) return Annotate(route.status(), where);
-    told.push_back({.config = routes[i],
-                    .limits = (*route)->limits,
-                    .metrics = (*route)->metrics,
-                    .shed = (*route)->gate.shed});
+    const auto known = by_key.find(KeyOf(routes[i]));
+    if (known != by_key.end() && IsStill(**known->second, routes[i], making)) {
+      all.push_back(*known->second);
+    } else {
+      StatusOr<std::shared_ptr<const ProxyRoute>> made = MakeRoute(routes[i], making);
+      if (!made.ok()) return Annotate(made.status(), where);
+      all.push_back(*std::move(made));
+    }
+    const std::shared_ptr<const ProxyRoute>& route = all.back();
     std::vector<std::string> hosts = routes[i].hosts;
     if (hosts.empty()) hosts.emplace_back();
     for (const std::string& host : hosts) {
       Place& place = places[host].try_emplace(routes[i].path, Place{i, {}}).first->second;
-      for (const http::Verb verb : (*route)->verbs) {
+      for (const http::Verb verb : route->verbs) {
         Alternatives& there = place.by_verb[verb];
         if (!there.empty() && there.back()->config.headers.empty()) {
           return Annotate(AlreadyExists("an earlier route takes all that it would: {} {}{}",
                                         http::VerbText(verb), host, routes[i].path),
                           where);
         }
-        there.push_back(*route);
+        there.push_back(route);
       }
     }
   }
@@ -209,7 +247,7 @@ Status AddProxyRoutes(const std::vector<RouteConfig>& routes, const Upstreams& u
     if (!added.ok())
       return Annotate(added, fmt::format("gateway.routes[{}]", paths.begin()->second.first));
   }
-  table->Set(std::move(told));
+  table->Set(std::move(all));
   return OkStatus();
 }
 

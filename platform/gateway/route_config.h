@@ -101,6 +101,7 @@ struct MirrorConfig {
   std::string upstream;
   double sample = 1.0;
   int max_in_flight = 32;
+  bool operator==(const MirrorConfig&) const = default;
   static void Describe(config::Fields<MirrorConfig>& fields) {
     fields.Add("upstream", &MirrorConfig::upstream,
                "gets a copy of requests, whose answers are dropped; empty: none");
@@ -143,6 +144,7 @@ struct RouteConfig {
   bool websocket = false;
   std::vector<std::string> origins;
   int max_tunnels = 10'000;
+  bool operator==(const RouteConfig&) const = default;
   static void Describe(config::Fields<RouteConfig>& fields) {
     fields
         .Add("path", &RouteConfig::path,

@@ -14,6 +14,7 @@ struct RouteRateLimitConfig {
   double requests_per_second = 0;
   int burst = 0;
   Per per = Per::kCaller;
+  bool operator==(const RouteRateLimitConfig&) const = default;
   static void Describe(config::Fields<RouteRateLimitConfig>& fields) {
     fields
         .Add("requests_per_second", &RouteRateLimitConfig::requests_per_second,

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "platform/gateway/gateway_test_fixture.h"
+#include "platform/gateway/proxy_route.h"
 #include "platform/rpc/structured_fields.h"
 
 namespace starling::gateway {
@@ -135,7 +136,7 @@ TEST_F(LimitsOfRoutes, AsManyRunAtOnceAsMay) {
   for (int i = 0; i < 2; ++i)
     threads.emplace_back([&] { answered += StatusOf(Get("/few")) == 200 ? 1 : 0; });
   while (up_.requests().size() < 2) std::this_thread::yield();
-  EXPECT_EQ(table_.List()[0].limits->running(), 2);
+  EXPECT_EQ(table_.List()->at(0)->limits->running(), 2);
   const std::string refused = Get("/few");
   EXPECT_EQ(StatusOf(refused), 503);
   EXPECT_THAT(refused, HasSubstr("#temporary-reduced-capacity"));

@@ -15,12 +15,13 @@ std::shared_ptr<rpc::RouteLimits> RouteTable::LimitsOf(rpc::RouteLimits::Options
   return made;
 }
 
-void RouteTable::Set(std::vector<Route> routes) {
+void RouteTable::Set(Routes routes) {
+  auto made = std::make_shared<const Routes>(std::move(routes));
   const std::lock_guard lock(mutex_);
-  routes_.swap(routes);
+  routes_.swap(made);
 }
 
-std::vector<RouteTable::Route> RouteTable::List() const {
+std::shared_ptr<const RouteTable::Routes> RouteTable::List() const {
   const std::lock_guard lock(mutex_);
   return routes_;
 }

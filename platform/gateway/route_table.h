@@ -3,7 +3,7 @@
 //   RouteTable table;
 //   std::shared_ptr<rpc::RouteLimits> limits = table.LimitsOf(options, gateway_limits);
 //   table.Set(std::move(routes));                        // all of them, once they are made
-//   for (const RouteTable::Route& route : table.List()) ...
+//   for (const auto& route : *table.List()) ... route->config
 //
 // A route whose limits did not change keeps its buckets and its requests under way, whatever else
 // of it, or of the others, changed. Thread-safe.
@@ -15,31 +15,25 @@
 #include <string>
 #include <vector>
 
-#include "platform/gateway/route_config.h"
 #include "platform/rpc/route_limits.h"
-#include "platform/telemetry/metrics.h"
 
 namespace starling::gateway {
 
+struct ProxyRoute;  // proxy_route.h
+
 class RouteTable {
  public:
-  struct Route {
-    RouteConfig config;
-    std::shared_ptr<const rpc::RouteLimits> limits;  // nullptr: none of its own
-    // Of all routes with its path.
-    const telemetry::MethodMetrics* metrics = nullptr;
-    const telemetry::Counter* shed = nullptr;
-  };
+  using Routes = std::vector<std::shared_ptr<const ProxyRoute>>;
 
   // Those of before when they are of the same route and the same, and still in use; else new ones.
   std::shared_ptr<rpc::RouteLimits> LimitsOf(rpc::RouteLimits::Options options,
                                              rpc::GatewayLimits* limits);
-  void Set(std::vector<Route> routes);
-  std::vector<Route> List() const;
+  void Set(Routes routes);
+  std::shared_ptr<const Routes> List() const;  // never nullptr
 
  private:
   mutable std::mutex mutex_;
-  std::vector<Route> routes_;
+  std::shared_ptr<const Routes> routes_ = std::make_shared<const Routes>();
   std::map<std::string, std::weak_ptr<rpc::RouteLimits>> limits_;  // by key
 };
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "platform/gateway/proxy_route.h"
 #include "platform/telemetry/text.h"
 
 namespace starling::host {
@@ -47,7 +48,7 @@ std::string LimitJson(std::string_view policy, const rpc::RateLimiter::Limit& li
                      Json(policy), per, limit.per_second, limit.burst);
 }
 
-std::string RouteJson(const gateway::RouteTable::Route& route) {
+std::string RouteJson(const gateway::ProxyRoute& route) {
   const gateway::RouteConfig& config = route.config;
   std::vector<std::string> to;
   for (const auto& [upstream, weight] : config.to)
@@ -65,7 +66,7 @@ std::string RouteJson(const gateway::RouteTable::Route& route) {
       Json(config.access), fmt::join(to, ","), config.cache, NameOf(config.priority),
       NameOf(config.idempotency), limits, config.max_concurrent,
       route.limits == nullptr ? 0 : route.limits->running(), route.metrics->duration().Sum().count,
-      route.metrics->Errors(), route.shed->Value());
+      route.metrics->Errors(), route.gate.shed->Value());
 }
 
 std::string EndpointJson(const gateway::EndpointState& state) {
@@ -86,7 +87,9 @@ std::string EndpointJson(const gateway::EndpointState& state) {
 
 std::string RoutesJson(const gateway::RouteTable& routes) {
   std::vector<std::string> rows;
-  for (const gateway::RouteTable::Route& route : routes.List()) rows.push_back(RouteJson(route));
+  const auto now = routes.List();
+  rows.reserve(now->size());
+  for (const auto& route : *now) rows.push_back(RouteJson(*route));
   return Document("routes", rows);
 }
 
@@ -124,10 +127,12 @@ std::string LimitsJson(const rpc::GatewayLimits& limits, const gateway::RouteTab
     const bool failures = policy.name == "failed-credentials";
     policies.push_back(LimitJson(policy.name, policy.limit, failures ? "address" : "caller"));
   }
-  for (const gateway::RouteTable::Route& route : routes.List()) {
-    const auto limit = route.config.rate_limit.Limit();
+  const auto now = routes.List();
+  for (const auto& route : *now) {
+    const gateway::RouteConfig& config = route->config;
+    const auto limit = config.rate_limit.Limit();
     if (!limit) continue;
-    policies.push_back(LimitJson(route.config.path, *limit, NameOf(route.config.rate_limit.per)));
+    policies.push_back(LimitJson(config.path, *limit, NameOf(config.rate_limit.per)));
   }
   for (const rpc::NearLimits::Caller& caller : limits.Nearest(most)) {
     nearest.push_back(fmt::format(

@@ -42,6 +42,7 @@ struct EdgeOptions {
   // The largest body that a request with `Content-Encoding: gzip` may unpack to, for the services'
   // own routes; 0: none is unpacked.
   uint64_t max_unpacked_bytes = 0;
+  bool operator==(const EdgeOptions&) const = default;
 };
 
 // Of the requests of one kind: how important they are, how long they usually take.
