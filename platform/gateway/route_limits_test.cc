@@ -132,6 +132,7 @@ TEST_F(LimitsOfRoutes, AsManyRunAtOnceAsMay) {
   ASSERT_TRUE(SetRoutes({route, Route("/free", "up")}).ok());
   milliseconds_ = 1000;
   std::vector<std::thread> threads;
+  threads.reserve(2);
   std::atomic<int> answered{0};
   for (int i = 0; i < 2; ++i)
     threads.emplace_back([&] { answered += StatusOf(Get("/few")) == 200 ? 1 : 0; });

@@ -51,9 +51,11 @@ std::string LimitJson(std::string_view policy, const rpc::RateLimiter::Limit& li
 std::string RouteJson(const gateway::ProxyRoute& route) {
   const gateway::RouteConfig& config = route.config;
   std::vector<std::string> to;
+  to.reserve(config.to.size());
   for (const auto& [upstream, weight] : config.to)
     to.push_back(fmt::format(R"({{"upstream":{},"weight":{}}})", Json(upstream), weight));
   std::vector<std::string> fields;
+  fields.reserve(config.headers.size());
   for (const auto& [name, value] : config.headers) fields.push_back(name);
   std::string limits = "null";
   if (const auto limit = config.rate_limit.Limit())
@@ -111,6 +113,7 @@ double DaysLeft(const http::TlsCertificate& certificate, TimePoint now) {
 
 std::string CertificatesJson(const std::vector<http::TlsCertificate>& certificates, TimePoint now) {
   std::vector<std::string> rows;
+  rows.reserve(certificates.size());
   for (const http::TlsCertificate& certificate : certificates) {
     rows.push_back(fmt::format(
         R"({{"names":{},"issuer":{},"not_after":"{}","days_left":{:.2f},"file":{}}})",
