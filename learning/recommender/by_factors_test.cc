@@ -208,6 +208,27 @@ void ExpectSame(std::span<const RankedItem> found, std::span<const RankedItem> w
   }
 }
 
+// Trees score in steps: where rounding, which differs from processor to processor, takes a product
+// over a threshold of theirs, or over the last place of the first stage, its score is another one.
+// That is rare: of a question two products may differ.
+void ExpectSameButForSteps(std::span<const RankedItem> found, std::span<const RankedItem> wanted,
+                           const std::string& what) {
+  constexpr size_t kSteps = 2;
+  ASSERT_EQ(found.size(), wanted.size()) << what;
+  std::map<uint32_t, float> scores;
+  for (const RankedItem& item : wanted) scores[item.item] = item.score;
+  size_t same = 0;
+  for (size_t i = 0; i < found.size(); ++i) {
+    ASSERT_LE(found[i].score, found[i == 0 ? 0 : i - 1].score) << what << ", place " << i;
+    const auto known = scores.find(found[i].item);
+    const float rounding = 1e-6F * wanted[0].score + 1e-5F * std::abs(found[i].score);
+    // One that is not there may be as good as the last that is.
+    const float score = known == scores.end() ? wanted.back().score : known->second;
+    same += std::abs(score - found[i].score) <= rounding ? 1 : 0;
+  }
+  EXPECT_GE(same + kSteps, wanted.size()) << what;
+}
+
 class ByIndex : public testing::TestWithParam<Shape> {};
 
 TEST_P(ByIndex, TheExactOneRanksAsReadingAllFactorsDoes) {
@@ -221,7 +242,12 @@ TEST_P(ByIndex, TheExactOneRanksAsReadingAllFactorsDoes) {
     const Asked asked = MadeQuestion(random);
     const auto wanted = all.Rank(asked.query(), of_all);
     const auto found = indexed.Rank(asked.query(), of_index);
-    ExpectSame(found, wanted, fmt::format("question {}", i));
+    const std::string what = fmt::format("question {}", i);
+    if (GetParam().trees) {
+      ExpectSameButForSteps(found, wanted, what);
+    } else {
+      ExpectSame(found, wanted, what);
+    }
     if (HasFatalFailure()) return;
     const std::set<std::string_view> excluded(asked.excluded.begin(), asked.excluded.end());
     for (const RankedItem& item : found) {

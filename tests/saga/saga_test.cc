@@ -87,17 +87,19 @@ class SagaOverThreeServices : public testing::Test {
 
 TEST_F(SagaOverThreeServices, EveryOrderIsDoneOrUndoneOnceWhereverTheProcessEnds) {
   const char* asked = std::getenv("SAGA_ROUNDS");
-  const int rounds = asked != nullptr ? std::atoi(asked) : 24;
+  const int wanted = asked != nullptr ? std::atoi(asked) : 24;
   std::mt19937 random(7);
   int crashed = 0;
-  for (int round = 0; round < rounds; ++round) {
+  // A quick machine is often done before its end comes: then there are more rounds.
+  int rounds = 0;
+  for (; rounds < wanted || (crashed <= wanted / 2 && rounds < 4 * wanted); ++rounds) {
     const int crash_at = 1 + static_cast<int>(random() % 90);
-    const int code = Shop(std::to_string(round), kOrders, round % 2 == 1, crash_at);
-    ASSERT_TRUE(code == 0 || code == kCrashed) << "round " << round << ": exit code " << code;
+    const int code = Shop(std::to_string(rounds), kOrders, rounds % 2 == 1, crash_at);
+    ASSERT_TRUE(code == 0 || code == kCrashed) << "round " << rounds << ": exit code " << code;
     crashed += code == kCrashed ? 1 : 0;
   }
   ASSERT_EQ(Shop("last", kOrders, false, 0), 0) << "some run did not end";
-  EXPECT_GT(crashed, rounds / 2);
+  EXPECT_GT(crashed, wanted / 2);
 
   auto stock = ChangesOf("stock");
   auto payments = ChangesOf("payments");
