@@ -1,10 +1,13 @@
-#include "platform/host/config_metrics.h"
+#include "platform/host/config_reloads.h"
 
+#include <memory>
 #include <set>
 
+#include "platform/config/watch.h"
 #include "platform/telemetry/log.h"
 
 namespace starling::host {
+namespace {
 
 config::Subscription ReportReloads(config::Registry& registry, telemetry::Metrics& metrics) {
   constexpr char kReloads[] = "starling_config_reloads_total";
@@ -37,6 +40,24 @@ config::Subscription ReportReloads(config::Registry& registry, telemetry::Metric
     for (const std::string& key : report->needs_restart)
       log::Warning("config", "{} changes with a restart", key);
   });
+}
+
+}  // namespace
+
+void ConfigReloads::Start(CancellationToken until) {
+  reports_ = ReportReloads(registry_, metrics_);
+  Spawn(runtime_.NextExecutor(), config::Watch(registry_, runtime_.background(), std::move(until)));
+}
+
+void ConfigReloads::Soon() {
+  if (waits_.exchange(true)) return;  // and will read what is there now
+  const Status accepted = runtime_.background().Submit([this] {
+    waits_ = false;
+    (void)registry_.Reload();  // the report says how it went
+  });
+  if (accepted.ok()) return;
+  waits_ = false;
+  log::Warning("config", "not read again now; the next look will").With(accepted);
 }
 
 }  // namespace starling::host

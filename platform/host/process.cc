@@ -6,10 +6,9 @@
 #include <thread>
 
 #include "platform/base/nearest.h"
-#include "platform/config/watch.h"
 #include "platform/host/admin_routes.h"
 #include "platform/host/call_policies.h"
-#include "platform/host/config_metrics.h"
+#include "platform/host/config_reloads.h"
 #include "platform/host/event_logs.h"
 #include "platform/host/gateway_admin.h"
 #include "platform/host/http_front.h"
@@ -18,8 +17,7 @@
 #include "platform/host/peers.h"
 #include "platform/host/self_digest.h"
 #include "platform/host/signals.h"
-#include "platform/http/client.h"
-#include "platform/http/problem.h"
+#include "platform/host/span_export.h"
 #include "platform/http/server.h"
 #include "platform/rpc/grpc_server.h"
 #include "platform/rpc/sql_idempotency_store.h"
@@ -70,7 +68,8 @@ class Process::Core final : private Readiness {
                                                 *idempotency_database_, environment_->clock(), {}));
     Spawn(runtime_.NextExecutor(), idempotency_->Run());
     STARLING_RETURN_IF_ERROR(BuildServices());
-    STARLING_RETURN_IF_ERROR(StartExporter());
+    if (const std::string url = config_.tracing.Get()->otlp_url; !url.empty())
+      spans_ = std::make_unique<SpanExport>(telemetry_, runtime_, url, options_.version);
     if (options_.serve) {
       if (config_.http.Get()->enabled) STARLING_RETURN_IF_ERROR(StartHttp());
       STARLING_RETURN_IF_ERROR(StartAdmin());
@@ -101,8 +100,9 @@ class Process::Core final : private Readiness {
     for (auto service = hosted_.rbegin(); service != hosted_.rend(); ++service) (*service)->Stop();
     if (admin_ != nullptr && admin_port_ != 0)
       (void)runtime_.Block(admin_->Drain(std::chrono::seconds(1)));
-    if (exporter_ != nullptr) runtime_.Block(exporter_->Stop(std::chrono::seconds(2)));
+    if (spans_ != nullptr) spans_->Stop(std::chrono::seconds(2));
     changes_.clear();
+    reloads_.Stop();
     return status;
   }
 
@@ -265,25 +265,6 @@ class Process::Core final : private Readiness {
                            options_.session_store ? options_.session_store(services_) : nullptr);
   }
 
-  Status StartExporter() {
-    const std::string url = config_.tracing.Get()->otlp_url;
-    if (url.empty()) return OkStatus();
-    client_ = std::make_unique<http::Client>(runtime_, http::Client::Options{});
-    exporter_ = &telemetry_.ExportTo(
-        {.service_name = "starling", .version = options_.version},
-        [this, url](std::string body) -> Task<Status> {
-          http::ClientRequest request{
-              .verb = http::Verb::kPost, .url = url, .headers = {}, .body = std::move(body)};
-          request.headers.Set("content-type", "application/json");
-          const StatusOr<http::ClientResponse> response =
-              co_await client_->Send(std::move(request));
-          if (!response.ok()) co_return response.status();
-          co_return http::StatusFromHttp(response->status, response->headers, response->body);
-        });
-    Spawn(runtime_.NextExecutor(), exporter_->Run());
-    return OkStatus();
-  }
-
   Status StartHttp() {
     front_ = std::make_unique<HttpFront>(
         HttpFront::Options{.runtime = &runtime_,
@@ -400,21 +381,7 @@ class Process::Core final : private Readiness {
       ApplyConcurrency(now.concurrency, services_);
       concurrency_.Set(now.concurrency.Options());
     }));
-    changes_.push_back(ReportReloads(config_registry_, telemetry_.metrics()));
-    Spawn(runtime_.NextExecutor(),
-          config::Watch(config_registry_, runtime_.background(), stopping_.token()));
-  }
-
-  // OnReload says how it went.
-  void ReloadSoon() {
-    if (reload_waits_.exchange(true)) return;  // and will read what is there now
-    const Status accepted = runtime_.background().Submit([this] {
-      reload_waits_ = false;
-      (void)config_registry_.Reload();
-    });
-    if (accepted.ok()) return;
-    reload_waits_ = false;
-    log::Warning("config", "not read again now; the next look will").With(accepted);
+    reloads_.Start(stopping_.token());
   }
 
   const ProcessOptions options_;
@@ -425,6 +392,7 @@ class Process::Core final : private Readiness {
   telemetry::Telemetry telemetry_;
   resilience::ConcurrencyLimiter concurrency_;  // of the gateway
   Runtime runtime_;
+  ConfigReloads reloads_{config_registry_, runtime_, telemetry_.metrics()};
   rpc::LastGoodAnswers answers_{0};  // `methods` says how much
   std::unique_ptr<Peers> peers_;
   std::unique_ptr<messaging::EventLog> events_;
@@ -441,8 +409,7 @@ class Process::Core final : private Readiness {
   std::unique_ptr<security::JwtVerifier> jwt_;
   std::unique_ptr<security::Authenticator> sessions_;
   std::unique_ptr<security::AuthenticatorChain> authenticator_;
-  std::unique_ptr<http::Client> client_;
-  telemetry::OtlpExporter* exporter_ = nullptr;
+  std::unique_ptr<SpanExport> spans_;
   std::unique_ptr<HttpFront> front_;
   std::unique_ptr<SelfDigest> digest_;
   std::unique_ptr<http::Server> admin_;
@@ -451,7 +418,6 @@ class Process::Core final : private Readiness {
   std::thread joining_;
   std::atomic<bool> ready_{false};
   std::atomic<bool> draining_{false};
-  std::atomic<bool> reload_waits_{false};
   bool stopped_ = false;
 };
 
@@ -502,7 +468,7 @@ Runtime& Process::runtime() { return core_->runtime_; }
 Status Process::Stop() { return core_->Stop(); }
 
 void Process::WaitForSignal() {
-  WaitForEnd([this] { core_->ReloadSoon(); });
+  WaitForEnd([this] { core_->reloads_.Soon(); });
 }
 
 }  // namespace starling::host

@@ -2,6 +2,8 @@
 
 #include <pthread.h>
 
+#include <csignal>
+
 #include "platform/telemetry/log.h"
 
 namespace starling::host {
@@ -13,14 +15,14 @@ pthread_t waiting_thread;
 // them goes on to the thread that waits. Only what POSIX calls async-signal-safe.
 void SendOn(int signal) { pthread_kill(waiting_thread, signal); }
 
-}  // namespace
-
 sigset_t AwaitedSignals() {
   sigset_t signals;
   sigemptyset(&signals);
   for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
   return signals;
 }
+
+}  // namespace
 
 void BlockSignals() {
   const sigset_t signals = AwaitedSignals();

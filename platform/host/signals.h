@@ -7,15 +7,13 @@
 //   }
 #pragma once
 
-#include <csignal>
 #include <functional>
 
 namespace starling::host {
 
-// SIGTERM, SIGINT and SIGHUP.
-sigset_t AwaitedSignals();
-// Blocks those for the threads to come, and lets threads of before pass them on to this one; call
-// it first in main. Also: who writes to a connection that was closed gets an error, no SIGPIPE.
+// Blocks SIGTERM, SIGINT and SIGHUP for the threads to come, and lets threads of before pass them
+// on to this one; call it first in main. Also: who writes to a connection that was closed gets an
+// error, no SIGPIPE.
 void BlockSignals();
 // On the thread that called BlockSignals: returns at SIGTERM or SIGINT, after which a second one
 // ends the process at once. Calls on_hangup at each SIGHUP; those that come meanwhile are one.
