@@ -23,17 +23,22 @@ def starling(*arguments: str) -> None:
         sys.exit(f"starling {arguments[0]} ended with {done.returncode}:\n{done.stdout}")
 
 
+def trained_shop(folder: str) -> str:
+    """A data folder in that one, with a made shop and a model of it."""
+    data = folder + "/data"
+    for kind, file in made_shop.write(pathlib.Path(folder)):
+        starling("import", kind, str(file), "--data", data, "--rejects", folder + "/rejects.csv")
+    starling("train", "--data", data)
+    return data
+
+
 def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
-        data = folder + "/data"
         given = os.environ.get("WALK_DATA")
         if given:
-            shutil.copytree(given, data)
+            data = shutil.copytree(given, folder + "/data")
             return chromium.walk("shop_walk.mjs", data, "recommendation.repeats_in=[home, cart]", REPEATS="1")
-        for kind, file in made_shop.write(pathlib.Path(folder)):
-            starling("import", kind, str(file), "--data", data, "--rejects", folder + "/rejects.csv")
-        starling("train", "--data", data)
-        return chromium.walk("shop_walk.mjs", data)
+        return chromium.walk("shop_walk.mjs", trained_shop(folder))
 
 
 if __name__ == "__main__":
