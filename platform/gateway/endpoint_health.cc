@@ -19,7 +19,7 @@ Task<bool> IsWellByHttp1(EndpointCheck check) {
   const Status sent = co_await connection.Send(head, "", /*to_head=*/false);
   if (!sent.ok()) co_return false;
   http::Response response;
-  const UpstreamAnswer::Step step = co_await connection.Next(response);
+  const UpstreamAnswer::Step step = co_await connection.NextFinal(response);
   co_return step == UpstreamAnswer::Step::kHead&& IsWellStatus(response.status);
 }
 
@@ -42,7 +42,7 @@ Task<bool> IsWellByH2(EndpointCheck check) {
   }
   http::Response response;
   for (;;) {
-    const Step step = co_await request.Next(response);
+    const Step step = co_await request.NextFinal(response);
     if (step == Step::kBody) response.body.append(request.piece());
     if (step == Step::kError || response.body.size() > kLongest) co_return false;
     if (step == Step::kComplete || (step == Step::kHead && !grpc)) break;

@@ -333,6 +333,11 @@ void H2Request::InterruptBody() {
 
 H2Request::Step H2Request::NextRead(http::Response& response) {
   if (!stopped_.ok()) return Step::kError;
+  if (std::optional<http::Response> interim = TakeInterim()) {
+    response.status = interim->status;
+    response.headers = std::move(interim->headers);
+    return Step::kInterim;
+  }
   if (!head_given_ && has_head()) {
     head_given_ = true;
     response.status = answer().status;

@@ -62,12 +62,49 @@ TEST_F(H2ToUpstream, AsksAsHttp2Does) {
   peer->Head(1, {{":status", "201"}, {"x-made", "1"}});
   peer->Frame(http::kData, 0, 1, "yes");
   peer->Head(1, {{"x-sum", "42"}, {"set-cookie", "evil"}}, http::kEndStream);
+  EXPECT_EQ(client.ReadUntil("\r\n\r\n"), "HTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n");
   std::string answer = client.ReadUntil("\r\n\r\n");
   answer += client.ReadUntil("\r\n\r\n");
   EXPECT_THAT(answer, StartsWith("HTTP/1.1 201 "));
   EXPECT_THAT(answer, HasSubstr("x-made: 1\r\n"));
   EXPECT_THAT(answer, EndsWith("3\r\nyes\r\n0\r\nx-sum: 42\r\n\r\n"));
-  EXPECT_THAT(answer, Not(HasSubstr("link")));
+}
+
+TEST_F(H2ToUpstream, PassesInterimAnswersOn) {
+  StartWith(upstream_);
+  http::H2RawClient client(port_);
+  client.Greet();
+  client.Get(1, "/");
+  const auto peer = upstream_.Accept();
+  peer->Greet();
+  (void)peer->ReadRequest(1);
+  peer->Head(1, {{":status", "100"}});
+  peer->Head(1, {{":status", "103"}, {"link", "</a>"}, {"date", "today"}});
+  ASSERT_TRUE(client.ReadFrame(http::kHeaders).has_value());
+  ASSERT_TRUE(client.ReadFrame(http::kHeaders).has_value()) << "before the answer is there";
+  peer->Answer(1, {{":status", "200"}}, "done");
+  const http::H2RawClient::Answer answer = client.ReadAnswer(1);
+  EXPECT_THAT(answer.interim, testing::ElementsAre(100, 103));
+  EXPECT_EQ(answer.interim_fields.at("link"), "</a>");
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "done");
+  EXPECT_EQ(answer.fields.count("link"), 0u);
+}
+
+TEST_F(H2ToUpstream, TakesOnlySoManyInterimAnswers) {
+  StartWith(upstream_);
+  http::H2RawClient client(port_);
+  client.Greet();
+  client.Get(1, "/");
+  const auto peer = upstream_.Accept();
+  peer->Greet();
+  (void)peer->ReadRequest(1);
+  for (int i = 0; i < 33; ++i) {
+    peer->Head(1, {{":status", "103"}});
+    if (i == 32) break;  // the answer comes instead
+    ASSERT_TRUE(client.ReadFrame(http::kHeaders).has_value()) << i;
+  }
+  EXPECT_EQ(client.ReadAnswer(1).status, 503);
 }
 
 TEST_F(H2ToUpstream, SendsALongRequestPieceByPiece) {

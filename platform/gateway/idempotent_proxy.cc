@@ -122,4 +122,8 @@ http::ResponseStream& Once::Kept::OpenStream() {
   return client_.StartStream();
 }
 
+Task<Status> Once::Kept::SendInterim(const http::Response& interim) {
+  return client_.SendInterim(interim);
+}
+
 }  // namespace starling::gateway

@@ -53,6 +53,7 @@ class Once {
     http::ResponseStream& OpenStream() override;
     bool streaming() const override { return client_.streaming(); }
     CancellationToken cancellation() override { return {}; }
+    Task<Status> SendInterim(const http::Response& interim) override;
 
    private:
     http::Exchange& client_;

@@ -125,12 +125,42 @@ TEST_F(Intermediary, GivesHttp10NoChunks) {
   EXPECT_EQ(BodyOf(answer), "hi");
 }
 
-TEST_F(Intermediary, SkipsInterimAnswers) {
+TEST_F(Intermediary, PassesInterimAnswersOn) {
   StartWith(up_);
-  answer_ = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + Ok("ok");
-  const std::string answer = Get("/a");
-  EXPECT_EQ(StatusOf(answer), 200);
-  EXPECT_EQ(BodyOf(answer), "ok");
+  const std::string hints =
+      "HTTP/1.1 103 Early Hints\r\nLink: </a>; rel=preload\r\nConnection: X-Hop\r\nX-Hop: "
+      "1\r\n\r\n";
+  answer_ = "HTTP/1.1 102 Processing\r\n\r\n" + hints + Ok("ok");
+  http::RawSocket socket(port_);
+  socket.Send("GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  EXPECT_THAT(
+      socket.ReadToEnd(),
+      AllOf(testing::StartsWith("HTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early "
+                                "Hints\r\nLink: </a>; rel=preload\r\n\r\nHTTP/1.1 200 OK\r\n"),
+            testing::EndsWith("\r\n\r\nok")));
+  http::RawSocket old(port_);
+  old.Send("GET /a HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(old.ReadToEnd(), testing::StartsWith("HTTP/1.1 200 OK\r\n")) << "RFC 9110, 15.2";
+}
+
+TEST_F(Intermediary, TakesOnlySoManyInterimAnswers) {
+  StartWith(up_);
+  const std::string one = "HTTP/1.1 103 Early Hints\r\n\r\n";
+  const auto ask = [&](int interim) {
+    answer_.clear();
+    for (int i = 0; i < interim; ++i) answer_ += one;
+    answer_ += Ok("ok");
+    http::RawSocket socket(port_);
+    socket.Send("POST /a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+    std::string answer = socket.ReadToEnd();
+    for (int i = 0; i < 32; ++i) {
+      EXPECT_TRUE(answer.starts_with(one)) << i;
+      answer.erase(0, one.size());
+    }
+    return StatusOf(answer);
+  };
+  EXPECT_EQ(ask(32), 200);
+  EXPECT_EQ(ask(33), 503);
 }
 
 TEST_F(Intermediary, AnswersMethodsThatAreNotRouted) {

@@ -22,6 +22,7 @@ namespace {
 
 constexpr Duration kLookAtFiles = std::chrono::seconds(1);
 constexpr Duration kRetryPause = std::chrono::milliseconds(10);  // the longest first one
+constexpr int kMostInterim = 32;                                 // answers before one answer
 
 H2UpstreamOptions ConnectionOptions(const UpstreamOptions& options) {
   return {.connect_timeout = options.connect_timeout,
@@ -358,6 +359,16 @@ Task<Upstream::Attempt> Upstream::Read(const http::Request& request, http::Excha
   http::Response& response = exchange.response;
   response.Clear();
   Step step = co_await connection.Next(response);
+  for (int interim = 0; step == Step::kInterim; ++interim) {
+    if (interim == kMostInterim) {
+      co_return Attempt{.status =
+                            Unavailable("it gave more than {} interim answers", kMostInterim)};
+    }
+    Status passed = co_await exchange.SendInterim(response);
+    if (!passed.ok()) co_return Attempt{.status = std::move(passed)};
+    response.Clear();
+    step = co_await connection.Next(response);
+  }
   if (step == Step::kError) co_return Attempt{.status = connection.error()};
   Attempt attempt{.answer = how.grpc ? HttpStatusOfGrpc(response) : response.status};
   if (!last && SaysTryAgain(attempt.answer)) {

@@ -14,7 +14,8 @@ class UpstreamAnswer {
   using Step = http::ResponseParser::Step;
   virtual ~UpstreamAnswer() = default;
 
-  // kHead, kBody, kComplete or kError; never kNeedMore. Trailers are there at kComplete.
+  // kInterim (Clear the response before the next), kHead, kBody, kComplete or kError; never
+  // kNeedMore. Trailers are there at kComplete.
   virtual Task<Step> Next(http::Response& response) = 0;
   // The same of what was read already, kNeedMore when there is no more of it.
   virtual Step NextRead(http::Response& response) = 0;
@@ -25,6 +26,14 @@ class UpstreamAnswer {
   virtual bool complete() const = 0;
   // Every wait ends then, with DEADLINE_EXCEEDED.
   virtual void SetDeadline(Instant deadline) = 0;
+  // Next past what comes before the answer.
+  Task<Step> NextFinal(http::Response& response) {
+    for (;;) {
+      const Step step = co_await Next(response);
+      if (step != Step::kInterim) co_return step;
+      response.Clear();
+    }
+  }
   // Why the last step was kError.
   virtual Status error() const = 0;
 };

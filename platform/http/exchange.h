@@ -124,6 +124,12 @@ class Exchange {
   // StartStream past the outlet.
   virtual ResponseStream& OpenStream() = 0;
 
+  // Sends an answer that is not yet the answer (RFC 9110, 15.2) at once: 103 with its Link fields;
+  // its body and length do not count. Nothing goes to who cannot take one (HTTP/1.0), or once the
+  // answer has begun; 101 is StartTunnel's. One call at a time, and none beside a Write. CANCELLED
+  // once the client is gone.
+  virtual Task<Status> SendInterim(const Response& /*interim*/) { co_return OkStatus(); }
+
   // The answer is 101 Switching Protocols to what the request's Upgrade field named, with the
   // fields of `response`. From here on ReadBody gives the bytes that the client sends, nullopt once
   // it sends no more, and the stream's Write sends bytes as they are; the connection closes when

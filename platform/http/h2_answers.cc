@@ -26,6 +26,30 @@ bool IsNotForAnswers(std::string_view name) {
   return name.empty() || name[0] == ':';
 }
 
+using Fields = absl::InlinedVector<nghttp2_nv, 24>;
+
+// Those of a handler, as HTTP/2 has them. What `fields` says stands in `texts`.
+void AddFields(const Headers& headers, std::string& texts, Fields& fields) {
+  size_t bytes = 0;
+  for (const Headers::Field field : headers) bytes += field.name.size() + field.value.size();
+  texts.clear();
+  texts.reserve(bytes);  // so that it does not move under `fields`
+  const auto clean = [&](std::string_view text, bool lower) {
+    const size_t at = texts.size();
+    for (char c : text) {
+      if (c == '\r' || c == '\n' || c == '\0') c = ' ';
+      if (lower && c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
+      texts += c;
+    }
+    return std::string_view(texts).substr(at);
+  };
+  for (const Headers::Field field : headers) {
+    if (IsNotForAnswers(field.name)) continue;
+    const std::string_view name = clean(field.name, true);
+    fields.push_back(Field(name, clean(field.value, false)));
+  }
+}
+
 }  // namespace
 
 void H2Session::Fill(std::string& out) {
@@ -43,6 +67,18 @@ void H2Session::Continue(H2Stream& stream) {
   if (closed_ || stream.closed_) return;
   const nghttp2_nv go_on = Field(":status", "100");
   nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, &go_on, 1, nullptr);
+  owner_.OnOutput();
+}
+
+void H2Session::SendInterim(H2Stream& stream, const Response& interim) {
+  if (closed_ || stream.closed_) return;
+  char digits[8];
+  const char* end = std::to_chars(digits, std::end(digits), interim.status).ptr;
+  Fields fields;
+  fields.push_back(Field(":status", {digits, end}));
+  AddFields(interim.headers, names_, fields);
+  nghttp2_submit_headers(session_, NGHTTP2_FLAG_NONE, stream.id_, nullptr, fields.data(),
+                         fields.size(), nullptr);
   owner_.OnOutput();
 }
 
@@ -91,28 +127,10 @@ void H2Session::Submit(H2Stream& stream) {
                                                     : response.body.size();
   const char* length_end = std::to_chars(digits + 3, std::end(digits), length).ptr;
 
-  absl::InlinedVector<nghttp2_nv, 24> fields;
+  Fields fields;
   fields.push_back(Field(":status", {digits, status_end}));
   if (!response.headers.Has("date")) fields.push_back(Field("date", owner_.Date()));
-  size_t text_bytes = 0;
-  for (const Headers::Field field : response.headers)
-    text_bytes += field.name.size() + field.value.size();
-  names_.clear();
-  names_.reserve(text_bytes);  // so that it does not move under `fields`
-  const auto clean = [&](std::string_view text, bool lower) {
-    const size_t at = names_.size();
-    for (char c : text) {
-      if (c == '\r' || c == '\n' || c == '\0') c = ' ';
-      if (lower && c >= 'A' && c <= 'Z') c = static_cast<char>(c | 0x20);
-      names_ += c;
-    }
-    return std::string_view(names_).substr(at);
-  };
-  for (const Headers::Field field : response.headers) {
-    if (IsNotForAnswers(field.name)) continue;
-    const std::string_view name = clean(field.name, true);
-    fields.push_back(Field(name, clean(field.value, false)));
-  }
+  AddFields(response.headers, names_, fields);
   // Who reads trailers knows the end by them: gRPC takes each other field for the caller's.
   const bool has_trailers = may_have_body && !head && !response.trailers.empty();
   if (may_have_body && !has_trailers && (!stream.streaming_ || response.length) &&

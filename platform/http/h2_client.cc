@@ -118,8 +118,11 @@ class H2ClientCallbacks {
     if (stream == nullptr) return 0;
     if (frame->hd.type == NGHTTP2_HEADERS && !stream->has_head_) {
       if (stream->answer_.status < 200) {  // not yet the answer
-        stream->answer_.headers.Clear();
+        if (stream->interim_.size() < H2ClientStream::kMostInterim)
+          stream->interim_.push_back(std::move(stream->answer_));
+        stream->answer_ = {};
         stream->header_bytes_ = 0;
+        stream->OnEvent();
         return 0;
       }
       stream->has_head_ = true;
@@ -225,6 +228,13 @@ class H2ClientCallbacks {
 };
 
 H2ClientStream::~H2ClientStream() { Leave(); }
+
+std::optional<Response> H2ClientStream::TakeInterim() {
+  if (interim_.empty()) return std::nullopt;
+  Response oldest = std::move(interim_.front());
+  interim_.pop_front();
+  return oldest;
+}
 
 void H2ClientStream::Leave() {
   if (session_ == nullptr) return;

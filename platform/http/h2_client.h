@@ -12,6 +12,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,6 +53,10 @@ class H2ClientStream {
   void Reset(uint32_t error_code);
   size_t unsent() const { return out_.size() - out_begin_; }
 
+  // Answers before the answer (1xx), each with its status and headers, the oldest first; nullopt
+  // when none waits. Beyond kMostInterim that wait they are dropped.
+  static constexpr size_t kMostInterim = 32;
+  std::optional<Response> TakeInterim();
   bool has_head() const { return has_head_; }
   Response& answer() { return answer_; }  // status, headers, trailers; its body is in TakeBody
   bool has_body() const { return !in_.empty(); }
@@ -83,6 +88,7 @@ class H2ClientStream {
   bool out_ended_ = false;
   bool head_sent_ = false;
 
+  std::deque<Response> interim_;
   Response answer_;
   std::string in_;
   size_t header_bytes_ = 0;

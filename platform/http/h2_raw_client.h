@@ -74,9 +74,10 @@ class H2RawClient {
     std::map<std::string, std::string> fields;
     std::map<std::string, std::string> trailers;
     std::string body;
-    std::vector<int> interim;       // 1xx
-    std::optional<uint32_t> reset;  // RST_STREAM's code
-    bool ended = false;             // END_STREAM came
+    std::vector<int> interim;                           // 1xx
+    std::map<std::string, std::string> interim_fields;  // of the newest
+    std::optional<uint32_t> reset;                      // RST_STREAM's code
+    bool ended = false;                                 // END_STREAM came
   };
 
   explicit H2RawClient(uint16_t port) : H2RawClient(Start{}, port) {}
@@ -194,6 +195,7 @@ class H2RawClient {
         answer.trailers = {fields.begin(), fields.end()};
       } else if (status < 200) {
         answer.interim.push_back(status);
+        answer.interim_fields = {fields.begin(), fields.end()};
       } else {
         answer.status = status;
         answer.fields = {fields.begin(), fields.end()};

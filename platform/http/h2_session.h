@@ -101,6 +101,7 @@ class H2Session {
   // The handler has done with so many bytes of a body: as many more may come.
   void TakenOfBody(H2Stream& stream, size_t bytes);
   void Continue(H2Stream& stream);  // 100
+  void SendInterim(H2Stream& stream, const Response& interim);
   // Refuses a body: by an answer, or by an error that its reader gets.
   void RefuseBody(H2Stream& stream, Status why);
   // Answers at once with a problem document; what the client still sends of it is dropped.

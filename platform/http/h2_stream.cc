@@ -49,6 +49,12 @@ ResponseStream& H2Stream::OpenStream() {
   return *this;
 }
 
+Task<Status> H2Stream::SendInterim(const Response& interim) {
+  if (closed_) co_return Cancelled("the client is gone");
+  if (!submitted_ && IsInterim(interim.status)) session_.SendInterim(*this, interim);
+  co_return OkStatus();
+}
+
 Task<Status> H2Stream::Write(std::string_view chunk) {
   if (closed_ || aborted_) co_return Cancelled("the client is gone");
   if (request.verb == Verb::kHead) co_return Cancelled("HEAD has no body to write");

@@ -24,6 +24,8 @@ class H2Stream final : public Exchange, private ResponseStream {
   bool streaming() const override { return streaming_; }
   CancellationToken cancellation() override;
 
+  Task<Status> SendInterim(const Response& interim) override;
+
   void Abort() override { aborted_ = true; }
 
   bool body_streams() const override { return body_streams_; }

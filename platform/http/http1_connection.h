@@ -44,6 +44,7 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
 
   ResponseStream& OpenStream() override;
   bool streaming() const override { return streaming_; }
+  Task<Status> SendInterim(const Response& interim) override;
   ResponseStream* StartTunnel() override;
   CancellationToken cancellation() override;
 

@@ -76,6 +76,16 @@ ResponseStream& Http1Connection::OpenStream() {
   return *this;
 }
 
+Task<Status> Http1Connection::SendInterim(const Response& interim) {
+  if (ClientGone()) co_return Cancelled("the client is gone");
+  if (streaming_ || request.minor_version == 0 || !IsInterim(interim.status)) co_return OkStatus();
+  AppendInterim(interim, out_);
+  const bool sent = co_await Flush();
+  phase_ = Phase::kHandling;
+  if (!sent) co_return Cancelled("the client is gone");
+  co_return OkStatus();
+}
+
 ResponseStream* Http1Connection::StartTunnel() {
   if (streaming_ || parser_.has_body() || request.minor_version == 0 || ClientGone())
     return nullptr;

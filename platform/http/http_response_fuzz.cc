@@ -38,6 +38,7 @@ std::string Outcome(std::string_view bytes, size_t piece, bool to_head) {
         given += next.size();
         break;
       }
+      case Step::kInterim:
       case Step::kHead:
         outcome += "|" + std::to_string(response.status);
         for (const auto field : response.headers) {
@@ -46,6 +47,11 @@ std::string Outcome(std::string_view bytes, size_t piece, bool to_head) {
             std::abort();
         }
         outcome += "|";
+        if (step == Step::kInterim) {
+          if (response.status < 100 || response.status > 199 || response.status == 101)
+            std::abort();
+          response.Clear();
+        }
         break;
       case Step::kBody:
         outcome += body;

@@ -84,7 +84,8 @@ ResponseParser::Result ResponseParser::Feed(std::string_view bytes, Response& re
       break;
     }
     if (in_head) head_bytes_ += length;
-    if (ReadLine(rest.substr(0, length - 2), response)) return {Step::kHead, used};
+    if (ReadLine(rest.substr(0, length - 2), response))
+      return {state_ == State::kStatusLine ? Step::kInterim : Step::kHead, used};
   }
   return {Step::kError, used};
 }
@@ -99,7 +100,7 @@ ResponseParser::Step ResponseParser::End() {
   return Step::kError;
 }
 
-// True at the end of the head.
+// True at the end of a head, also of an interim one.
 bool ResponseParser::ReadLine(std::string_view line, Response& response) {
   switch (state_) {
     case State::kStatusLine:
@@ -244,18 +245,21 @@ bool ResponseParser::FinishHead(Response& response) {
     state_ = State::kUntilEnd;
     return true;
   }
+  const auto drop_named = [&] {
+    ForEachInList(named_, [&](std::string_view name) { response.headers.Remove(name); });
+  };
   if (response.status < 200) {
     // Not yet the answer.
-    response.headers.Clear();
+    drop_named();
     const bool to_head = to_head_;
     const std::string_view wanted = wanted_upgrade_;
     Begin(to_head);
     wanted_upgrade_ = wanted;
-    return false;
+    return true;
   }
   if (chunked_ && content_length_)
     return Fail("there are both Content-Length and Transfer-Encoding");
-  ForEachInList(named_, [&](std::string_view name) { response.headers.Remove(name); });
+  drop_named();
   keep_alive_ = !connection_close_ && (minor_version_ > 0 || connection_keep_alive_);
   if (to_head_ || !MayHaveBody(response.status)) {
     state_ = State::kComplete;

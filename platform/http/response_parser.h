@@ -6,6 +6,7 @@
 //   for (;;) {
 //     const ResponseParser::Result result = parser.Feed(buffer, response);
 //     buffer.remove_prefix(result.used);
+//     if (result.step == Step::kInterim) ...   // those of an answer before the answer (1xx)
 //     if (result.step == Step::kHead) ...      // status and fields are there
 //     if (result.step == Step::kBody) ...      // result.body is the next piece
 //     if (result.step == Step::kComplete) ...  // the connection is free when keep_alive()
@@ -15,11 +16,10 @@
 //
 // Fields that are about the connection alone (Connection and what it names, Keep-Alive,
 // Proxy-Connection, Trailer, Transfer-Encoding, Upgrade, Content-Length; RFC 9110, 7.6.1) are used
-// here and not given on; trailers that may be none (MayBeTrailer) are dropped. Interim responses
-// (1xx) are skipped. Refused, since two readers may take them differently: bare CR or LF, folded
-// lines, whitespace before a colon, control characters, Content-Length that is not digits or
-// differs, both lengths, a transfer coding other than chunked, malformed chunks; and a
-// 101 that nobody asked for.
+// here and not given on; trailers that may be none (MayBeTrailer) are dropped. Refused, since two
+// readers may take them differently: bare CR or LF, folded lines, whitespace before a colon,
+// control characters, Content-Length that is not digits or differs, both lengths, a transfer coding
+// other than chunked, malformed chunks; and a 101 that nobody asked for.
 //
 // One parser a connection, not thread-safe.
 #pragma once
@@ -39,7 +39,7 @@ struct ResponseLimits {
 
 class ResponseParser {
  public:
-  enum class Step : uint8_t { kNeedMore, kHead, kBody, kComplete, kError };
+  enum class Step : uint8_t { kNeedMore, kInterim, kHead, kBody, kComplete, kError };
   struct Result {
     Step step;
     size_t used;  // bytes of the front that are done with
@@ -53,7 +53,8 @@ class ResponseParser {
   // The request, Begin's last, asked to switch to this protocol: 101 may come for it and nothing
   // else; it is given as kHead, and what follows as a body that the connection's end ends.
   void ExpectUpgrade(std::string_view protocol) { wanted_upgrade_ = protocol; }
-  // `response` must be the same, cleared before the first call, until kHead.
+  // `response` must be the same, cleared before the first call and after each kInterim, until
+  // kHead.
   Result Feed(std::string_view bytes, Response& response);
   // The peer has ended: kComplete when that is how this body ends, else kError.
   Step End();

@@ -11,6 +11,7 @@ using testing::HasSubstr;
 
 struct Parsed {
   Response response;
+  std::vector<std::string> interim;  // "103 Link=</a>"
   std::string body;
   std::string error;
   bool complete = false;
@@ -31,6 +32,12 @@ Parsed Parse(std::string_view bytes, size_t piece, bool to_head = false,
     parsed.used += result.used;
     Step step = result.step;
     if (step == Step::kBody) parsed.body += result.body;
+    if (step == Step::kInterim) {
+      parsed.interim.push_back(std::to_string(parsed.response.status));
+      for (const auto field : parsed.response.headers)
+        parsed.interim.back().append(" ").append(field.name).append("=").append(field.value);
+      parsed.response.Clear();
+    }
     if (step == Step::kNeedMore) {
       if (given < bytes.size()) {
         given = std::min(given + piece, bytes.size());
@@ -108,12 +115,13 @@ TEST(ResponseParser, KnowsWhichAnswersHaveNoBody) {
   EXPECT_EQ(parser.content_length(), 7u);
 }
 
-TEST(ResponseParser, SkipsInterimResponses) {
+TEST(ResponseParser, GivesInterimResponsesApart) {
   const Parsed parsed = Parse(
-      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
-      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\nX-Hop: 1\r\n"
+      "Connection: X-Hop\r\n\r\nHTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok",
       3);
   ASSERT_TRUE(parsed.complete) << parsed.error;
+  EXPECT_THAT(parsed.interim, testing::ElementsAre("100", "103 Link=</a>"));
   EXPECT_EQ(parsed.response.status, 200);
   EXPECT_FALSE(parsed.response.headers.Has("link"));
   EXPECT_EQ(parsed.body, "ok");

@@ -37,6 +37,19 @@ bool IsOurs(std::string_view name) {
   }
 }
 
+void AppendField(const Headers::Field& field, std::string& out) {
+  AppendInLine(field.name, out);
+  out.append(": ");
+  AppendInLine(field.value, out);
+  out.append("\r\n");
+}
+
+void AppendFields(const Headers& headers, std::string& out) {
+  for (const Headers::Field field : headers) {
+    if (!IsOurs(field.name)) AppendField(field, out);
+  }
+}
+
 }  // namespace
 
 bool MayHaveBody(int status) { return status >= 200 && status != 204 && status != 304; }
@@ -45,13 +58,17 @@ void AppendLastChunk(const Headers* trailers, std::string& out) {
   out.append("0\r\n");
   if (trailers != nullptr) {
     for (const Headers::Field field : *trailers) {
-      if (!MayBeTrailer(field.name)) continue;
-      AppendInLine(field.name, out);
-      out.append(": ");
-      AppendInLine(field.value, out);
-      out.append("\r\n");
+      if (MayBeTrailer(field.name)) AppendField(field, out);
     }
   }
+  out.append("\r\n");
+}
+
+bool IsInterim(int status) { return status >= 100 && status < 200 && status != 101; }
+
+void AppendInterim(const Response& interim, std::string& out) {
+  out.append(StatusLines()[interim.status - kFirstStatus]);
+  AppendFields(interim.headers, out);
   out.append("\r\n");
 }
 
@@ -60,13 +77,7 @@ void AppendHead(const Response& response, BodyFraming framing, ConnectionField c
   const bool known = response.status >= kFirstStatus && response.status <= kLastStatus;
   out.append(StatusLines()[(known ? response.status : 500) - kFirstStatus]);
   if (!response.headers.Has("date")) out.append(date_line);
-  for (const Headers::Field field : response.headers) {
-    if (IsOurs(field.name)) continue;
-    AppendInLine(field.name, out);
-    out.append(": ");
-    AppendInLine(field.value, out);
-    out.append("\r\n");
-  }
+  AppendFields(response.headers, out);
   if (connection == ConnectionField::kClose) out.append("Connection: close\r\n");
   if (connection == ConnectionField::kKeepAlive) out.append("Connection: keep-alive\r\n");
   if (connection == ConnectionField::kUpgrade) out.append("Connection: Upgrade\r\n");

@@ -22,6 +22,12 @@ enum class ConnectionField : uint8_t { kNone, kClose, kKeepAlive, kUpgrade };
 void AppendHead(const Response& response, BodyFraming framing, ConnectionField connection,
                 std::string_view date_line, std::string& out);
 
+// Appends "HTTP/1.1 103 Early Hints\r\n...\r\n\r\n", with the same fields left out.
+void AppendInterim(const Response& interim, std::string& out);
+
+// Whether it is 1xx, and no 101.
+bool IsInterim(int status);
+
 // Appends the end of a body in chunks, "0\r\n...\r\n", with its trailers.
 void AppendLastChunk(const Headers* trailers, std::string& out);
 
