@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <set>
 
 #include "learning/models/als.h"
@@ -17,7 +18,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr int64_t kUntil = 1'000 * 86'400;
+constexpr int64_t kUntil = int64_t{1'000} * 86'400;
 constexpr uint32_t kUsers = 400;
 constexpr uint32_t kKnown = 4'000;  // items of the factors; some more are new
 constexpr uint32_t kItems = 4'020;
@@ -331,7 +332,7 @@ TEST(Index, UsesTheGraphThatATrainingMade) {
   double now = 0;
   const auto clock = [&] {
     const int round = reads / 2;
-    if (reads++ % 2 == 1) now += round < 6 ? 1.0 - 0.1 * (round / 3) : 1e-3;
+    if (reads++ % 2 == 1) now += round < 6 ? 1.0 - 0.1 * std::floor(round / 3.0) : 1e-3;
     return now;
   };
   ASSERT_TRUE(recommender.MakeIndex(clock, {}, 1).ok());

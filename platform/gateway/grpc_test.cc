@@ -94,7 +94,8 @@ TEST_F(Grpc, BothSidesTalkAtOnce) {
   const auto chat = stub.Chat(context);
   for (int i = 0; i < 100; ++i) {
     Text answer;
-    const std::string text = fmt::format("{}{}", i, std::string(i * 1000, '.'));
+    const std::string text =
+        fmt::format("{}{}", i, std::string(static_cast<size_t>(i) * 1000, '.'));
     ASSERT_TRUE(chat->Write(TextOf(text)));
     ASSERT_TRUE(chat->Read(&answer));
     EXPECT_EQ(answer.value(), "re: " + text);
@@ -248,6 +249,7 @@ TEST_F(Grpc, AThousandCallsRunAtOnce) {
     std::unique_ptr<grpc::ClientAsyncResponseReader<Text>> reader;
   };
   std::vector<std::unique_ptr<EchoStub>> stubs;
+  stubs.reserve(kClients);
   std::vector<std::unique_ptr<Call>> calls;
   grpc::CompletionQueue queue;
   for (int i = 0; i < kClients; ++i) stubs.push_back(std::make_unique<EchoStub>(port_));

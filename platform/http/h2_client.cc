@@ -12,7 +12,7 @@
 namespace starling::http {
 namespace {
 
-constexpr size_t kFillBytes = 64 * 1024;
+constexpr size_t kFillBytes = size_t{64} * 1024;
 constexpr char kFlood[] = "it sends too many frames that carry nothing";
 constexpr int32_t kConnectionWindow = 4 * 1024 * 1024;
 

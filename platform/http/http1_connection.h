@@ -81,7 +81,7 @@ class Http1Connection final : public Exchange, private ResponseStream, public Co
   // http1_output.cc
   bool TakesTrailers() const;
   void AppendWithTrailers(ConnectionField field);
-  static constexpr size_t kGatherBytes = 64 * 1024;  // out_ is flushed above
+  static constexpr size_t kGatherBytes = size_t{64} * 1024;  // out_ is flushed above
   void AppendAnswer();
   Sent TrySend();
   Task<bool> Flush();  // false: the client is gone

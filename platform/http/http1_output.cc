@@ -8,7 +8,7 @@
 namespace starling::http {
 namespace {
 
-constexpr size_t kCopiedBody = 16 * 1024;  // a larger body is sent from where it is
+constexpr size_t kCopiedBody = size_t{16} * 1024;  // a larger body is sent from where it is
 
 using boost::system::error_code;
 

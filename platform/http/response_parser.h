@@ -34,7 +34,7 @@
 namespace starling::http {
 
 struct ResponseLimits {
-  size_t max_header_bytes = 32 * 1024;  // chunk extensions and trailers again as much
+  size_t max_header_bytes = size_t{32} * 1024;  // chunk extensions and trailers again as much
 };
 
 class ResponseParser {

@@ -36,6 +36,7 @@ class SagaOverThreeServices : public testing::Test {
                                       grpc ? "grpc" : "local",
                                       std::to_string(crash_at)};
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
     pid_t child = 0;
@@ -86,7 +87,7 @@ class SagaOverThreeServices : public testing::Test {
 };
 
 TEST_F(SagaOverThreeServices, EveryOrderIsDoneOrUndoneOnceWhereverTheProcessEnds) {
-  const char* asked = std::getenv("SAGA_ROUNDS");
+  const char* asked = std::getenv("SAGA_ROUNDS");  // NOLINT(concurrency-mt-unsafe)
   const int wanted = asked != nullptr ? std::atoi(asked) : 24;
   std::mt19937 random(7);
   int crashed = 0;
