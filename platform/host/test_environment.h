@@ -23,12 +23,10 @@ class TestEnvironment {
  public:
   enum class Log { kEmbedded, kFeedsViews };  // feeding_log.h
   explicit TestEnvironment(Log log = Log::kEmbedded)
-      : folder_(std::filesystem::temp_directory_path() / ("starling-" + NewId())),
-        data_(*DataFolder::Open(folder_, "test")),
+      : data_(*DataFolder::Open(folder_.path, "test")),
         events_(OpenLog(log)),
         environment_(runtime_, telemetry_, *events_, registry_, data_, config_, clock_, Storage()) {
   }
-  ~TestEnvironment() { std::filesystem::remove_all(folder_); }
   TestEnvironment(const TestEnvironment&) = delete;
 
   // Where each environment's databases and stores are, when not in its folder: a test binary sets
@@ -74,12 +72,25 @@ class TestEnvironment {
     return storage;
   }
   std::unique_ptr<messaging::EventLog> OpenLog(Log log) {
-    auto embedded = *messaging::OpenEmbeddedEventLog(folder_ / "events", {}, runtime_, telemetry_);
+    auto embedded =
+        *messaging::OpenEmbeddedEventLog(folder_.path / "events", {}, runtime_, telemetry_);
     if (log == Log::kEmbedded) return embedded;
     return std::make_unique<FeedingLog>(std::move(embedded));
   }
 
-  const std::filesystem::path folder_;
+  // Goes when no thread is left that could write to it.
+  struct Folder {
+    const std::filesystem::path path =
+        std::filesystem::temp_directory_path() / ("starling-" + NewId());
+    Folder() = default;
+    ~Folder() {
+      std::error_code ignored;
+      std::filesystem::remove_all(path, ignored);
+    }
+    Folder(const Folder&) = delete;
+  };
+
+  const Folder folder_;
   FakeClock clock_{*ParseRfc3339("2026-01-02T03:04:05Z")};
   Runtime runtime_{{.io_threads = 2}};
   telemetry::Telemetry telemetry_;
