@@ -3,6 +3,7 @@
 #include <yaml.h>
 
 #include <algorithm>
+#include <exception>
 #include <new>
 #include <unordered_set>
 
@@ -218,6 +219,8 @@ std::optional<Node> ParseYaml(std::string_view text, std::string_view source, Pr
     root = Parse(text, source);
   } catch (const Refusal& refusal) {
     return refuse(refusal);
+  } catch (const std::exception& error) {
+    return refuse({0, 0, fmt::format("cannot be read as YAML: {}", error.what())});
   }
   if (root.kind == Node::kNull) root.kind = Node::kMap;
   if (root.origin.kind == Origin::kDefault) root.origin = {Origin::kFile, std::string(source)};

@@ -35,6 +35,15 @@ class H2ToUpstream : public GatewayTest {
     return fmt::format("GET {} HTTP/1.1\r\nHost: shop.example\r\nX-Mine: yes\r\n{}\r\n", path,
                        fields);
   }
+  // GET / on stream 1 of a client; the upstream's side of it, which has read it there.
+  std::unique_ptr<H2RawPeer> AskForRoot(http::H2RawClient& client) {
+    client.Greet();
+    client.Get(1, "/");
+    auto peer = upstream_.Accept();
+    peer->Greet();
+    (void)peer->ReadRequest(1);
+    return peer;
+  }
   H2RawServer upstream_;
 };
 
@@ -73,11 +82,7 @@ TEST_F(H2ToUpstream, AsksAsHttp2Does) {
 TEST_F(H2ToUpstream, PassesInterimAnswersOn) {
   StartWith(upstream_);
   http::H2RawClient client(port_);
-  client.Greet();
-  client.Get(1, "/");
-  const auto peer = upstream_.Accept();
-  peer->Greet();
-  (void)peer->ReadRequest(1);
+  const auto peer = AskForRoot(client);
   peer->Head(1, {{":status", "100"}});
   peer->Head(1, {{":status", "103"}, {"link", "</a>"}, {"date", "today"}});
   ASSERT_TRUE(client.ReadFrame(http::kHeaders).has_value());
@@ -94,11 +99,7 @@ TEST_F(H2ToUpstream, PassesInterimAnswersOn) {
 TEST_F(H2ToUpstream, TakesOnlySoManyInterimAnswers) {
   StartWith(upstream_);
   http::H2RawClient client(port_);
-  client.Greet();
-  client.Get(1, "/");
-  const auto peer = upstream_.Accept();
-  peer->Greet();
-  (void)peer->ReadRequest(1);
+  const auto peer = AskForRoot(client);
   for (int i = 0; i < 33; ++i) {
     peer->Head(1, {{":status", "103"}});
     if (i == 32) break;  // the answer comes instead

@@ -64,6 +64,24 @@ class IdempotentProxy : public GatewayTest {
   RawServer up_{[this](const std::string&, int number) { return answer_(number); }};
 };
 
+TEST_F(IdempotentProxy, InterimAnswersGoToWhoActsAlone) {
+  StartWith(RouteIdempotency::kOptional);
+  answer_ = [](int) -> Answer {
+    return {"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + Ok("paid")};
+  };
+  const auto ask = [&] {
+    http::RawSocket socket(port_);
+    socket.Send(PostOf("k", "1 EUR", "Connection: close\r\n"));
+    return socket.ReadToEnd();
+  };
+  EXPECT_THAT(ask(),
+              testing::StartsWith("HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 "));
+  const std::string again = ask();
+  EXPECT_THAT(again, testing::StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(again, testing::EndsWith("paid"));
+  EXPECT_EQ(acted(), 1u);
+}
+
 TEST_F(IdempotentProxy, TheSameRequestGetsTheSameAnswerAndActsOnce) {
   StartWith(RouteIdempotency::kOptional);
   const std::string first = Post("\"k-1\"");

@@ -15,7 +15,7 @@ try {
   await goHome(page);
   await page.mouse.move(0, 0);
   await page.evaluate(() => scrollTo(0, 0));
-  await page.waitForTimeout(300); // what the mouse lifted is back
+  await page.evaluate(() => Promise.all(document.getAnimations().map((one) => one.finished))); // what the mouse lifted is back
   await writeFile(PICTURE, await drawPage(page));
   console.log(`drawn: ${PICTURE}`);
 } finally {
